@@ -1,0 +1,305 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Boot a Xen dom0 in an emulated machine and run a script in it as root.
+
+Standard output is the script's alone, the exit status is the script's, and
+125 means that the machine itself failed. Without a script: a shell in dom0.
+Options are taken from the environment too, under the names in brackets.
+"""
+
+import argparse
+import asyncio
+import fcntl
+import os
+import shlex
+import shutil
+import signal
+import stat
+import sys
+import termios
+import threading
+import time
+import tty
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import images
+from cpio import Archive
+from machine import Machine, Options
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parents[1]
+BUILD = TOP / "build"
+VM_FAILED = 125
+KEEP_RUNS = 20
+ATTEMPTS = 3
+SCRIPT, PROGRAM = stat.S_IFREG | 0o644, stat.S_IFREG | 0o755
+
+
+class VmFailed(Exception):
+    """The machine, not the script, failed; the text says how."""
+
+
+class EmulatorFault(VmFailed):
+    """The known fault of emulated nested SVM: worth another attempt."""
+
+
+@dataclass
+class Run:
+    """One boot, and where the script's streams go."""
+
+    arguments: argparse.Namespace
+    folder: Path
+    held: list[tuple[int, bytes]] = field(default_factory=list)
+    started: bool = False
+
+    async def boot(self) -> int:
+        """Boot, run, and return the script's exit status."""
+        arguments = self.arguments
+        with (self.folder / "console.log").open("ab") as log, initrd(arguments, self.interactive()) as image:
+            machine = Machine(Options(arguments.dom0, arguments.nic != "none", arguments.qemu_args, arguments.xen_args,
+                                      arguments.dom0_args, arguments.smp, arguments.memory, arguments.dom0_memory),
+                              BUILD, log)
+            try:
+                async with asyncio.timeout(arguments.timeout or None):
+                    await machine.start(image.fileno())
+                    return await self.serve(machine)
+            except TimeoutError:
+                raise VmFailed(f"no result within {arguments.timeout} s (TIMEOUT)") from None
+            finally:
+                await machine.stop()
+
+    def interactive(self) -> bool:
+        return not self.arguments.command and sys.stdin.isatty() and sys.stdout.isatty()
+
+    async def serve(self, machine: Machine) -> int:
+        """Carry bytes between the script and our own streams until it ends."""
+        outputs = [asyncio.ensure_future(self.output(machine, "data", 1)),
+                   asyncio.ensure_future(self.output(machine, "errors", 2))]
+        control = asyncio.ensure_future(self.control(machine))
+        console = asyncio.ensure_future(machine.watch_console())
+        await asyncio.wait((control, console), return_when=asyncio.FIRST_COMPLETED)
+        if control.done() and (status := control.result()) is not None:
+            # dom0 has sent everything before its status: it is in the sockets.
+            await machine.qmp('{"execute": "quit"}')
+            await asyncio.wait(outputs, timeout=10)
+            return status
+        await asyncio.wait((console,), timeout=3)
+        if machine.emulator_fault():
+            raise EmulatorFault("the emulator broke nested SVM (d0v0 Triple fault inside Xen)")
+        code = machine.process.returncode if machine.process else None
+        raise VmFailed(machine.death() or f"QEMU ended by itself (status {code})")
+
+    async def output(self, machine: Machine, channel: str, target: int) -> None:
+        reader = machine.streams[channel][0]
+        while data := await reader.read(65536):
+            if self.arguments.hold:
+                self.held.append((target, data))
+            else:
+                write_all(target, data)
+
+    async def control(self, machine: Machine) -> int | None:
+        """The conversation with dom0's init; ends with the script's status."""
+        reader, writer = machine.streams["control"]
+        while line := await reader.readline():
+            verb, _, rest = line.decode(errors="replace").strip().partition(" ")
+            match verb:
+                case "up":
+                    self.started = True
+                    note(f"dom0 is up after {time.monotonic() - machine.began:.1f} s")
+                    self.forward_input(machine)
+                case "exit":
+                    return int(rest)
+                case "fail":
+                    raise VmFailed(f"dom0: {rest}")
+                case "qmp":
+                    answer = await machine.qmp(rest)
+                    writer.write(f"{'error' if 'error' in answer else 'ok'} {json_line(answer)}\n".encode())
+        return None
+
+    def forward_input(self, machine: Machine) -> None:
+        """Send our standard input to dom0, byte for byte or in pieces with a length."""
+        writer, loop, raw = machine.streams["data"][1], asyncio.get_running_loop(), self.interactive()
+
+        def pump() -> None:
+            while True:
+                data = os.read(0, 4096)
+                piece = data if raw else b"%d\n" % len(data) + data
+                loop.call_soon_threadsafe(writer.write, piece)
+                if not data:
+                    return
+
+        threading.Thread(target=pump, daemon=True).start()
+
+
+def json_line(answer: dict) -> str:
+    import json
+    return json.dumps(answer)
+
+
+def write_all(target: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(target, data):]
+
+
+def note(text: str) -> None:
+    print(f"vm: {text}", file=sys.stderr, flush=True)
+
+
+def initrd(arguments: argparse.Namespace, interactive: bool):
+    """dom0's image with what is ours appended, in memory: nothing to clean up."""
+    file = os.fdopen(os.memfd_create("initrd"), "w+b")
+    with (BUILD / "images/dom0.cpio").open("rb") as image:
+        while os.sendfile(file.fileno(), image.fileno(), None, 1 << 30):
+            pass
+    file.seek(0, os.SEEK_END)
+    archive = Archive(file)
+    archive.directories |= {"usr", "usr/local", "usr/local/bin", "root"}
+    archive.add("init", PROGRAM, (HERE / "dom0/init").read_bytes())
+    command = [] if interactive else arguments.command or ["sh"]
+    if command and arguments.command:
+        archive.add("root/script", PROGRAM, Path(command[0]).read_bytes())
+        command[0] = "/root/script"
+    archive.add("vm/run", SCRIPT, (HERE / f"dom0/run-{'shell' if interactive else 'script'}").read_bytes())
+    archive.add("vm/orders", SCRIPT, orders(arguments, command).encode())
+    for folder, target in ((HERE / "guest", "vm/guest"), (BUILD / "modules", "modules"), (BUILD / "bin", "usr/local/bin"),
+                           (TOP / "selftests/dom0", "selftests/dom0")):
+        if folder.is_dir():
+            archive.tree(target, folder)
+    for tool in ("guest-run", "guest-exec", "qmp"):
+        if (HERE / "dom0" / tool).exists():
+            archive.file(f"usr/local/bin/{tool}", HERE / "dom0" / tool)
+    archive.add("boot/guest.cpio", SCRIPT, (BUILD / "images/guest.cpio").read_bytes())
+    archive.add("boot/vmlinuz", SCRIPT, next((BUILD / "kernel/usr/lib/modules").glob("*/vmlinuz")).read_bytes())
+    archive.close()
+    file.flush()
+    return file
+
+
+def orders(arguments: argparse.Namespace, command: list[str]) -> str:
+    """The file that dom0's init reads."""
+    values = {"DOM0": arguments.dom0, "PCIBACK": arguments.pciback, "PCIDEV": arguments.pcidev,
+              "MODPROBE": arguments.modprobe, "COMMAND": shlex.join(command), "SIZE": ""}
+    lines = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
+    if not command:
+        size = os.get_terminal_size(1)
+        lines.append(f"SIZE='rows {size.lines} cols {size.columns}' TERM={shlex.quote(os.environ.get('TERM', 'linux'))}")
+        lines.append("export TERM")
+    return "\n".join(lines) + "\n"
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    def option(name: str, default: str, text: str, choices: tuple[str, ...] | None = None, kind: type = str) -> None:
+        variable = name.upper().replace("-", "_")
+        value = os.environ.get(variable) or default
+        parser.add_argument(f"--{name}", default=value, choices=choices, type=kind, help=f"{text} [{variable}]")
+
+    option("dom0", "pvh", "kind of dom0; bare: the same kernel without Xen", ("pvh", "pv", "bare"))
+    option("pciback", "stock", "which xen-pciback to load", ("stock", "rust", "none"))
+    option("pcidev", "no", "insert xen-pcidev.ko first", ("yes", "no"))
+    option("modprobe", "", "further modules to load")
+    option("qemu-args", "", "added to the emulator's command line")
+    option("dom0-args", "", "added to dom0's kernel command line")
+    option("xen-args", "", "added to Xen's command line")
+    parser.add_argument("--nic", default=os.environ.get("QEMU_NIC", ""), help="none: no e1000e in slot 4 [QEMU_NIC]")
+    option("smp", "2", "processors of the machine", kind=int)
+    option("memory", "4096", "MiB of the machine", kind=int)
+    option("dom0-memory", "2048", "MiB of dom0", kind=int)
+    option("timeout", "0", "seconds for everything; 0: 900 with a script, none without", kind=int)
+    parser.add_argument("--hold", action="store_true", help="pass output on at the end only, so that a run can be repeated")
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="SCRIPT [ARG…]")
+    arguments = parser.parse_args()
+    if not arguments.timeout and arguments.command:
+        arguments.timeout = 900
+    return arguments
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Say early what is missing."""
+    if arguments.command and not Path(arguments.command[0]).is_file():
+        raise VmFailed(f"no such script: {arguments.command[0]}")
+    for wanted, module in ((arguments.pcidev == "yes", "xen-pcidev.ko"), (arguments.pciback == "rust", "xen-pciback.ko")):
+        if wanted and not (BUILD / "modules" / module).exists():
+            raise VmFailed(f"build/modules/{module} is missing: make modules")
+
+
+def new_folder() -> Path:
+    """A directory for this run; the oldest ones of ended runs go."""
+    runs = BUILD / "run"
+    runs.mkdir(parents=True, exist_ok=True)
+    for old in sorted((d for d in runs.iterdir() if d.is_dir()), key=lambda d: d.stat().st_mtime)[:-KEEP_RUNS]:
+        if unused(old):
+            shutil.rmtree(old, ignore_errors=True)
+    folder = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(2).hex()}"
+    folder.mkdir()
+    lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR)	# held until we end
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return folder
+
+
+def unused(folder: Path) -> bool:
+    try:
+        with (folder / "lock").open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except FileNotFoundError:
+        return True
+    except BlockingIOError:
+        return False
+
+
+def end_of_console(folder: Path, lines: int = 25) -> str:
+    text = (folder / "console.log").read_text(errors="replace").splitlines()
+    return "\n".join(f"    {line}" for line in text[-lines:])
+
+
+def attempts(arguments: argparse.Namespace) -> int:
+    for attempt in range(1, ATTEMPTS + 1):
+        folder = new_folder()
+        note(f"console: {folder.relative_to(TOP)}/console.log")
+        run = Run(arguments, folder)
+        try:
+            status = asyncio.run(run.boot())
+            for target, data in run.held:
+                write_all(target, data)
+            return status
+        except EmulatorFault as fault:
+            if (run.started and not arguments.hold) or attempt == ATTEMPTS:
+                raise
+            note(f"{fault}: known, retried (attempt {attempt + 1} of {ATTEMPTS})")
+        except VmFailed as failure:
+            for target, data in run.held:
+                write_all(target, data)
+            note(f"end of the console:\n{end_of_console(folder)}")
+            raise VmFailed(f"{failure} (whole console: {folder.relative_to(TOP)}/console.log)") from None
+    raise AssertionError
+
+
+def main() -> int:
+    arguments = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    images.main()
+    try:
+        check(arguments)
+        if arguments.command or not sys.stdin.isatty():
+            return attempts(arguments)
+        settings = termios.tcgetattr(0)
+        try:
+            return attempts(arguments)
+        finally:
+            termios.tcsetattr(0, termios.TCSADRAIN, settings)
+    except VmFailed as failure:
+        note(f"FAILED: {failure}")
+        return VM_FAILED
+    except KeyboardInterrupt:
+        note("interrupted")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.stdout.flush()
+    status = main()
+    sys.stderr.flush()
+    os._exit(status)	# a thread may still wait for input

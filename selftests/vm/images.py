@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Make the two initial file systems: dom0's and the guest's.
+
+Both hold only what Debian ships. What is ours is added at each boot (boot.py),
+so a change of our code costs no new image. An image is made again only when
+what it is made of has changed.
+"""
+
+import hashlib
+import lzma
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from cpio import CONSOLE, Archive
+
+BUILD = Path(__file__).resolve().parents[2] / "build"
+DOM0, KERNEL, IMAGES = BUILD / "dom0", BUILD / "kernel", BUILD / "images"
+
+DRIVERS = ("e1000e", "igb", "igbvf", "nvme", "ahci", "sd_mod", "xhci-pci", "usb-storage", "virtio-net",
+           "virtio_blk", "virtio_scsi", "uio_pci_generic", "vfio-pci")
+GUEST_MODULES = DRIVERS
+DOM0_MODULES = DRIVERS + (
+    "xen-acpi-processor", "xen-evtchn", "xen-gntalloc", "xen-gntdev", "xen-netback", "xen-pciback",
+    "xen-privcmd", "xen-scsiback", "xenfs", "bridge", "tun", "loop", "pci-stub", "pci-pf-stub", "configfs")
+
+# Of no use in dom0, and slow to unpack in an emulated machine.
+DOM0_SKIP = frozenset((
+    "boot", "debs", "dev", "proc", "run", "sys", "tmp", "etc/apt", "var/cache", "var/lib/apt", "var/lib/dpkg",
+    "var/log", "usr/lib/apt", "usr/lib/modules", "usr/lib/systemd", "usr/lib/udev",
+    "usr/lib/x86_64-linux-gnu/gconv", "usr/lib/x86_64-linux-gnu/systemd",
+    "usr/share/bash-completion", "usr/share/bug", "usr/share/doc", "usr/share/i18n", "usr/share/info",
+    "usr/share/iso-codes", "usr/share/locale", "usr/share/man", "usr/share/perl5", "usr/share/xml",
+    "usr/share/zoneinfo"))
+
+GUEST_PROGRAMS = ("bin/busybox", "usr/bin/lspci", "usr/bin/setpci", "usr/bin/kmod")
+
+
+def main() -> None:
+    need(DOM0 / "usr/bin", KERNEL / "usr/lib/modules")
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    make("dom0.cpio", write_dom0)
+    make("guest.cpio", write_guest)
+
+
+def need(*paths: Path) -> None:
+    for path in paths:
+        if not path.exists():
+            sys.exit(f"images: {path} is missing: run the set-up first")
+
+
+def make(name: str, write) -> None:
+    """Write an image unless the one there was made of the same things."""
+    image, stamp = IMAGES / name, IMAGES / f".{name}.stamp"
+    inputs = fingerprint()
+    if image.exists() and stamp.exists() and stamp.read_text() == inputs:
+        return
+    began = time.monotonic()
+    fresh = IMAGES / f".{name}.{os.getpid()}"
+    try:
+        with fresh.open("wb") as out:
+            archive = Archive(out)
+            write(archive)
+            archive.close()
+        stamp.unlink(missing_ok=True)
+        fresh.rename(image)
+        stamp.write_text(inputs)
+    finally:
+        fresh.unlink(missing_ok=True)
+    size = image.stat().st_size >> 20
+    print(f"images: {name}, {size} MiB, {time.monotonic() - began:.1f} s", file=sys.stderr)
+
+
+def fingerprint() -> str:
+    """Changes when a package of either chroot or this recipe changes."""
+    digest = hashlib.sha256()
+    for source in (Path(__file__), Path(__file__).with_name("cpio.py"), DOM0 / "var/lib/dpkg/status"):
+        digest.update(source.read_bytes())
+    for folder in (DOM0, KERNEL):
+        digest.update(str(folder.stat().st_ctime_ns).encode())
+    return digest.hexdigest()
+
+
+def release() -> str:
+    return next((KERNEL / "usr/lib/modules").iterdir()).name
+
+
+def write_dom0(archive: Archive) -> None:
+    archive.tree("", DOM0, DOM0_SKIP)
+    for folder in ("dev", "proc", "run", "sys", "tmp", "var/log/xen/console"):
+        archive.add(folder, stat.S_IFDIR | 0o755)
+    archive.add("dev/console", stat.S_IFCHR | 0o600, device=CONSOLE)
+    add_modules(archive, "usr/lib/modules", DOM0_MODULES)
+
+
+def write_guest(archive: Archive) -> None:
+    for folder in ("dev", "proc", "root", "run", "sys", "tmp", "usr/lib", "usr/bin"):
+        archive.add(folder, stat.S_IFDIR | 0o755)
+    for link in ("bin", "sbin", "usr/sbin"):
+        archive.add(link, stat.S_IFLNK | 0o777, b"/usr/bin")
+    for link in ("lib", "lib64"):
+        archive.add(link, stat.S_IFLNK | 0o777, b"usr/lib")
+    archive.add("dev/console", stat.S_IFCHR | 0o600, device=CONSOLE)
+    programs = [DOM0 / program for program in GUEST_PROGRAMS]
+    for program in programs:
+        archive.add(f"usr/bin/{program.name}", stat.S_IFREG | 0o755, program.read_bytes())
+    for library in libraries(programs):
+        archive.add(f"usr/lib/{library.name}", stat.S_IFREG | 0o755, library.read_bytes())
+    for tool in ("modprobe", "insmod", "rmmod", "lsmod", "depmod", "modinfo"):
+        archive.add(f"usr/bin/{tool}", stat.S_IFLNK | 0o777, b"kmod")
+    add_modules(archive, "usr/lib/modules", GUEST_MODULES)
+
+
+def libraries(programs: list[Path]) -> list[Path]:
+    """The shared libraries of these programs, the loader included."""
+    found: dict[str, Path] = {}
+    queue = list(programs)
+    while queue:
+        text = subprocess.run(["readelf", "-ldW", queue.pop()], check=True, capture_output=True, text=True).stdout
+        for line in text.splitlines():
+            if "(NEEDED)" in line or "program interpreter" in line:
+                name = os.path.basename(line.rsplit("[" if "NEEDED" in line else " ", 1)[1].rstrip("]"))
+                if name not in found:
+                    found[name] = find_library(name)
+                    queue.append(found[name])
+    return list(found.values())
+
+
+def find_library(name: str) -> Path:
+    for folder in ("usr/lib/x86_64-linux-gnu", "usr/lib64", "usr/lib"):
+        if (DOM0 / folder / name).exists():
+            return DOM0 / folder / name
+    sys.exit(f"images: {DOM0} has no {name}")
+
+
+def add_modules(archive: Archive, prefix: str, names: tuple[str, ...]) -> None:
+    """These modules and all they need, unpacked (xz costs seconds when emulated)."""
+    source = KERNEL / "usr/lib/modules" / release()
+    stage = IMAGES / f".modules.{os.getpid()}"
+    target = stage / "lib/modules" / release()
+    try:
+        for path in closure(names):
+            copy = target / path.removesuffix(".xz")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(lzma.decompress((source / path).read_bytes()))
+        for listing in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
+            shutil.copy(source / listing, target)
+        subprocess.run(["depmod", "-b", stage, release()], check=True)
+        archive.tree(prefix, stage / "lib/modules")
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def closure(names: tuple[str, ...]) -> list[str]:
+    """Paths of the named modules and of those they depend on."""
+    listing = subprocess.run(["depmod", "-n", "-b", KERNEL / "usr", release()],
+                             check=True, capture_output=True, text=True).stdout
+    needs: dict[str, list[str]] = {}
+    for line in listing.splitlines():
+        path, colon, rest = line.partition(":")
+        if colon and path.startswith("kernel/"):
+            needs[os.path.basename(path).split(".")[0].replace("-", "_")] = [path, *rest.split()]
+    builtin = (KERNEL / "usr/lib/modules" / release() / "modules.builtin").read_text()
+    wanted: dict[str, None] = {}
+    for name in names:
+        key = name.replace("-", "_")
+        if key in needs:
+            wanted.update(dict.fromkeys(needs[key]))
+        elif f"/{key}.ko" not in builtin.replace("-", "_"):
+            sys.exit(f"images: kernel {release()} has no module {name}")
+    return list(wanted)
+
+
+if __name__ == "__main__":
+    main()

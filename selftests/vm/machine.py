@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The emulated machine: its command line, and QEMU running it.
+
+Every unusual option is there because the stack does not come up without it.
+"""
+
+import asyncio
+import ctypes
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Callable
+
+# Xen under emulation survives neither xsave and avx (its PVH guests see sizes that do not
+# fit), nor rdtscp and monitor (TCG reports the wrong instruction, or none, on an intercept).
+CPU = "EPYC,-xsave,-avx,-avx2,-xsavec,-xsaves,-xsaveopt,-xgetbv1,-fma,-f16c,-rdtscp,-monitor"
+# Slot 4, as QEMU's device model takes an Intel device in slot 2 for a graphics card.
+NIC = "-netdev user,id=n0 -device e1000e,netdev=n0,addr=4"
+XEN = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all iommu=verbose,debug spec-ctrl=no cpuidle=0"
+LINUX = "mitigations=off quiet clocksource=xen tsc=reliable 8250.nr_uarts=4"
+
+# Channels between the host and dom0 are further ISA serial ports: they add nothing to the
+# PCI topology under test. The first port is Xen's and Linux' console.
+PORTS = {"data": (0x2F8, 3), "errors": (0x3E8, 5), "control": (0x2E8, 7)}
+
+# The emulator itself breaks nested SVM now and then: dom0's vcpu is left with Xen's own state.
+EMULATOR_FAULT = re.compile(rb"d0v\d+ Triple fault.*Dumping Dom0 vcpu#\d+ state.*RIP:\s+e008:\[<ffff82d0", re.S)
+DEATHS = (
+    (re.compile(rb"Panic on CPU \d+:\s*(?:\(XEN\) )?([^\r\n]*)"), "Xen panicked"),
+    (re.compile(rb"Kernel panic - not syncing: ([^\r\n]*)"), "dom0's kernel panicked"),
+    (re.compile(rb"(Hardware Dom0 (?:crashed|shutdown|halted)[^\r\n]*)"), "dom0 ended"),
+    (re.compile(rb"(d0v\d+ Triple fault[^\r\n]*)"), "dom0 crashed"),
+)
+
+
+@dataclass
+class Options:
+    """What a run may choose; the names are those of the make variables."""
+
+    dom0: str = "pvh"
+    nic: bool = True
+    qemu_args: str = ""
+    xen_args: str = ""
+    dom0_args: str = ""
+    smp: int = 2
+    memory: int = 4096
+    dom0_memory: int = 2048
+
+
+@dataclass
+class Machine:
+    """One QEMU process with its channels."""
+
+    options: Options
+    build: Path
+    log: BinaryIO
+    began: float = field(default_factory=time.monotonic)
+    console: bytearray = field(default_factory=bytearray)
+    process: asyncio.subprocess.Process | None = None
+    streams: dict[str, tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=dict)
+
+    async def start(self, initrd: int) -> None:
+        """Run QEMU; `initrd` is an open file that it reads before it answers."""
+        theirs: list[socket.socket] = []
+        arguments = self.arguments(initrd)
+        for name in ("console", *PORTS, "qmp"):
+            ours, other = socket.socketpair()
+            self.streams[name] = await asyncio.open_connection(sock=ours, limit=1 << 20)
+            theirs.append(other)
+            arguments += ["-chardev", f"socket,id={name},fd={other.fileno()}"]
+        arguments += ["-serial", "chardev:console", "-mon", "chardev=qmp,mode=control"]
+        for name, (port, irq) in PORTS.items():
+            arguments += ["-device", f"isa-serial,iobase={port:#x},irq={irq},chardev={name}"]
+        self.log.write(f"# {shlex.join(arguments)}\n".encode())
+        try:
+            self.process = await asyncio.create_subprocess_exec(
+                *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=self.log, stderr=asyncio.subprocess.STDOUT,
+                pass_fds=[initrd, *(other.fileno() for other in theirs)], preexec_fn=die_with_parent)
+        finally:
+            for other in theirs:
+                other.close()
+        await self.streams["qmp"][0].readline()
+        await self.qmp('{"execute": "qmp_capabilities"}')
+
+    def arguments(self, initrd: int) -> list[str]:
+        options = self.options
+        vmlinuz = next((self.build / "kernel/usr/lib/modules").glob("*/vmlinuz"))
+        command = ["qemu-system-x86_64", "-machine", "q35,kernel-irqchip=split", "-accel", "tcg",
+                   "-smp", str(options.smp), "-m", f"{options.memory}M", "-cpu", CPU,
+                   "-display", "none", "-monitor", "none", "-parallel", "none", "-no-reboot",
+                   "-device", "intel-iommu,intremap=on"]
+        # Without this, QEMU adds a NIC of its own once we name none.
+        command += shlex.split(NIC) if options.nic else ["-nic", "none"]
+        command += shlex.split(options.qemu_args)
+        file = f"/proc/self/fd/{initrd}"
+        if options.dom0 == "bare":
+            return command + ["-kernel", str(vmlinuz), "-initrd", file,
+                              "-append", f"console=ttyS0 {LINUX} {options.dom0_args}".replace("clocksource=xen ", "")]
+        # QEMU splits modules at single commas.
+        linux = f"{vmlinuz} console=hvc0 {LINUX} {options.dom0_args}".strip().replace(",", ",,")
+        xen = f"dom0={options.dom0} dom0_mem={options.dom0_memory}M {XEN} {options.xen_args}".strip()
+        return command + ["-kernel", str(self.build / "xen"), "-initrd", f"{linux},{file}", "-append", xen]
+
+    async def qmp(self, request: str) -> dict:
+        """Give QEMU one command; the answer has "return" or "error"."""
+        reader, writer = self.streams["qmp"]
+        writer.write(request.encode() + b"\n")
+        while line := await reader.readline():
+            answer = json.loads(line)
+            if "event" not in answer:
+                return answer
+        return {"error": {"class": "GenericError", "desc": "QEMU has gone"}}
+
+    async def watch_console(self) -> str | None:
+        """Log the console until it says why the machine died; None at its end."""
+        reader = self.streams["console"][0]
+        fresh_line = True
+        while data := await reader.read(4096):
+            self.console += data
+            stamp = b"[%8.3f] " % (time.monotonic() - self.began)
+            text = data.replace(b"\r", b"")
+            self.log.write((stamp if fresh_line else b"") + text[:-1].replace(b"\n", b"\n" + stamp) + text[-1:])
+            self.log.flush()
+            fresh_line = text.endswith(b"\n")
+            if cause := self.death():
+                return cause
+        return None
+
+    def death(self) -> str | None:
+        for pattern, what in DEATHS:
+            if found := pattern.search(self.console):
+                return f"{what}: {found[1].decode(errors='replace')}"
+        return None
+
+    def emulator_fault(self) -> bool:
+        return EMULATOR_FAULT.search(self.console) is not None
+
+    async def stop(self) -> None:
+        if self.process and self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+        for _, writer in self.streams.values():
+            writer.close()
+
+
+def die_with_parent() -> None:
+    """No QEMU stays behind, however we end."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+async def copy(reader: asyncio.StreamReader, put: Callable[[bytes], None]) -> None:
+    while data := await reader.read(65536):
+        put(data)
