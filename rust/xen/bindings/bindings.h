@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the kernel crate's bindings leave out and crate `xen` needs. */
+
+#include <linux/acpi.h>
+#include <linux/pci.h>
+#include <xen/acpi.h>
+#include <xen/pci.h>
+#include <xen/xen.h>
+#include <xen/interface/physdev.h>
+#include <xen/interface/xen.h>
+
+/* Macros with a cast are no constants to bindgen. */
+const u8 RUST_CONST_HELPER_ACPI_LEVEL_SENSITIVE = ACPI_LEVEL_SENSITIVE;
+const u8 RUST_CONST_HELPER_ACPI_EDGE_SENSITIVE = ACPI_EDGE_SENSITIVE;
+const u8 RUST_CONST_HELPER_ACPI_ACTIVE_HIGH = ACPI_ACTIVE_HIGH;
+const u8 RUST_CONST_HELPER_ACPI_ACTIVE_LOW = ACPI_ACTIVE_LOW;

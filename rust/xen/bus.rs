@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Notifications of what happens to PCI functions.
+//!
+//! C header: [`include/linux/device/bus.h`](srctree/include/linux/device/bus.h)
+
+use core::marker::PhantomData;
+
+use kernel::{
+    error::to_result,
+    pci::Device,
+    prelude::*,
+    types::Opaque, //
+};
+
+use crate::{
+    bindings,
+    pci, //
+};
+
+/// What happens to a function. Binding and unbinding of one function come one at a time, under its
+/// device lock; a driver's name is that of the driver in question.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// It was added; no driver has seen it.
+    Added,
+    /// It is about to be removed; its driver, if it had one, is gone, and Xen still knows it.
+    Removing,
+    /// A driver's probe is about to run.
+    Binding(&'a CStr),
+    /// The probe succeeded. User space that asked for the binding is still waiting.
+    Bound(&'a CStr),
+    /// The probe failed.
+    NotBound,
+    /// The driver is gone.
+    Unbound,
+}
+
+/// Hears of events. May sleep.
+pub trait Observer: 'static {
+    /// Called for every [`Event`] of every PCI function.
+    fn event(dev: &Device, event: Event<'_>);
+}
+
+/// Makes `T` hear of events for as long as this value lives.
+///
+/// On [`Event::Removing`] `T` comes before the kernel's own observer, which tells Xen that the
+/// function is gone.
+///
+/// # Invariants
+///
+/// `block` is registered on the PCI bus.
+#[pin_data(PinnedDrop)]
+pub struct Registration<T: Observer> {
+    #[pin]
+    block: Opaque<bindings::notifier_block>,
+    _observer: PhantomData<T>,
+}
+
+// SAFETY: The chain that `block` is in has its own lock.
+unsafe impl<T: Observer> Send for Registration<T> {}
+// SAFETY: Nothing can be done with a shared reference.
+unsafe impl<T: Observer> Sync for Registration<T> {}
+
+impl<T: Observer> Registration<T> {
+    /// Registers `T`. May sleep.
+    pub fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            block <- Opaque::try_ffi_init(|slot: *mut bindings::notifier_block| {
+                let block = bindings::notifier_block {
+                    notifier_call: Some(Self::call),
+                    priority: 1,
+                    ..pin_init::zeroed()
+                };
+                // SAFETY: `slot` is ours to write; pinned, and unregistered before it is freed.
+                to_result(unsafe {
+                    slot.write(block);
+                    bindings::bus_register_notifier(&raw const bindings::pci_bus_type, slot)
+                })
+            }),
+            _observer: PhantomData,
+        }? Error)
+    }
+
+    /// # Safety
+    ///
+    /// Called by the notifier chain of the PCI bus.
+    unsafe extern "C" fn call(
+        _block: *mut bindings::notifier_block,
+        action: c_ulong,
+        data: *mut c_void,
+    ) -> c_int {
+        let raw = data.cast::<bindings::device>();
+        // SAFETY: The driver core passes a device of this bus, alive during the call, and holds its
+        // lock while it binds or unbinds a driver, which is when the name is used.
+        let (dev, driver) = unsafe { (pci::from_raw_device(raw), || pci::driver_name(raw)) };
+        // CAST: The constants are small.
+        let event = match action as u32 {
+            bindings::bus_notifier_event_BUS_NOTIFY_ADD_DEVICE => Some(Event::Added),
+            bindings::bus_notifier_event_BUS_NOTIFY_DEL_DEVICE => Some(Event::Removing),
+            bindings::bus_notifier_event_BUS_NOTIFY_BIND_DRIVER => driver().map(Event::Binding),
+            bindings::bus_notifier_event_BUS_NOTIFY_BOUND_DRIVER => driver().map(Event::Bound),
+            bindings::bus_notifier_event_BUS_NOTIFY_DRIVER_NOT_BOUND => Some(Event::NotBound),
+            bindings::bus_notifier_event_BUS_NOTIFY_UNBOUND_DRIVER => Some(Event::Unbound),
+            _ => None,
+        };
+        if let (Some(dev), Some(event)) = (dev, event) {
+            T::event(dev, event);
+        }
+        bindings::NOTIFY_DONE as c_int
+    }
+}
+
+#[pinned_drop]
+impl<T: Observer> PinnedDrop for Registration<T> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariant the block is registered. This waits for running calls.
+        unsafe {
+            bindings::bus_unregister_notifier(&raw const bindings::pci_bus_type, self.block.get())
+        };
+    }
+}

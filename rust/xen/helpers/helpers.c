@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Macros and inline functions as functions that Rust can call, one file for
+ * each subsystem, sorted alphabetically. Nothing here decides anything.
+ */
+
+#define __rust_helper
+
+#include "device.c"
+#include "pci.c"
+#include "xen.c"
+
+#ifdef __BINDGEN__
+/* An object of its own: only some modules have trace events. */
+#include "trace.c"
+#endif

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/acpi.h>
+#include <linux/msi.h>
+#include <linux/pci.h>
+
+__rust_helper int rust_helper_pci_domain_nr(struct pci_dev *dev)
+{
+	return pci_domain_nr(dev->bus);
+}
+
+__rust_helper bool rust_helper_pci_is_extfn(struct pci_dev *dev)
+{
+	return pci_ari_enabled(dev->bus) && PCI_SLOT(dev->devfn);
+}
+
+__rust_helper bool rust_helper_pci_is_virtfn(struct pci_dev *dev)
+{
+	return dev->is_virtfn;
+}
+
+__rust_helper struct pci_dev *rust_helper_pci_physfn(struct pci_dev *dev)
+{
+	return pci_physfn(dev);
+}
+
+/*
+ * The Linux irq of the device's INTx line, 0 when the device has none now.
+ * While MSI (not MSI-X) is enabled, dev->irq is the first MSI vector and the
+ * line's irq waits in the descriptor.
+ */
+__rust_helper unsigned int rust_helper_pci_intx_irq(struct pci_dev *dev)
+{
+	struct msi_desc *desc;
+
+	if (!dev->irq_managed)
+		return 0;
+	if (!READ_ONCE(dev->dev.msi.data))
+		return READ_ONCE(dev->irq);
+
+	guard(msi_descs_lock)(&dev->dev);
+	if (!dev->msi_enabled)
+		return dev->irq;
+	desc = msi_first_desc(&dev->dev, MSI_DESC_ALL);
+	return desc ? desc->pci.msi_attrib.default_irq : 0;
+}
+
+/* The proximity domain of the device's node, negative for none. */
+__rust_helper int rust_helper_pci_pxm(struct pci_dev *dev)
+{
+	int node = dev_to_node(&dev->dev);
+
+	return node == NUMA_NO_NODE ? -1 : node_to_pxm(node);
+}

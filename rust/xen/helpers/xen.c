@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <xen/xen.h>
+#include <asm/xen/hypercall.h>
+
+__rust_helper int rust_helper_HYPERVISOR_physdev_op(int cmd, void *arg)
+{
+	return HYPERVISOR_physdev_op(cmd, arg);
+}
+
+__rust_helper bool rust_helper_xen_domain(void)
+{
+	return xen_domain();
+}
+
+__rust_helper bool rust_helper_xen_initial_domain(void)
+{
+	return xen_initial_domain();
+}
+
+__rust_helper bool rust_helper_xen_pv_domain(void)
+{
+	return xen_pv_domain();
+}
+
+__rust_helper bool rust_helper_xen_pvh_domain(void)
+{
+	return xen_pvh_domain();
+}

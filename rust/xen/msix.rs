@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Keeping a function's MSI-X table known to Xen.
+//!
+//! Xen maps MSI-X interrupts for a guest only if it learnt the table's address while dom0 owned
+//! the function. `PHYSDEVOP_prepare_msix` tells it, but Xen up to 4.21 at least refuses that
+//! operation to a PVH dom0. Mapping one entry to dom0 itself has the same effect for as long as the
+//! mapping lives.
+
+use kernel::{
+    pci::Device,
+    prelude::*,
+    sync::aref::ARef, //
+};
+
+use crate::{
+    bindings,
+    pci::{
+        DeviceExt,
+        MsixTable, //
+    },
+    physdev,
+    Sbdf, //
+};
+
+/// How a [`Hold`] keeps the table known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// `PHYSDEVOP_prepare_msix`, to be undone by `PHYSDEVOP_release_msix`.
+    Prepared,
+    /// Somebody else's `PHYSDEVOP_prepare_msix`.
+    PreparedByOther,
+    /// The table's last entry is mapped to this domain, masked, as the pirq given here.
+    Mapped(i32),
+}
+
+/// Makes guests able to use the function's MSI-X for as long as this value lives.
+///
+/// Making one and dropping one mask the table's last entry in hardware, and so must not happen
+/// while a guest has the function: [`Hold::new`] is refused then, and before a drop
+/// [`owned_by_dom0`] can tell.
+///
+/// # Invariants
+///
+/// Xen knows the table by `means`, which is still to be undone.
+pub struct Hold {
+    dev: ARef<Device>,
+    sbdf: Sbdf,
+    means: Means,
+}
+
+impl Hold {
+    /// Makes Xen learn where `table` of `dev` is.
+    ///
+    /// Errors: `ENODEV` if dom0 does not own the function, because it is quarantined, a guest's, or
+    /// Xen refused it; `ENXIO` if its memory decoding is off; else those of `PHYSDEVOP_map_pirq`.
+    pub fn new(dev: &Device, table: MsixTable) -> Result<Self> {
+        let sbdf = dev.sbdf()?;
+        let mut arg = physdev::pci_device(sbdf);
+        // SAFETY: The argument of this operation.
+        let means = match unsafe { physdev::call(bindings::PHYSDEVOP_prepare_msix, &mut arg) } {
+            Ok(()) => Means::Prepared,
+            Err(e) if e == EBUSY => Means::PreparedByOther,
+            Err(_) => Means::Mapped(map_last(dev, sbdf, table)?),
+        };
+        // INVARIANT: Xen knows it by now.
+        Ok(Self {
+            dev: dev.into(),
+            sbdf,
+            means,
+        })
+    }
+
+    /// How the table is kept known.
+    pub fn means(&self) -> Means {
+        self.means
+    }
+
+    /// Undoes the hold, as dropping it does, and tells what Xen said.
+    pub fn release(mut self) -> Result {
+        self.undo()
+    }
+
+    fn undo(&mut self) -> Result {
+        match core::mem::replace(&mut self.means, Means::PreparedByOther) {
+            Means::Prepared => {
+                let mut arg = physdev::pci_device(self.sbdf);
+                // SAFETY: The argument of this operation.
+                unsafe { physdev::call(bindings::PHYSDEVOP_release_msix, &mut arg) }
+            }
+            Means::PreparedByOther => Ok(()),
+            Means::Mapped(pirq) => unmap(pirq),
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Err(e) = self.undo() {
+            dev_warn!(self.dev, "Xen did not release the MSI-X table: {:?}\n", e);
+        }
+    }
+}
+
+/// Whether Xen gives the function to dom0 now, rather than to a guest or to its quarantine.
+///
+/// Asked by mapping the last entry of `table` once more, which is refused with `ENODEV` before it
+/// touches the function unless dom0 owns it.
+pub fn owned_by_dom0(dev: &Device, table: MsixTable) -> Result<bool> {
+    match map_last(dev, dev.sbdf()?, table) {
+        Ok(pirq) => unmap(pirq).map(|()| true),
+        Err(e) if e == ENODEV => Ok(false),
+        // Xen looked at the function, and only then refused.
+        Err(_) => Ok(true),
+    }
+}
+
+/// Maps the last entry of `table` to this domain; returns the pirq.
+fn map_last(dev: &Device, sbdf: Sbdf, table: MsixTable) -> Result<i32> {
+    let mut map = bindings::physdev_map_pirq {
+        domid: bindings::DOMID_SELF as bindings::domid_t,
+        type_: bindings::MAP_PIRQ_TYPE_MSI_SEG as c_int,
+        index: -1,
+        pirq: -1,
+        // CAST: Xen takes the segment's bits back out of the sign.
+        bus: (u32::from(sbdf.segment()) << 16 | u32::from(sbdf.bus())) as c_int,
+        devfn: i32::from(sbdf.devfn()),
+        entry_nr: i32::from(table.entries.saturating_sub(1)),
+        table_base: dev.resource_start(table.bar)?,
+    };
+    // SAFETY: The argument of this operation.
+    unsafe { physdev::call(bindings::PHYSDEVOP_map_pirq, &mut map)? };
+    Ok(map.pirq)
+}
+
+fn unmap(pirq: i32) -> Result {
+    let mut arg = bindings::physdev_unmap_pirq {
+        domid: bindings::DOMID_SELF as bindings::domid_t,
+        pirq,
+    };
+    // SAFETY: The argument of this operation.
+    unsafe { physdev::call(bindings::PHYSDEVOP_unmap_pirq, &mut arg) }
+}

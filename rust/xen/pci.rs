@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! PCI functions: finding them, and the state that passing one to a guest depends on.
+//!
+//! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
+
+use core::{
+    marker::PhantomData,
+    ptr::{
+        self,
+        NonNull, //
+    },
+};
+
+use kernel::{
+    device,
+    error::to_result,
+    pci::Device,
+    prelude::*,
+    sync::aref::ARef, //
+};
+
+use crate::{
+    bindings,
+    Sbdf, //
+};
+
+/// The `struct pci_dev` behind a reference.
+pub(crate) fn as_raw(dev: &Device) -> *mut bindings::pci_dev {
+    // `Device` is a transparent wrapper of `Opaque<struct pci_dev>`.
+    ptr::from_ref(dev).cast_mut().cast()
+}
+
+/// The `struct device` in a PCI device.
+pub(crate) fn as_raw_device(dev: &Device) -> *mut bindings::device {
+    // SAFETY: `dev` is a valid `struct pci_dev`, so the place of its `dev` field is in bounds.
+    unsafe { &raw mut (*as_raw(dev)).dev }
+}
+
+/// An INTx pin of a PCI function, the "interrupt pin" register without "none".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pin(u8);
+
+impl Pin {
+    /// 1 for INTA to 4 for INTD, as the register has it.
+    pub fn number(self) -> u8 {
+        self.0
+    }
+
+    /// `'A'` to `'D'`.
+    pub fn letter(self) -> char {
+        match self.0 {
+            1 => 'A',
+            2 => 'B',
+            3 => 'C',
+            _ => 'D',
+        }
+    }
+}
+
+/// What a function's MSI-X capability says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MsixTable {
+    /// Number of entries, 1 to 2048.
+    pub entries: u16,
+    /// The BAR that holds the table, 0 to 5.
+    pub bar: u32,
+}
+
+/// What this crate adds to [`kernel::pci::Device`].
+pub trait DeviceExt {
+    /// The function's address; `ERANGE` for a segment above 0xffff, which Xen cannot name.
+    fn sbdf(&self) -> Result<Sbdf>;
+    /// The INTx pin; `None` for a function without INTx, such as every SR-IOV VF.
+    fn pin(&self) -> Option<Pin>;
+    /// The Linux irq of the INTx line, while some driver has the function enabled. With MSI
+    /// enabled too, this is still the line's. May sleep.
+    fn intx_irq(&self) -> Option<u32>;
+    /// Whether this is an SR-IOV virtual function.
+    fn is_virtfn(&self) -> bool;
+    /// The MSI-X table, if the function has one. Reads configuration space.
+    fn msix_table(&self) -> Option<MsixTable>;
+    /// The domain that a PCI backend registered as the function's owner.
+    ///
+    /// C: `xen_find_device_domain_owner()` of
+    /// [`arch/x86/pci/xen.c`](srctree/arch/x86/pci/xen.c).
+    fn owner_domain(&self) -> Option<u16>;
+    /// Locks the device against binding and unbinding until the guard is dropped. May sleep.
+    fn lock(&self) -> DeviceLock<'_>;
+    /// Enables the function (memory and I/O decoding, its INTx line's irq) until the guard is
+    /// dropped. Errors are those of `pci_enable_device()`. May sleep.
+    fn enable(&self) -> Result<Enabled>;
+    /// Keeps the function from raising INTx until the guard is dropped.
+    fn mask_intx(&self) -> Result<IntxMasked>;
+}
+
+impl DeviceExt for Device {
+    fn sbdf(&self) -> Result<Sbdf> {
+        // SAFETY: `self` is a valid `struct pci_dev`, which keeps its bus.
+        let (segment, bus) = unsafe {
+            let raw = as_raw(self);
+            (bindings::pci_domain_nr(raw), (*(*raw).bus).number)
+        };
+        let segment = u16::try_from(segment).map_err(|_| ERANGE)?;
+        // CAST: The device and function are the low byte of the id.
+        Ok(Sbdf::new(segment, bus, self.dev_id() as u8))
+    }
+
+    fn pin(&self) -> Option<Pin> {
+        // SAFETY: `self` is a valid `struct pci_dev`; `pin` does not change after set-up.
+        match unsafe { (*as_raw(self)).pin } {
+            n @ 1..=4 => Some(Pin(n)),
+            _ => None,
+        }
+    }
+
+    fn intx_irq(&self) -> Option<u32> {
+        // SAFETY: `self` is a valid `struct pci_dev`.
+        match unsafe { bindings::pci_intx_irq(as_raw(self)) } {
+            0 => None,
+            irq => Some(irq),
+        }
+    }
+
+    fn is_virtfn(&self) -> bool {
+        // SAFETY: `self` is a valid `struct pci_dev`.
+        unsafe { bindings::pci_is_virtfn(as_raw(self)) }
+    }
+
+    fn msix_table(&self) -> Option<MsixTable> {
+        // SAFETY: `self` is a valid `struct pci_dev`; `msix_cap` does not change after set-up.
+        let cap = match unsafe { (*as_raw(self)).msix_cap } {
+            0 => return None,
+            cap => i32::from(cap),
+        };
+        let flags = read_config_word(self, cap.checked_add(bindings::PCI_MSIX_FLAGS as i32)?)?;
+        let table = read_config_dword(self, cap.checked_add(bindings::PCI_MSIX_TABLE as i32)?)?;
+        Some(MsixTable {
+            // PANIC: Eleven bits plus one.
+            entries: (flags & bindings::PCI_MSIX_FLAGS_QSIZE as u16) + 1,
+            bar: table & bindings::PCI_MSIX_TABLE_BIR,
+        })
+    }
+
+    fn owner_domain(&self) -> Option<u16> {
+        // SAFETY: `self` is a valid `struct pci_dev`.
+        u16::try_from(unsafe { bindings::xen_find_device_domain_owner(as_raw(self)) }).ok()
+    }
+
+    fn lock(&self) -> DeviceLock<'_> {
+        // SAFETY: `self` is a valid device.
+        unsafe { bindings::device_lock(as_raw_device(self)) };
+        // INVARIANT: Locked just now.
+        DeviceLock { dev: self }
+    }
+
+    fn enable(&self) -> Result<Enabled> {
+        // SAFETY: `self` is a valid `struct pci_dev`.
+        to_result(unsafe { bindings::pci_enable_device(as_raw(self)) })?;
+        // INVARIANT: Enabled just now.
+        Ok(Enabled { dev: self.into() })
+    }
+
+    fn mask_intx(&self) -> Result<IntxMasked> {
+        let before = read_config_word(self, bindings::PCI_COMMAND as i32).ok_or(EIO)?;
+        let mask = bindings::PCI_COMMAND_INTX_DISABLE as u16;
+        write_config_word(self, bindings::PCI_COMMAND as i32, before | mask)?;
+        // INVARIANT: Masked just now.
+        Ok(IntxMasked {
+            dev: self.into(),
+            was_masked: before & mask != 0,
+        })
+    }
+}
+
+/// Reads a word of configuration space; `None` if the function does not answer.
+fn read_config_word(dev: &Device, offset: i32) -> Option<u16> {
+    let mut value = 0;
+    // SAFETY: `dev` is a valid `struct pci_dev`; the PCI core checks `offset`.
+    let ret = unsafe { bindings::pci_read_config_word(as_raw(dev), offset, &mut value) };
+    (ret == 0 && value != u16::MAX).then_some(value)
+}
+
+/// Reads a double word of configuration space; `None` if the function does not answer.
+fn read_config_dword(dev: &Device, offset: i32) -> Option<u32> {
+    let mut value = 0;
+    // SAFETY: `dev` is a valid `struct pci_dev`; the PCI core checks `offset`.
+    let ret = unsafe { bindings::pci_read_config_dword(as_raw(dev), offset, &mut value) };
+    (ret == 0 && value != u32::MAX).then_some(value)
+}
+
+fn write_config_word(dev: &Device, offset: i32, value: u16) -> Result {
+    // SAFETY: `dev` is a valid `struct pci_dev`; the PCI core checks `offset`.
+    match unsafe { bindings::pci_write_config_word(as_raw(dev), offset, value) } {
+        0 => Ok(()),
+        // Positive `PCIBIOS_*` codes.
+        _ => Err(EIO),
+    }
+}
+
+/// Finds the function at `sbdf`.
+///
+/// # Examples
+///
+/// ```
+/// # use xen::{pci::{self, DeviceExt}, Sbdf};
+/// if let Some(dev) = pci::find(Sbdf::new(0, 0, 0x20)) {
+///     let _pin = dev.pin();
+/// }
+/// ```
+pub fn find(sbdf: Sbdf) -> Option<ARef<Device>> {
+    // SAFETY: Any segment, bus and function may be asked for.
+    let dev = unsafe {
+        bindings::pci_get_domain_bus_and_slot(
+            i32::from(sbdf.segment()),
+            u32::from(sbdf.bus()),
+            u32::from(sbdf.devfn()),
+        )
+    };
+    let dev = NonNull::new(dev.cast::<Device>())?;
+    // SAFETY: The look-up returned a reference, which is ours now.
+    Some(unsafe { ARef::from_raw(dev) })
+}
+
+/// Walks all PCI functions. Functions that come or go meanwhile may or may not be seen.
+pub fn iter() -> Iter {
+    Iter { last: None }
+}
+
+/// Iterator of [`iter`].
+pub struct Iter {
+    last: Option<ARef<Device>>,
+}
+
+impl Iterator for Iter {
+    type Item = ARef<Device>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let from = match self.last.take() {
+            Some(dev) => ARef::into_raw(dev).as_ptr().cast(),
+            None => ptr::null_mut(),
+        };
+        // CAST: The wildcard is all ones in every width.
+        // SAFETY: `from` is null or a device whose reference the call consumes.
+        let dev = unsafe {
+            bindings::pci_get_device(
+                bindings::PCI_ANY_ID as u32,
+                bindings::PCI_ANY_ID as u32,
+                from,
+            )
+        };
+        let dev = NonNull::new(dev.cast::<Device>())?;
+        // SAFETY: The look-up returned a reference, which is ours now.
+        let dev = unsafe { ARef::<Device>::from_raw(dev) };
+        self.last = Some(dev.clone());
+        Some(dev)
+    }
+}
+
+/// Whether a PCI driver of this name is registered.
+pub fn has_driver(name: &CStr) -> bool {
+    // SAFETY: `name` is a C string and the PCI bus is there for ever. The driver that is found may
+    // go away at once; the pointer is only compared.
+    let driver =
+        unsafe { bindings::driver_find(name.as_char_ptr(), &raw const bindings::pci_bus_type) };
+    !driver.is_null()
+}
+
+/// A lock that no PCI function can be added or removed under.
+///
+/// # Invariants
+///
+/// The lock is held.
+pub struct TopologyLock {
+    // A mutex is unlocked by the task that locked it.
+    _not_send: PhantomData<*mut ()>,
+}
+
+impl TopologyLock {
+    /// Takes the lock. May sleep; must not be called under a [`DeviceLock`].
+    pub fn new() -> Self {
+        // SAFETY: A mutex, taken in a context that may sleep.
+        unsafe { bindings::pci_lock_rescan_remove() };
+        // INVARIANT: Locked just now.
+        Self {
+            _not_send: PhantomData,
+        }
+    }
+}
+
+impl Default for TopologyLock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for TopologyLock {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the lock is held, by this task.
+        unsafe { bindings::pci_unlock_rescan_remove() };
+    }
+}
+
+/// A device that stays bound, or unbound, as it is. See [`DeviceExt::lock`].
+///
+/// # Invariants
+///
+/// The device's lock is held.
+pub struct DeviceLock<'a> {
+    dev: &'a Device,
+}
+
+impl DeviceLock<'_> {
+    /// The name of the driver that the device is bound to.
+    pub fn driver_name(&self) -> Option<&CStr> {
+        // SAFETY: The lock, held by the type invariant, keeps the driver bound for as long as
+        // `self` is borrowed.
+        unsafe { driver_name(as_raw_device(self.dev)) }
+    }
+}
+
+impl Drop for DeviceLock<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the lock is held.
+        unsafe { bindings::device_unlock(as_raw_device(self.dev)) };
+    }
+}
+
+/// The name of the driver that `dev` is bound or being bound to.
+///
+/// # Safety
+///
+/// `dev` is a valid device, and its lock is held for `'a`.
+pub(crate) unsafe fn driver_name<'a>(dev: *mut bindings::device) -> Option<&'a CStr> {
+    // SAFETY: The caller holds the lock, so the driver cannot change, and a bound driver and its
+    // name live.
+    unsafe {
+        let driver = (*dev).driver;
+        if driver.is_null() {
+            None
+        } else {
+            Some(CStr::from_char_ptr((*driver).name))
+        }
+    }
+}
+
+/// A function that is enabled. See [`DeviceExt::enable`].
+///
+/// # Invariants
+///
+/// The function's enable count includes one for this value.
+pub struct Enabled {
+    dev: ARef<Device>,
+}
+
+impl Enabled {
+    /// The enabled function.
+    pub fn device(&self) -> &Device {
+        &self.dev
+    }
+}
+
+impl Drop for Enabled {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant one count is ours.
+        unsafe { bindings::pci_disable_device(as_raw(&self.dev)) };
+    }
+}
+
+/// A function that cannot raise INTx. See [`DeviceExt::mask_intx`].
+///
+/// # Invariants
+///
+/// The function's INTx is disabled.
+pub struct IntxMasked {
+    dev: ARef<Device>,
+    was_masked: bool,
+}
+
+impl Drop for IntxMasked {
+    fn drop(&mut self) {
+        if self.was_masked {
+            return;
+        }
+        let command = bindings::PCI_COMMAND as i32;
+        if let Some(now) = read_config_word(&self.dev, command) {
+            let mask = bindings::PCI_COMMAND_INTX_DISABLE as u16;
+            // A function that no longer answers has nothing to restore.
+            let _ = write_config_word(&self.dev, command, now & !mask);
+        }
+    }
+}
+
+/// The `struct device` of a driver-model device, if it is a PCI function.
+///
+/// # Safety
+///
+/// `dev` is a valid device for `'a`.
+pub(crate) unsafe fn from_raw_device<'a>(dev: *mut bindings::device) -> Option<&'a Device> {
+    // SAFETY: The caller vouches for `dev`.
+    let dev: &device::Device = unsafe { device::Device::from_raw(dev) };
+    dev.try_into().ok()
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Hypercalls about PCI functions.
+//!
+//! C header: [`include/xen/interface/physdev.h`](srctree/include/xen/interface/physdev.h)
+
+use kernel::{
+    pci::Device,
+    prelude::*, //
+};
+
+use crate::{
+    bindings,
+    pci::{
+        as_raw,
+        DeviceExt, //
+    },
+    Sbdf, //
+};
+
+/// Issues the operation `cmd` with the argument `arg`.
+///
+/// # Safety
+///
+/// `arg` is the argument structure of `cmd`.
+pub(crate) unsafe fn call<T>(cmd: u32, arg: &mut T) -> Result {
+    // CAST: Operations are small numbers.
+    // SAFETY: `arg` is what `cmd` reads and writes, and outlives the call.
+    match unsafe { bindings::HYPERVISOR_physdev_op(cmd as c_int, core::ptr::from_mut(arg).cast()) }
+    {
+        0 => Ok(()),
+        errno => Err(Error::from_errno(errno)),
+    }
+}
+
+/// The address of a function in the form that most operations take.
+pub(crate) fn pci_device(sbdf: Sbdf) -> bindings::physdev_pci_device {
+    bindings::physdev_pci_device {
+        seg: sbdf.segment(),
+        bus: sbdf.bus(),
+        devfn: sbdf.devfn(),
+    }
+}
+
+/// Asks Xen whether it has the function, rather than a half-made entry of one that it refused when
+/// Linux added it (`ENODEV` then; every SR-IOV VF on Xen 4.20).
+///
+/// This is the only safe question about such an entry: others can bring Xen down. It is
+/// `PHYSDEVOP_pci_device_add` over again, which changes nothing for a function that Xen has.
+pub fn has_function(dev: &Device) -> Result {
+    #[repr(C)]
+    struct Add {
+        head: bindings::physdev_pci_device_add,
+        pxm: u32,
+    }
+
+    let raw = as_raw(dev);
+    let sbdf = dev.sbdf()?;
+    let mut add = Add {
+        head: bindings::physdev_pci_device_add {
+            seg: sbdf.segment(),
+            bus: sbdf.bus(),
+            devfn: sbdf.devfn(),
+            ..Default::default()
+        },
+        pxm: 0,
+    };
+    // SAFETY: `raw` is a valid `struct pci_dev`; a VF keeps its PF.
+    unsafe {
+        if dev.is_virtfn() {
+            let physfn = bindings::pci_physfn(raw);
+            add.head.flags |= bindings::XEN_PCI_DEV_VIRTFN;
+            add.head.physfn.bus = (*(*physfn).bus).number;
+            // CAST: A device and function number is a byte.
+            add.head.physfn.devfn = (*physfn).devfn as u8;
+        } else if bindings::pci_is_extfn(raw) {
+            add.head.flags |= bindings::XEN_PCI_DEV_EXTFN;
+        }
+        // What Linux told Xen at first, or Xen would forget the node.
+        if let Ok(pxm) = u32::try_from(bindings::pci_pxm(raw)) {
+            add.head.flags |= bindings::XEN_PCI_DEV_PXM;
+            add.pxm = pxm;
+        }
+    }
+    // SAFETY: The argument of this operation, with the optional element that the flag announces.
+    unsafe { call(bindings::PHYSDEVOP_pci_device_add, &mut add) }
+}

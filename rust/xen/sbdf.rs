@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The address of a PCI function.
+
+use core::fmt;
+
+/// The address of a PCI function: segment, bus, device, function.
+///
+/// Xen, libxl and the `IOCTL_PRIVCMD_PCIDEV_GET_GSI` of
+/// [`include/uapi/xen/privcmd.h`](srctree/include/uapi/xen/privcmd.h) pack it into 32 bits: segment
+/// in bits 31:16, bus in 15:8, device in 7:3, function in 2:0. Every 32-bit value is an address.
+///
+/// # Examples
+///
+/// ```
+/// # use xen::Sbdf;
+/// let nic = Sbdf::new(0, 3, 0x20);
+/// assert_eq!(nic.to_u32(), 0x0320);
+/// assert_eq!((nic.device(), nic.function()), (4, 0));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sbdf(u32);
+
+impl Sbdf {
+    /// The function `devfn` (device in bits 7:3, function in 2:0) on `bus` of `segment`.
+    pub const fn new(segment: u16, bus: u8, devfn: u8) -> Self {
+        Self((segment as u32) << 16 | (bus as u32) << 8 | devfn as u32)
+    }
+
+    /// The address that Xen and libxl write as `value`.
+    pub const fn from_u32(value: u32) -> Self {
+        Self(value)
+    }
+
+    /// The address as Xen and libxl write it.
+    pub const fn to_u32(self) -> u32 {
+        self.0
+    }
+
+    /// PCI segment group, the "domain" of Linux.
+    pub const fn segment(self) -> u16 {
+        (self.0 >> 16) as u16
+    }
+
+    /// Bus number.
+    pub const fn bus(self) -> u8 {
+        (self.0 >> 8) as u8
+    }
+
+    /// Device and function in one byte, as configuration space wants them.
+    pub const fn devfn(self) -> u8 {
+        self.0 as u8
+    }
+
+    /// Device number, 0 to 31.
+    pub const fn device(self) -> u8 {
+        self.devfn() >> 3
+    }
+
+    /// Function number, 0 to 7.
+    pub const fn function(self) -> u8 {
+        self.devfn() & 7
+    }
+}
+
+/// Formats as Linux names the device, `0000:03:00.0`.
+impl fmt::Display for Sbdf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:04x}:{:02x}:{:02x}.{}",
+            self.segment(),
+            self.bus(),
+            self.device(),
+            self.function()
+        )
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a PCI driver of a Xen control domain (dom0) needs and the `kernel` crate lacks.
+//!
+//! All unsafe code and all bindings of the drivers built on this crate live here, behind a safe
+//! API; the crate holds no policy. It is written as if it stood in `rust/kernel/xen/`:
+//!
+//! * [`domain`]: which kind of domain this kernel runs as.
+//! * [`physdev`], [`msix`]: hypercalls about PCI functions and their interrupts.
+//! * [`sbdf`], [`pci`]: PCI functions by their address, their state, their INTx pin.
+//! * [`gsi`], [`gsi_lookup`], [`irq`]: the way of an INTx line from pin to handler.
+//! * [`bus`], [`module`]: notifications of driver binding and of module loading.
+//! * [`sysfs`], [`miscdevice`], [`param`]: what user space sees.
+//! * [`global`]: state that callbacks without a context argument can reach.
+//! * [`trace`]: events for `trace-cmd` and `perf`.
+//!
+//! Everything that must be given back is a value whose `Drop` gives it back.
+
+#[macro_use]
+pub mod param;
+
+pub mod bus;
+pub mod domain;
+pub mod global;
+pub mod gsi;
+pub mod gsi_lookup;
+pub mod irq;
+pub mod miscdevice;
+pub mod module;
+pub mod msix;
+pub mod pci;
+pub mod physdev;
+pub mod sbdf;
+pub mod sysfs;
+pub mod task;
+pub mod trace;
+
+mod bindings;
+
+pub use crate::sbdf::Sbdf;
+
+// The name that `macros` expect of a crate that uses them.
+#[doc(hidden)]
+pub use kernel::bindings as kernel_bindings;
