@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The state of the module.
+
+use kernel::{
+    new_mutex,
+    new_spinlock,
+    pci::Device,
+    prelude::*,
+    rbtree::RBTreeNode,
+    sync::{
+        Arc,
+        Mutex,
+        SpinLock, //
+    }, //
+};
+
+use xen::{
+    global::{self, Global},
+    gsi::Route,
+    pci::{
+        self,
+        DeviceExt, //
+    },
+    Sbdf, //
+};
+
+use crate::{
+    privcmd,
+    seize::Functions,
+    table::{
+        Facts,
+        Holder,
+        Msix,
+        Table, //
+    },
+    PCIBACK, //
+};
+
+static STATE: Global<State> = Global::new();
+
+/// Keeps the state published.
+pub(crate) type Published = global::Published<State>;
+
+/// The state of the module.
+#[pin_data]
+pub(crate) struct State {
+    /// For look-ups in any context.
+    #[pin]
+    table: SpinLock<Table>,
+    /// What has to be given back, by those who may sleep. Taken inside the device lock and the
+    /// topology lock, outside of the table's.
+    #[pin]
+    pub(crate) functions: Mutex<Functions>,
+    /// The door of `/dev/xen/privcmd`.
+    pub(crate) privcmd: privcmd::Open,
+}
+
+/// Makes and publishes the state.
+pub(crate) fn publish() -> Result<Published> {
+    STATE.publish(Arc::pin_init(
+        pin_init!(State {
+            table <- new_spinlock!(Table::new()),
+            functions <- new_mutex!(Functions::new()),
+            privcmd: privcmd::Open::new(),
+        }),
+        GFP_KERNEL,
+    )?)
+}
+
+/// Calls `f` with the state; `ENODEV` while the module is loading or unloading.
+pub(crate) fn with<R>(f: impl FnOnce(&State) -> Result<R>) -> Result<R> {
+    STATE.with(f).unwrap_or(Err(ENODEV))
+}
+
+/// Takes up the functions that were there before the module.
+pub(crate) fn adopt() -> Result {
+    {
+        let _topology = pci::TopologyLock::new();
+        for dev in pci::iter() {
+            with(|state| state.add(&dev))?;
+        }
+    }
+    for dev in pci::iter() {
+        let lock = dev.lock();
+        match lock.driver_name() {
+            Some(name) if name == PCIBACK => with(|state| state.adopt_seized(&dev))?,
+            Some(_) => with(|state| state.set_holder(&dev, Holder::Driver))?,
+            None => (),
+        }
+    }
+    Ok(())
+}
+
+impl State {
+    /// Adds a function, unless it is there.
+    pub(crate) fn add(&self, dev: &Device) -> Result {
+        let sbdf = dev.sbdf()?;
+        let mut functions = self.functions.lock();
+        if !functions.add(dev, sbdf)? {
+            return Ok(());
+        }
+        let facts = Facts {
+            pin: dev.pin(),
+            route: Route::of(dev),
+            table: dev.msix_table(),
+            holder: Holder::Nobody,
+            irq: None,
+            msix: Msix::Free,
+        };
+        let node = RBTreeNode::new(sbdf, facts, GFP_KERNEL)?;
+        let old = self.table.lock().insert(node);
+        drop(old);
+        Ok(())
+    }
+
+    /// Forgets a function that is going away.
+    pub(crate) fn remove(&self, dev: &Device) -> Result {
+        let sbdf = dev.sbdf()?;
+        self.functions.lock().remove(sbdf);
+        let old = self.table.lock().remove(sbdf);
+        drop(old);
+        Ok(())
+    }
+
+    /// What is known of a function; `ENODEV` if there is none. Does not sleep.
+    pub(crate) fn facts(&self, sbdf: Sbdf) -> Result<Facts> {
+        self.table.lock().get(sbdf)
+    }
+
+    /// Changes what is known of a function. Does not sleep.
+    pub(crate) fn update(&self, sbdf: Sbdf, change: impl FnOnce(&mut Facts)) {
+        self.table.lock().update(sbdf, change);
+    }
+
+    /// Notes who has a function.
+    pub(crate) fn set_holder(&self, dev: &Device, holder: Holder) -> Result {
+        self.update(dev.sbdf()?, |facts| facts.holder = holder);
+        Ok(())
+    }
+
+    /// All functions that `wanted` wants, in the order of their addresses. May sleep.
+    pub(crate) fn list(
+        &self,
+        wanted: impl Fn(Sbdf, &Facts) -> bool,
+    ) -> Result<KVec<(Sbdf, Facts)>> {
+        let mut list = KVec::new();
+        loop {
+            let needed = self.table.lock().iter().count();
+            list.reserve(needed, GFP_KERNEL)?;
+
+            let table = self.table.lock();
+            for (sbdf, facts) in table.iter().filter(|(sbdf, facts)| wanted(*sbdf, facts)) {
+                // Functions may have come since they were counted: no room, start again.
+                if list.push_within_capacity((sbdf, *facts)).is_err() {
+                    break;
+                }
+            }
+            if table.iter().count() <= needed {
+                break;
+            }
+            drop(table);
+            list.clear();
+        }
+        Ok(list)
+    }
+}

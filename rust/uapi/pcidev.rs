@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note
+
+//! The ioctls of `/dev/xen/pcidev`: the same layout as `xen/pcidev.h`, for Rust.
+//!
+//! Plain data for the kernel module and for programs alike. `Documentation/pcidev-ioctl.rst`
+//! describes each call.
+
+/// Type and numbers of the ioctls: `_IO(0xBE, n)`.
+const fn io(number: u32) -> u32 {
+    0xBE << 8 | number
+}
+
+/// Fills an [`Info`] for a function that has a GSI.
+pub const GET_GSI: u32 = io(0);
+/// Fills an [`Info`] with whatever is known of a function.
+pub const GET_INFO: u32 = io(1);
+/// Fills a [`List`] of functions.
+pub const GET_LIST: u32 = io(2);
+
+/// [`Info::gsi`], [`Info::trigger`] and [`Info::polarity`] hold; [`List::gsi`] holds.
+pub const FLAG_GSI: u32 = 1 << 0;
+/// [`Info::irq`] holds; [`List::irq`] holds.
+pub const FLAG_IRQ: u32 = 1 << 1;
+/// [`Info::domid`] holds.
+pub const FLAG_DOMID: u32 = 1 << 2;
+
+/// [`List`]: only functions on the GSI [`List::gsi`].
+pub const BY_GSI: u32 = 1 << 0;
+/// [`List`]: only functions on the Linux irq [`List::irq`].
+pub const BY_IRQ: u32 = 1 << 1;
+
+/// [`Info::trigger`]: level.
+pub const TRIGGER_LEVEL: u32 = 1;
+/// [`Info::polarity`]: active low.
+pub const POLARITY_LOW: u32 = 1;
+
+/// [`Info::holder`]: no driver.
+pub const HOLDER_NONE: u32 = 0;
+/// [`Info::holder`]: a driver of dom0's own.
+pub const HOLDER_DRIVER: u32 = 1;
+/// [`Info::holder`]: xen-pciback, for guests.
+pub const HOLDER_PCIBACK: u32 = 2;
+
+/// [`Info::msix`]: no MSI-X, or not held.
+pub const MSIX_FREE: u32 = 0;
+/// [`Info::msix`]: the table is held for guests.
+pub const MSIX_HELD: u32 = 1;
+/// [`Info::msix`]: it should be held, but Xen refused; the kernel log says why.
+pub const MSIX_REFUSED: u32 = 2;
+
+/// Everything known about one function.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Info {
+    /// In: bytes that the caller has room for. Out: bytes that the kernel knows.
+    pub argsz: u32,
+    /// In: 0. Out: `FLAG_*`, which fields hold.
+    pub flags: u32,
+    /// In: the function, as segment << 16 | bus << 8 | device << 3 | function.
+    pub sbdf: u32,
+    /// Out: the global system interrupt of the INTx pin.
+    pub gsi: u32,
+    /// Out: the Linux irq of that line, as in `/proc/interrupts`.
+    pub irq: u32,
+    /// Out: the INTx pin, 1 for INTA to 4 for INTD, 0 for none.
+    pub pin: u32,
+    /// Out: 0 edge, 1 level.
+    pub trigger: u32,
+    /// Out: 0 active high, 1 active low.
+    pub polarity: u32,
+    /// Out: `HOLDER_*`.
+    pub holder: u32,
+    /// Out: the domain that has the function, as its backend registered it.
+    pub domid: u32,
+    /// Out: entries of the MSI-X table, 0 for no MSI-X.
+    pub msix_entries: u32,
+    /// Out: `MSIX_*`.
+    pub msix: u32,
+}
+
+impl Info {
+    /// Bytes of this version.
+    pub const SIZE: usize = size_of::<Self>();
+
+    /// The fields in order.
+    pub fn to_words(self) -> [u32; Self::SIZE / 4] {
+        [
+            self.argsz,
+            self.flags,
+            self.sbdf,
+            self.gsi,
+            self.irq,
+            self.pin,
+            self.trigger,
+            self.polarity,
+            self.holder,
+            self.domid,
+            self.msix_entries,
+            self.msix,
+        ]
+    }
+}
+
+/// What comes before the functions of a list, each a `u32` as [`Info::sbdf`], in ascending order.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct List {
+    /// In: bytes that the caller has room for. Out: bytes that the whole list takes.
+    pub argsz: u32,
+    /// In: `BY_*` or 0 for all. Out: `FLAG_*`, which fields hold.
+    pub flags: u32,
+    /// In with [`BY_GSI`]. Out: the GSI that the functions share.
+    pub gsi: u32,
+    /// In with [`BY_IRQ`]. Out: the Linux irq that the functions share.
+    pub irq: u32,
+    /// Out: number of functions.
+    pub count: u32,
+}
+
+impl List {
+    /// Bytes before the first function.
+    pub const SIZE: usize = size_of::<Self>();
+
+    /// The fields in order.
+    pub fn to_words(self) -> [u32; Self::SIZE / 4] {
+        [self.argsz, self.flags, self.gsi, self.irq, self.count]
+    }
+}

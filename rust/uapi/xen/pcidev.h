@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * /dev/xen/pcidev: what a toolstack on a PVH dom0 needs to know of a PCI
+ * function that it gives to a guest. See Documentation/pcidev-ioctl.rst.
+ *
+ * Structures grow at their end only. The caller sets argsz to the bytes that it
+ * has room for; the kernel fills no more than that, and sets argsz to the bytes
+ * that it knows.
+ */
+#ifndef _UAPI_XEN_PCIDEV_H
+#define _UAPI_XEN_PCIDEV_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define XEN_PCIDEV_IOC_TYPE	0xBE
+
+/* Which fields hold (flags, out). */
+#define XEN_PCIDEV_FLAG_GSI	0x1	/* gsi, trigger, polarity */
+#define XEN_PCIDEV_FLAG_IRQ	0x2	/* irq */
+#define XEN_PCIDEV_FLAG_DOMID	0x4	/* domid */
+
+#define XEN_PCIDEV_TRIGGER_EDGE		0
+#define XEN_PCIDEV_TRIGGER_LEVEL	1
+
+#define XEN_PCIDEV_POLARITY_HIGH	0
+#define XEN_PCIDEV_POLARITY_LOW		1
+
+#define XEN_PCIDEV_HOLDER_NONE		0	/* no driver */
+#define XEN_PCIDEV_HOLDER_DRIVER	1	/* a driver of dom0's own */
+#define XEN_PCIDEV_HOLDER_PCIBACK	2	/* xen-pciback, for guests */
+
+#define XEN_PCIDEV_MSIX_FREE		0	/* no MSI-X, or not held */
+#define XEN_PCIDEV_MSIX_HELD		1	/* held for guests */
+#define XEN_PCIDEV_MSIX_REFUSED		2	/* see the kernel log */
+
+struct xen_pcidev_info {
+	__u32 argsz;		/* in, out */
+	__u32 flags;		/* in: 0; out: XEN_PCIDEV_FLAG_* */
+	__u32 sbdf;		/* in: segment << 16 | bus << 8 | dev << 3 | fn */
+	__u32 gsi;
+	__u32 irq;		/* Linux irq, as in /proc/interrupts */
+	__u32 pin;		/* 1 for INTA to 4 for INTD, 0 for none */
+	__u32 trigger;		/* XEN_PCIDEV_TRIGGER_* */
+	__u32 polarity;		/* XEN_PCIDEV_POLARITY_* */
+	__u32 holder;		/* XEN_PCIDEV_HOLDER_* */
+	__u32 domid;		/* the domain that has the function */
+	__u32 msix_entries;	/* 0 for no MSI-X */
+	__u32 msix;		/* XEN_PCIDEV_MSIX_* */
+};
+
+/* For a function that has a GSI: else ENODEV, ENOENT (no pin), ENXIO (no route). */
+#define XEN_PCIDEV_GET_GSI	_IO(XEN_PCIDEV_IOC_TYPE, 0)
+/* For any function: else ENODEV. */
+#define XEN_PCIDEV_GET_INFO	_IO(XEN_PCIDEV_IOC_TYPE, 1)
+
+/* Which functions to list (flags, in); 0 for all. */
+#define XEN_PCIDEV_BY_GSI	0x1
+#define XEN_PCIDEV_BY_IRQ	0x2
+
+struct xen_pcidev_list {
+	__u32 argsz;		/* in, out: with sbdf[] */
+	__u32 flags;		/* in: XEN_PCIDEV_BY_*; out: XEN_PCIDEV_FLAG_* */
+	__u32 gsi;		/* in with BY_GSI, out */
+	__u32 irq;		/* in with BY_IRQ, out */
+	__u32 count;		/* out */
+	__u32 sbdf[];		/* out, ascending */
+};
+
+/* ENOENT: none; ENOSPC: argsz and count say how much room it takes. */
+#define XEN_PCIDEV_GET_LIST	_IO(XEN_PCIDEV_IOC_TYPE, 2)
+
+#endif /* _UAPI_XEN_PCIDEV_H */

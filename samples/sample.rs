@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A module on crate `xen`: lists the PCI functions and where their INTx pins lead, once.
+//!
+//! `insmod xen-sample.ko`, then `dmesg`. It loads on any kernel, with or without Xen.
+
+use kernel::prelude::*;
+use xen::{
+    domain,
+    gsi::Route,
+    pci::{
+        self,
+        DeviceExt, //
+    }, //
+};
+
+module! {
+    type: Sample,
+    name: "xen_sample",
+    authors: ["Xen PVH passthrough developers"],
+    description: "Sample on crate xen: lists PCI functions",
+    license: "GPL",
+}
+
+struct Sample;
+
+impl kernel::Module for Sample {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        pr_info!(
+            "this is {}, dom0: {}\n",
+            domain::Kind::current().name(),
+            domain::is_initial()
+        );
+        for dev in pci::iter() {
+            match Route::of(&dev) {
+                Ok(route) => dev_info!(dev, "GSI {}\n", route.gsi),
+                Err(reason) => dev_info!(dev, "no GSI: {:?}\n", reason),
+            }
+            if let Some(table) = dev.msix_table() {
+                dev_info!(
+                    dev,
+                    "{} MSI-X entries in BAR {}\n",
+                    table.entries,
+                    table.bar
+                );
+            }
+        }
+        Ok(Self)
+    }
+}
