@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The front door. Everything is made in build/, in a chroot that is made there
+# too (selftests/vm/setup). Only relative names are used here: the path of this
+# directory may have spaces, which make does not understand.
+
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+SHELL := /bin/sh
+SANDBOX := selftests/vm/sandbox
+
+# Options of a run, for everything below.
+export QEMU_ARGS QEMU_NIC PCIBACK PCIDEV DOM0 DOM0_ARGS XEN_ARGS MODPROBE
+export SMP MEMORY DOM0_MEMORY TIMEOUT TESTS SCRIPT V DEBIAN_MIRROR KDIR DESTDIR
+
+.PHONY: help
+help:
+	@echo 'make run       assign a NIC to a guest, use it, return it; a table and PASS or FAIL'
+	@echo 'make test      every test there is, and how many passed'
+	@echo 'make vm        a shell in dom0; with SCRIPT=file: run it there as root'
+	@echo '               (make ends with 2 for any failure; selftests/vm/vm FILE [ARG...]'
+	@echo '               ends with the exit status of FILE, or 125 if the VM failed)'
+	@echo 'make modules   the kernel modules, in build/modules; with KDIR=dir: against that'
+	@echo '               kernel tree, with the tools of this machine'
+	@echo 'make samples   the programs and the module that show how to use them, in build/bin'
+	@echo 'make lint      rustfmt, clippy, checkpatch and our own rules'
+	@echo 'make doc       the documentation of the crates, in build/doc'
+	@echo 'make install   install the modules for the running kernel (DESTDIR=)'
+	@echo 'make setup     only what the others start with: chroots, kernel, modules'
+	@echo 'make shell     a shell in the tools chroot'
+	@echo 'make clean     remove what was built; distclean: the chroots too'
+	@echo
+	@echo 'Options of a run: PCIDEV=yes|no PCIBACK=stock|none DOM0=pvh|pv|bare SMP=n TIMEOUT=s'
+	@echo '  QEMU_ARGS="-device ..." QEMU_NIC=none DOM0_ARGS=... XEN_ARGS=... MODPROBE=...'
+	@echo '  MEMORY=MiB DOM0_MEMORY=MiB'
+	@echo 'Options of set-up: DEBIAN_MIRROR=URL'
+
+.PHONY: setup
+setup:
+	@selftests/vm/setup
+
+.PHONY: run test lint doc
+run: setup
+	@$(SANDBOX) selftests/vm/run
+test: setup
+	@$(SANDBOX) selftests/vm/test
+lint: setup
+	@$(SANDBOX) selftests/host/lint
+doc: setup
+	@$(SANDBOX) selftests/host/doc
+
+.PHONY: vm shell
+vm:
+	@selftests/vm/vm $${SCRIPT:+"$$SCRIPT"}
+shell: setup
+	@$(SANDBOX) bash
+
+.PHONY: modules install
+ifdef KDIR
+modules:
+	$(MAKE) -C "$$KDIR" M="$$PWD" modules
+install:
+	$(MAKE) -C "$$KDIR" M="$$PWD" modules_install
+else
+modules: setup
+install: setup
+	@selftests/vm/install
+endif
+
+.PHONY: samples
+samples: setup
+	@$(SANDBOX) make -C samples
+
+.PHONY: clean distclean
+clean:
+	rm -rf build/bin build/doc build/images build/kbuild build/modules build/run
+distclean:
+	rm -rf build
