@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What can go wrong, each in one line that says what to do about it.
+
+use std::{
+    fmt,
+    io, //
+};
+
+use nix::libc;
+
+use crate::{
+    ioctl,
+    sbdf::Sbdf, //
+};
+
+/// What can go wrong.
+#[derive(Debug)]
+pub enum Error {
+    /// The device could not be opened.
+    Open(io::Error),
+    /// A call failed, for a reason that has nothing to do with what was asked.
+    Call(io::Error),
+    /// There is no such function.
+    NoFunction(Sbdf),
+    /// No function is on this GSI.
+    NoGsi(u32),
+    /// No function is on this irq.
+    NoIrq(u32),
+    /// The kernel's events cannot be heard.
+    Events(io::Error),
+    /// The output could not be written.
+    Output(io::Error),
+}
+
+impl From<io::Error> for Error {
+    fn from(e: io::Error) -> Self {
+        Self::Output(e)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = ioctl::PATH;
+        match self {
+            Self::Open(e) | Self::Call(e) => match e.raw_os_error() {
+                Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => {
+                    write!(
+                        f,
+                        "{path} is not there: load the module with 'modprobe xen-pcidev'"
+                    )
+                }
+                Some(libc::EACCES | libc::EPERM) => {
+                    write!(f, "{path} is for root alone: run this as root in dom0")
+                }
+                Some(libc::ENOTTY | libc::EINVAL) => write!(
+                    f,
+                    "{path} does not know this call: load the xen-pcidev of this program's version"
+                ),
+                _ => write!(f, "{path}: {e}"),
+            },
+            Self::NoFunction(sbdf) => {
+                write!(f, "{sbdf}: no such PCI function: see 'pcidev list'")
+            }
+            Self::NoGsi(gsi) => write!(f, "GSI {gsi}: no PCI function is on it: see 'pcidev list'"),
+            Self::NoIrq(irq) => write!(
+                f,
+                "irq {irq}: no PCI function has its INTx there: see /proc/interrupts"
+            ),
+            Self::Events(e) => write!(f, "the kernel's device events cannot be heard: {e}"),
+            Self::Output(e) => write!(f, "standard output: {e}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_one_line_with_a_remedy() {
+        let open = |errno| Error::Open(io::Error::from_raw_os_error(errno)).to_string();
+        assert!(open(libc::ENOENT).contains("modprobe xen-pcidev"));
+        assert!(open(libc::EACCES).contains("root"));
+        let none = Error::NoFunction(Sbdf::from_u32(0x20)).to_string();
+        assert!(none.starts_with("0000:00:04.0: "));
+        assert!(!Error::NoIrq(7).to_string().contains('\n'));
+    }
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tables for people.
+
+use comfy_table::{
+    presets,
+    Cell,
+    CellAlignment,
+    Table, //
+};
+
+use crate::function::Function;
+
+const HEADER: [&str; 9] = [
+    "FUNCTION", "GSI", "IRQ", "INTX", "MSI-X", "HOLD", "HOLDER", "DOMAIN", "NAME",
+];
+
+/// What stands for something that is absent.
+const NONE: &str = "-";
+
+fn or_none<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| NONE.to_owned(), |value| value.to_string())
+}
+
+fn intx(function: &Function) -> String {
+    match (function.pin, function.trigger, function.polarity) {
+        (None, ..) => NONE.to_owned(),
+        (Some(pin), Some(trigger), Some(polarity)) => format!("{pin} {trigger} {polarity}"),
+        (Some(pin), ..) => format!("{pin} unrouted"),
+    }
+}
+
+fn holder(function: &Function) -> String {
+    match (function.holder, &function.driver) {
+        ("none", _) => NONE.to_owned(),
+        (_, Some(driver)) => driver.clone(),
+        (holder, None) => holder.to_owned(),
+    }
+}
+
+fn name(function: &Function) -> String {
+    match (&function.name, function.vendor, function.device) {
+        (Some(name), ..) => name.clone(),
+        (None, Some(vendor), Some(device)) => format!("{vendor:04x}:{device:04x}"),
+        _ => NONE.to_owned(),
+    }
+}
+
+fn columns(function: &Function) -> [String; HEADER.len()] {
+    [
+        function.sbdf.to_string(),
+        or_none(function.gsi),
+        or_none(function.irq),
+        intx(function),
+        or_none(Some(function.msix_entries).filter(|&n| n > 0)),
+        or_none(function.msix.filter(|&msix| msix != "free")),
+        holder(function),
+        or_none(function.domid),
+        name(function),
+    ]
+}
+
+fn table() -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table
+}
+
+/// The columns without padding at the left, and no space at the end of a line.
+fn print(mut table: Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let lines: Vec<_> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    lines.join("\n")
+}
+
+/// One line for each function.
+pub fn many(functions: &[Function]) -> String {
+    let mut table = table();
+    table.set_header(HEADER);
+    table.add_rows(functions.iter().map(columns));
+    for number in [1, 2, 4, 7] {
+        if let Some(column) = table.column_mut(number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    print(table)
+}
+
+/// One line for each thing that is known.
+pub fn one(function: &Function) -> String {
+    let mut table = table();
+    let class = function.class.map(|class| format!("{:04x}", class >> 8));
+    let ids = function.vendor.zip(function.device);
+    let extra = [
+        ("ID", or_none(ids.map(|(v, d)| format!("{v:04x}:{d:04x}")))),
+        ("CLASS", or_none(class)),
+    ];
+    for (label, value) in HEADER.into_iter().zip(columns(function)).chain(extra) {
+        table.add_row([Cell::new(label), Cell::new(value)]);
+    }
+    print(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        function::tests::NIC,
+        uapi, //
+    };
+
+    fn nic() -> Function {
+        Function {
+            driver: Some("pciback".to_owned()),
+            vendor: Some(0x8086),
+            device: Some(0x10d3),
+            class: Some(0x02_0000),
+            ..Function::from(&NIC)
+        }
+    }
+
+    #[test]
+    fn many_functions() {
+        let bridge = Function::from(&uapi::Info::default());
+        let unrouted = Function::from(&uapi::Info {
+            pin: 2,
+            sbdf: 8,
+            ..Default::default()
+        });
+        assert_eq!(
+            many(&[bridge, unrouted, nic()]),
+            "\
+FUNCTION      GSI  IRQ  INTX         MSI-X  HOLD  HOLDER   DOMAIN  NAME
+0000:00:00.0    -    -  -                -  -     -             -  -
+0000:00:01.0    -    -  B unrouted       -  -     -             -  -
+0000:00:04.0   20   24  A level low      5  held  pciback       3  8086:10d3"
+        );
+    }
+
+    #[test]
+    fn no_functions() {
+        assert!(many(&[]).starts_with("FUNCTION"));
+    }
+
+    #[test]
+    fn one_function() {
+        let text = one(&Function {
+            name: Some("Intel 82574L".to_owned()),
+            ..nic()
+        });
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "FUNCTION  0000:00:04.0");
+        assert_eq!(lines[HEADER.len() - 1], "NAME      Intel 82574L");
+        assert_eq!(lines.last(), Some(&"CLASS     0200"));
+    }
+}
