@@ -12,7 +12,12 @@ use xen::{
         self,
         Event, //
     },
-    module, //
+    module,
+    pci::{
+        self,
+        DeviceExt, //
+    },
+    Sbdf, //
 };
 
 use crate::{
@@ -20,7 +25,6 @@ use crate::{
         self,
         State, //
     },
-    table::Holder,
     PCIBACK,
     PCIBACK_MODULE, //
 };
@@ -30,23 +34,56 @@ pub(crate) struct Bus;
 
 impl bus::Observer for Bus {
     fn event(dev: &Device, event: Event<'_>) {
-        let result = state::with(|state| handle(state, dev, event));
-        if let Err(e) = result {
-            dev_warn!(dev, "xen-pcidev could not follow {:?}: {:?}\n", event, e);
-        }
+        follow(dev, |state, sbdf| match event {
+            Event::Added => state.add(dev, sbdf),
+            Event::Removing => {
+                state.remove(sbdf);
+                Ok(())
+            }
+            Event::Binding(driver) if driver == PCIBACK => state.before_seizure(dev, sbdf),
+            // A hold that had to stay may go by now.
+            Event::Binding(_) => state.let_go(dev, sbdf).map(|_| ()),
+            Event::Bound { driver, .. } if driver == PCIBACK => state.seized(dev, sbdf),
+            Event::Bound { irq, .. } => {
+                state.driven(sbdf, irq);
+                Ok(())
+            }
+            Event::NotBound | Event::Unbound => state.released(dev, sbdf),
+        });
     }
 }
 
-fn handle(state: &State, dev: &Device, event: Event<'_>) -> Result {
-    match event {
-        Event::Added => state.add(dev),
-        Event::Removing => state.remove(dev),
-        Event::Binding(driver) if driver == PCIBACK => state.before_seizure(dev),
-        Event::Bound(driver) if driver == PCIBACK => state.seized(dev),
-        // A hold that had to stay may go by now.
-        Event::Binding(_) => state.let_go(dev).map(|_| ()),
-        Event::Bound(_) => state.set_holder(dev, Holder::Driver),
-        Event::NotBound | Event::Unbound => state.released(dev),
+/// Calls `f` for a function, and logs its failure.
+fn follow(dev: &Device, f: impl FnOnce(&State, Sbdf) -> Result) {
+    // Linux has not told Xen, and said so, of a function that Xen cannot name.
+    let Ok(sbdf) = dev.sbdf() else { return };
+    if let Err(e) = state::with(|state| f(state, sbdf)) {
+        dev_err!(
+            dev,
+            "xen-pcidev cannot serve it ({:?}): unbind it and bind it again\n",
+            e
+        );
+    }
+}
+
+/// Takes up the functions that were there before the module.
+pub(crate) fn adopt() {
+    {
+        let _topology = pci::TopologyLock::new();
+        for dev in pci::iter() {
+            follow(&dev, |state, sbdf| state.add(&dev, sbdf));
+        }
+    }
+    for dev in pci::iter() {
+        let lock = dev.lock();
+        follow(&dev, |state, sbdf| match lock.driver_name() {
+            Some(driver) if driver == PCIBACK => state.adopt_seized(&dev, sbdf),
+            Some(_) => {
+                state.driven(sbdf, lock.intx_irq());
+                Ok(())
+            }
+            None => Ok(()),
+        });
     }
 }
 

@@ -73,7 +73,7 @@ impl Attribute for Irq {
     fn show(dev: &Device, out: &mut Formatter<'_>) -> Result {
         let irq = facts(dev).and_then(|facts| {
             facts.route?;
-            facts.irq.or_else(|| dev.intx_irq()).ok_or(ENOENT)
+            facts.irq.ok_or(ENOENT)
         });
         let irq = traced(dev, irq)?;
         Ok(out.write_fmt(fmt!("{irq}\n"))?)

@@ -28,7 +28,6 @@ use xen::{
 
 use crate::{
     state,
-    table::Facts,
     uapi, //
 };
 
@@ -92,14 +91,6 @@ impl Argument {
     }
 }
 
-/// The Linux irq of a function's line: what we keep for a seized one, else what its driver has.
-fn irq_of(sbdf: Sbdf, facts: &Facts) -> Option<u32> {
-    facts.route.ok()?;
-    facts
-        .irq
-        .or_else(|| pci::find(sbdf).and_then(|dev| dev.intx_irq()))
-}
-
 fn info(arg: usize, needs_gsi: bool) -> Result {
     let mut argument = Argument::open(arg, uapi::Info::SIZE)?;
     let flags = argument.read()?;
@@ -115,22 +106,18 @@ fn info(arg: usize, needs_gsi: bool) -> Result {
     }
     let facts = facts?;
     let domid = pci::find(sbdf).and_then(|dev| dev.owner_domain());
-    argument.write(&facts.info(sbdf, irq_of(sbdf, &facts), domid).to_words())
+    argument.write(&facts.info(sbdf, domid).to_words())
 }
 
 fn list(arg: usize) -> Result {
     let mut argument = Argument::open(arg, uapi::List::SIZE)?;
     let (flags, gsi, irq) = (argument.read()?, argument.read()?, argument.read()?);
     let functions = match flags {
-        0 => state::with(|state| state.list(|_, _| true))?,
+        0 => state::with(|state| state.list(|_| true))?,
         uapi::BY_GSI => {
-            state::with(|state| state.list(|_, facts| facts.route.is_ok_and(|r| r.gsi == gsi)))?
+            state::with(|state| state.list(|facts| facts.route.is_ok_and(|r| r.gsi == gsi)))?
         }
-        uapi::BY_IRQ => {
-            let mut functions = state::with(|state| state.list(|_, facts| facts.route.is_ok()))?;
-            functions.retain(|(sbdf, facts)| irq_of(*sbdf, facts) == Some(irq));
-            functions
-        }
+        uapi::BY_IRQ => state::with(|state| state.list(|facts| facts.irq == Some(irq)))?,
         _ => return Err(EINVAL),
     };
 
@@ -149,10 +136,7 @@ fn list(arg: usize) -> Result {
             head.flags |= uapi::FLAG_GSI;
             head.gsi = route.gsi;
         }
-        if let Some(irq) = functions
-            .iter()
-            .find_map(|(sbdf, facts)| irq_of(*sbdf, facts))
-        {
+        if let Some(irq) = functions.iter().find_map(|(_, facts)| facts.irq) {
             head.flags |= uapi::FLAG_IRQ;
             head.irq = irq;
         }

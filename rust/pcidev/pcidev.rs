@@ -73,7 +73,7 @@ impl kernel::InPlaceModule for PciDev {
             bus <- bus::Registration::new(),
             modules <- module::Registration::new(),
             _: {
-                state::adopt()?;
+                events::adopt();
             },
             // Nothing may fail after this.
             device <- miscdevice::Registration::new(),

@@ -65,11 +65,13 @@ impl Functions {
         }
     }
 
-    /// Adds a function; false if it is there already.
-    pub(crate) fn add(&mut self, dev: &Device, sbdf: Sbdf) -> Result<bool> {
-        if self.functions.get(&sbdf).is_some() {
-            return Ok(false);
-        }
+    /// Whether a function is there.
+    pub(crate) fn has(&self, sbdf: Sbdf) -> bool {
+        self.functions.get(&sbdf).is_some()
+    }
+
+    /// Adds a function.
+    pub(crate) fn add(&mut self, dev: &Device, sbdf: Sbdf) -> Result {
         let function = Function {
             _files: files::DIRECTORY.add(dev)?,
             line: None,
@@ -77,13 +79,13 @@ impl Functions {
         };
         self.functions
             .try_create_and_insert(sbdf, function, GFP_KERNEL)?;
-        Ok(true)
+        Ok(())
     }
 
     /// Gives everything back for a function that goes away. No guest can have it after.
     pub(crate) fn remove(&mut self, sbdf: Sbdf) {
         if let Some(held) = self.functions.remove(&sbdf).and_then(|f| f.held) {
-            trace::release(sbdf, held.hold.release());
+            held.release(sbdf);
         }
     }
 
@@ -119,65 +121,53 @@ impl State {
     ///
     /// Called for every function without a driver when a driver registers, so it says nothing and
     /// leaves nothing behind for those that the driver refuses.
-    pub(crate) fn before_seizure(&self, dev: &Device) -> Result {
-        let sbdf = dev.sbdf()?;
-        if let (true, Ok(route)) = (UNMASK.get(), self.facts(sbdf)?.route) {
-            let line = route.map()?;
-            let mut functions = self.functions.lock();
-            let result = functions.unmask(dev, &line);
-            trace::unmask(sbdf, line.gsi(), line.irq(), result);
-            result?;
-            let irq = line.irq();
-            if let Some(function) = functions.functions.get_mut(&sbdf) {
-                function.line = Some(line);
-            }
-            drop(functions);
-            self.update(sbdf, |facts| facts.irq = Some(irq));
-        }
+    pub(crate) fn before_seizure(&self, dev: &Device, sbdf: Sbdf) -> Result {
+        let (true, Ok(route)) = (UNMASK.get(), self.facts(sbdf)?.route) else {
+            return Ok(());
+        };
+        let line = route.map()?;
+        let result = self.functions.lock().unmask(dev, &line);
+        trace::unmask(sbdf, line.gsi(), line.irq(), result);
+        result?;
+        self.keep_line(sbdf, line);
         Ok(())
     }
 
+    /// Keeps the line's irq for as long as the function is seized, so that it can be told.
+    fn keep_line(&self, sbdf: Sbdf, line: gsi::Mapping) {
+        let irq = line.irq();
+        let old = match self.functions.lock().functions.get_mut(&sbdf) {
+            Some(function) => function.line.replace(line),
+            None => return,
+        };
+        drop(old);
+        self.update(sbdf, |facts| facts.irq = Some(irq));
+    }
+
     /// After the driver's probe: holds the function's MSI-X table.
-    pub(crate) fn seized(&self, dev: &Device) -> Result {
-        let sbdf = dev.sbdf()?;
+    pub(crate) fn seized(&self, dev: &Device, sbdf: Sbdf) -> Result {
         trace::seize(sbdf);
-        self.update(sbdf, |facts| facts.holder = Holder::Pciback);
-        let facts = self.facts(sbdf)?;
-        let Some(table) = facts.table.filter(|_| HOLD.get()) else {
+        // Read again: when it was added, the function may have been in a deep sleep.
+        let table = dev.msix_table();
+        self.update(sbdf, |facts| {
+            facts.holder = Holder::Pciback;
+            facts.table = table;
+        });
+        let Some(table) = table.filter(|_| HOLD.get()) else {
             return Ok(());
         };
         let mut functions = self.functions.lock();
-        let Some(function) = functions.functions.get_mut(&sbdf) else {
-            return Err(ENODEV);
-        };
+        let function = functions.functions.get_mut(&sbdf).ok_or(ENODEV)?;
+        // One that had to stay when the function was last released is as good.
         if function.held.is_none() {
-            let result = hold(dev, table);
-            let pirq = match result.as_ref().map(|held| held.hold.means()) {
-                Ok(msix::Means::Mapped(pirq)) => pirq,
-                _ => -1,
-            };
-            trace::hold(
-                sbdf,
-                table.entries,
-                pirq,
-                result.as_ref().map(|_| ()).map_err(|e| *e),
-            );
-            match result {
-                Ok(held) => {
-                    dev_info!(
-                        dev,
-                        "MSI-X table of {} entries held for guests\n",
-                        table.entries
-                    );
-                    function.held = Some(held);
-                }
+            match Held::new(dev, sbdf, table) {
+                Ok(held) => function.held = Some(held),
                 Err(e) => refused(dev, e),
             }
         }
-        let msix = if function.held.is_some() {
-            Msix::Held
-        } else {
-            Msix::Refused
+        let msix = match function.held {
+            Some(_) => Msix::Held,
+            None => Msix::Refused,
         };
         drop(functions);
         self.update(sbdf, |facts| facts.msix = msix);
@@ -186,22 +176,15 @@ impl State {
 
     /// Takes up a function that was seized before this module was loaded. A guest may have it:
     /// nothing is done that could disturb one.
-    pub(crate) fn adopt_seized(&self, dev: &Device) -> Result {
-        let sbdf = dev.sbdf()?;
+    pub(crate) fn adopt_seized(&self, dev: &Device, sbdf: Sbdf) -> Result {
         if let Ok(route) = self.facts(sbdf)?.route {
-            let line = route.map()?;
-            let irq = line.irq();
-            if let Some(function) = self.functions.lock().functions.get_mut(&sbdf) {
-                function.line = Some(line);
-            }
-            self.update(sbdf, |facts| facts.irq = Some(irq));
+            self.keep_line(sbdf, route.map()?);
         }
-        self.seized(dev)
+        self.seized(dev, sbdf)
     }
 
     /// After the driver has left, or has refused the function.
-    pub(crate) fn released(&self, dev: &Device) -> Result {
-        let sbdf = dev.sbdf()?;
+    pub(crate) fn released(&self, dev: &Device, sbdf: Sbdf) -> Result {
         self.update(sbdf, |facts| {
             facts.holder = Holder::Nobody;
             facts.irq = None;
@@ -211,7 +194,7 @@ impl State {
             None => None,
         };
         drop(line);
-        if !self.let_go(dev)? {
+        if !self.let_go(dev, sbdf)? {
             dev_warn!(
                 dev,
                 "taken from xen-pciback while Xen still has it for a guest or in quarantine: its MSI-X table stays held; xl pci-assignable-add, then pci-assignable-remove gives it back\n"
@@ -221,23 +204,18 @@ impl State {
     }
 
     /// Undoes the hold if Xen gives the function to dom0; false if there is a hold that must stay.
-    pub(crate) fn let_go(&self, dev: &Device) -> Result<bool> {
-        let sbdf = dev.sbdf()?;
+    pub(crate) fn let_go(&self, dev: &Device, sbdf: Sbdf) -> Result<bool> {
         let mut functions = self.functions.lock();
         let Some(function) = functions.functions.get_mut(&sbdf) else {
             return Ok(true);
         };
-        match &function.held {
-            Some(held) if !msix::owned_by_dom0(dev, held.table)? => return Ok(false),
-            _ => (),
+        if let Some(held) = &function.held {
+            if !msix::owned_by_dom0(dev, held.table)? {
+                return Ok(false);
+            }
         }
         if let Some(held) = function.held.take() {
-            let result = held.hold.release();
-            trace::release(sbdf, result);
-            match result {
-                Ok(()) => dev_info!(dev, "MSI-X table released\n"),
-                Err(e) => dev_warn!(dev, "Xen did not release the MSI-X table: {:?}\n", e),
-            }
+            held.release(sbdf);
         }
         drop(functions);
         self.update(sbdf, |facts| facts.msix = Msix::Free);
@@ -245,13 +223,38 @@ impl State {
     }
 }
 
-fn hold(dev: &Device, table: MsixTable) -> Result<Held> {
-    physdev::has_function(dev)?;
-    Ok(Held {
-        _pin: module::Pinned::new()?,
-        hold: msix::Hold::new(dev, table)?,
-        table,
-    })
+impl Held {
+    fn new(dev: &Device, sbdf: Sbdf, table: MsixTable) -> Result<Self> {
+        let result = physdev::has_function(dev).and_then(|()| {
+            Ok(Self {
+                _pin: module::Pinned::new()?,
+                hold: msix::Hold::new(dev, table)?,
+                table,
+            })
+        });
+        let (pirq, errno) = match &result {
+            Ok(held) => (held.hold.pirq(), Ok(())),
+            Err(e) => (None, Err(*e)),
+        };
+        trace::hold(sbdf, table.entries, pirq, errno);
+        if result.is_ok() {
+            dev_info!(
+                dev,
+                "MSI-X table of {} entries held for guests\n",
+                table.entries
+            );
+        }
+        result
+    }
+
+    fn release(self, sbdf: Sbdf) {
+        let result = self.hold.release();
+        trace::release(sbdf, result);
+        match result {
+            Ok(()) => pr_info!("{sbdf}: MSI-X table released\n"),
+            Err(e) => pr_warn!("{sbdf}: Xen did not release the MSI-X table: {e:?}\n"),
+        }
+    }
 }
 
 fn refused(dev: &Device, e: Error) {

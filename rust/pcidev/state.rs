@@ -16,12 +16,12 @@ use kernel::{
 };
 
 use xen::{
-    global::{self, Global},
-    gsi::Route,
-    pci::{
+    global::{
         self,
-        DeviceExt, //
+        Global, //
     },
+    gsi::Route,
+    pci::DeviceExt,
     Sbdf, //
 };
 
@@ -33,8 +33,7 @@ use crate::{
         Holder,
         Msix,
         Table, //
-    },
-    PCIBACK, //
+    }, //
 };
 
 static STATE: Global<State> = Global::new();
@@ -73,31 +72,11 @@ pub(crate) fn with<R>(f: impl FnOnce(&State) -> Result<R>) -> Result<R> {
     STATE.with(f).unwrap_or(Err(ENODEV))
 }
 
-/// Takes up the functions that were there before the module.
-pub(crate) fn adopt() -> Result {
-    {
-        let _topology = pci::TopologyLock::new();
-        for dev in pci::iter() {
-            with(|state| state.add(&dev))?;
-        }
-    }
-    for dev in pci::iter() {
-        let lock = dev.lock();
-        match lock.driver_name() {
-            Some(name) if name == PCIBACK => with(|state| state.adopt_seized(&dev))?,
-            Some(_) => with(|state| state.set_holder(&dev, Holder::Driver))?,
-            None => (),
-        }
-    }
-    Ok(())
-}
-
 impl State {
     /// Adds a function, unless it is there.
-    pub(crate) fn add(&self, dev: &Device) -> Result {
-        let sbdf = dev.sbdf()?;
+    pub(crate) fn add(&self, dev: &Device, sbdf: Sbdf) -> Result {
         let mut functions = self.functions.lock();
-        if !functions.add(dev, sbdf)? {
+        if functions.has(sbdf) {
             return Ok(());
         }
         let facts = Facts {
@@ -111,16 +90,15 @@ impl State {
         let node = RBTreeNode::new(sbdf, facts, GFP_KERNEL)?;
         let old = self.table.lock().insert(node);
         drop(old);
-        Ok(())
+        // Last: whoever sees the files may read them.
+        functions.add(dev, sbdf)
     }
 
     /// Forgets a function that is going away.
-    pub(crate) fn remove(&self, dev: &Device) -> Result {
-        let sbdf = dev.sbdf()?;
+    pub(crate) fn remove(&self, sbdf: Sbdf) {
         self.functions.lock().remove(sbdf);
         let old = self.table.lock().remove(sbdf);
         drop(old);
-        Ok(())
     }
 
     /// What is known of a function; `ENODEV` if there is none. Does not sleep.
@@ -133,35 +111,31 @@ impl State {
         self.table.lock().update(sbdf, change);
     }
 
-    /// Notes who has a function.
-    pub(crate) fn set_holder(&self, dev: &Device, holder: Holder) -> Result {
-        self.update(dev.sbdf()?, |facts| facts.holder = holder);
-        Ok(())
+    /// A driver of dom0's own has a function, with `irq` for its line.
+    pub(crate) fn driven(&self, sbdf: Sbdf, irq: Option<u32>) {
+        self.update(sbdf, |facts| {
+            facts.holder = Holder::Driver;
+            facts.irq = irq;
+        });
     }
 
     /// All functions that `wanted` wants, in the order of their addresses. May sleep.
-    pub(crate) fn list(
-        &self,
-        wanted: impl Fn(Sbdf, &Facts) -> bool,
-    ) -> Result<KVec<(Sbdf, Facts)>> {
+    pub(crate) fn list(&self, wanted: impl Fn(&Facts) -> bool) -> Result<KVec<(Sbdf, Facts)>> {
         let mut list = KVec::new();
         loop {
             let needed = self.table.lock().iter().count();
             list.reserve(needed, GFP_KERNEL)?;
 
             let table = self.table.lock();
-            for (sbdf, facts) in table.iter().filter(|(sbdf, facts)| wanted(*sbdf, facts)) {
-                // Functions may have come since they were counted: no room, start again.
-                if list.push_within_capacity((sbdf, *facts)).is_err() {
-                    break;
-                }
+            if table.iter().count() > needed {
+                // Functions have come since they were counted.
+                continue;
             }
-            if table.iter().count() <= needed {
-                break;
+            for (sbdf, facts) in table.iter().filter(|(_, facts)| wanted(facts)) {
+                list.push_within_capacity((sbdf, *facts))
+                    .map_err(|_| ENOMEM)?;
             }
-            drop(table);
-            list.clear();
+            return Ok(list);
         }
-        Ok(list)
     }
 }

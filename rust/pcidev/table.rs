@@ -59,15 +59,15 @@ pub(crate) struct Facts {
     pub(crate) table: Option<MsixTable>,
     /// Who has it.
     pub(crate) holder: Holder,
-    /// The line's Linux irq, while the function is seized.
+    /// The line's Linux irq, while a driver has enabled the function or it is seized.
     pub(crate) irq: Option<u32>,
     /// What became of the MSI-X table.
     pub(crate) msix: Msix,
 }
 
 impl Facts {
-    /// The answer to [`uapi::GET_INFO`]; `irq` and `domid` are known only at the time of asking.
-    pub(crate) fn info(&self, sbdf: Sbdf, irq: Option<u32>, domid: Option<u16>) -> uapi::Info {
+    /// The answer to [`uapi::GET_INFO`]; `domid` is known only at the time of asking.
+    pub(crate) fn info(&self, sbdf: Sbdf, domid: Option<u16>) -> uapi::Info {
         let mut info = uapi::Info {
             argsz: uapi::Info::SIZE as u32,
             sbdf: sbdf.to_u32(),
@@ -95,7 +95,7 @@ impl Facts {
                 info.polarity = uapi::POLARITY_LOW;
             }
         }
-        if let Some(irq) = irq {
+        if let Some(irq) = self.irq {
             info.flags |= uapi::FLAG_IRQ;
             info.irq = irq;
         }

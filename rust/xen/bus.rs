@@ -29,7 +29,12 @@ pub enum Event<'a> {
     /// A driver's probe is about to run.
     Binding(&'a CStr),
     /// The probe succeeded. User space that asked for the binding is still waiting.
-    Bound(&'a CStr),
+    Bound {
+        /// The driver.
+        driver: &'a CStr,
+        /// The Linux irq of the INTx line, if the driver has enabled the function.
+        irq: Option<u32>,
+    },
     /// The probe failed.
     NotBound,
     /// The driver is gone.
@@ -91,20 +96,29 @@ impl<T: Observer> Registration<T> {
         data: *mut c_void,
     ) -> c_int {
         let raw = data.cast::<bindings::device>();
-        // SAFETY: The driver core passes a device of this bus, alive during the call, and holds its
-        // lock while it binds or unbinds a driver, which is when the name is used.
-        let (dev, driver) = unsafe { (pci::from_raw_device(raw), || pci::driver_name(raw)) };
+        // SAFETY: The driver core passes a device that is alive during the call.
+        let Some(dev) = (unsafe { pci::from_raw_device(raw) }) else {
+            return bindings::NOTIFY_DONE as c_int;
+        };
+        // SAFETY: For the events about a driver's probe, for which alone these are called, the
+        // driver core holds the device's lock.
+        let (driver, irq) = (
+            || unsafe { pci::driver_name(raw) },
+            || unsafe { pci::intx_irq(dev) },
+        );
         // CAST: The constants are small.
         let event = match action as u32 {
             bindings::bus_notifier_event_BUS_NOTIFY_ADD_DEVICE => Some(Event::Added),
             bindings::bus_notifier_event_BUS_NOTIFY_DEL_DEVICE => Some(Event::Removing),
             bindings::bus_notifier_event_BUS_NOTIFY_BIND_DRIVER => driver().map(Event::Binding),
-            bindings::bus_notifier_event_BUS_NOTIFY_BOUND_DRIVER => driver().map(Event::Bound),
+            bindings::bus_notifier_event_BUS_NOTIFY_BOUND_DRIVER => {
+                driver().map(|driver| Event::Bound { driver, irq: irq() })
+            }
             bindings::bus_notifier_event_BUS_NOTIFY_DRIVER_NOT_BOUND => Some(Event::NotBound),
             bindings::bus_notifier_event_BUS_NOTIFY_UNBOUND_DRIVER => Some(Event::Unbound),
             _ => None,
         };
-        if let (Some(dev), Some(event)) = (dev, event) {
+        if let Some(event) = event {
             T::event(dev, event);
         }
         bindings::NOTIFY_DONE as c_int

@@ -24,8 +24,7 @@ use crate::{
 };
 
 /// How a [`Hold`] keeps the table known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Means {
+enum Means {
     /// `PHYSDEVOP_prepare_msix`, to be undone by `PHYSDEVOP_release_msix`.
     Prepared,
     /// Somebody else's `PHYSDEVOP_prepare_msix`.
@@ -71,9 +70,12 @@ impl Hold {
         })
     }
 
-    /// How the table is kept known.
-    pub fn means(&self) -> Means {
-        self.means
+    /// The pirq that the table's last entry is mapped to, if it had to be.
+    pub fn pirq(&self) -> Option<i32> {
+        match self.means {
+            Means::Mapped(pirq) => Some(pirq),
+            Means::Prepared | Means::PreparedByOther => None,
+        }
     }
 
     /// Undoes the hold, as dropping it does, and tells what Xen said.

@@ -73,9 +73,6 @@ pub trait DeviceExt {
     fn sbdf(&self) -> Result<Sbdf>;
     /// The INTx pin; `None` for a function without INTx, such as every SR-IOV VF.
     fn pin(&self) -> Option<Pin>;
-    /// The Linux irq of the INTx line, while some driver has the function enabled. With MSI
-    /// enabled too, this is still the line's. May sleep.
-    fn intx_irq(&self) -> Option<u32>;
     /// Whether this is an SR-IOV virtual function.
     fn is_virtfn(&self) -> bool;
     /// The MSI-X table, if the function has one. Reads configuration space.
@@ -111,14 +108,6 @@ impl DeviceExt for Device {
         match unsafe { (*as_raw(self)).pin } {
             n @ 1..=4 => Some(Pin(n)),
             _ => None,
-        }
-    }
-
-    fn intx_irq(&self) -> Option<u32> {
-        // SAFETY: `self` is a valid `struct pci_dev`.
-        match unsafe { bindings::pci_intx_irq(as_raw(self)) } {
-            0 => None,
-            irq => Some(irq),
         }
     }
 
@@ -195,6 +184,13 @@ fn write_config_word(dev: &Device, offset: i32, value: u16) -> Result {
         0 => Ok(()),
         // Positive `PCIBIOS_*` codes.
         _ => Err(EIO),
+    }
+}
+
+// The kernel's messages want a trait of their own, which `sbdf` must not know to stay pure.
+impl kernel::fmt::Display for Sbdf {
+    fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
+        core::fmt::Display::fmt(self, f)
     }
 }
 
@@ -317,6 +313,13 @@ impl DeviceLock<'_> {
         // `self` is borrowed.
         unsafe { driver_name(as_raw_device(self.dev)) }
     }
+
+    /// The Linux irq of the INTx line, if a driver has enabled the function. While MSI is enabled
+    /// too, this is still the line's. May sleep.
+    pub fn intx_irq(&self) -> Option<u32> {
+        // SAFETY: By the type invariant the lock is held.
+        unsafe { intx_irq(self.dev) }
+    }
 }
 
 impl Drop for DeviceLock<'_> {
@@ -341,6 +344,19 @@ pub(crate) unsafe fn driver_name<'a>(dev: *mut bindings::device) -> Option<&'a C
         } else {
             Some(CStr::from_char_ptr((*driver).name))
         }
+    }
+}
+
+/// See [`DeviceLock::intx_irq`].
+///
+/// # Safety
+///
+/// The lock of `dev` is held: unbinding frees what this reads.
+pub(crate) unsafe fn intx_irq(dev: &Device) -> Option<u32> {
+    // SAFETY: `dev` is a valid `struct pci_dev`, and its lock is held.
+    match unsafe { bindings::pci_intx_irq(as_raw(dev)) } {
+        0 => None,
+        irq => Some(irq),
     }
 }
 

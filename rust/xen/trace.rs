@@ -43,11 +43,18 @@ pub fn unmask(sbdf: Sbdf, gsi: u32, irq: u32, result: Result) {
     unsafe { bindings::trace_xen_unmask(sbdf.to_u32(), gsi, irq, errno(result)) };
 }
 
-/// `hold`: an MSI-X table was made known to Xen, or not. `pirq` is -1 where none was needed.
+/// `hold`: an MSI-X table was made known to Xen, or not. No pirq is printed as -1.
 #[inline]
-pub fn hold(sbdf: Sbdf, entries: u16, pirq: i32, result: Result) {
+pub fn hold(sbdf: Sbdf, entries: u16, pirq: Option<i32>, result: Result) {
     // SAFETY: As above.
-    unsafe { bindings::trace_xen_hold(sbdf.to_u32(), entries.into(), pirq, errno(result)) };
+    unsafe {
+        bindings::trace_xen_hold(
+            sbdf.to_u32(),
+            entries.into(),
+            pirq.unwrap_or(-1),
+            errno(result),
+        )
+    };
 }
 
 /// `release`: a hold was undone, or not.

@@ -25,7 +25,8 @@ __rust_helper struct pci_dev *rust_helper_pci_physfn(struct pci_dev *dev)
 }
 
 /*
- * The Linux irq of the device's INTx line, 0 when the device has none now.
+ * The Linux irq of the device's INTx line, 0 when the device has none now. To
+ * be called with the device locked: unbinding frees the MSI data.
  * While MSI (not MSI-X) is enabled, dev->irq is the first MSI vector and the
  * line's irq waits in the descriptor.
  */
@@ -35,8 +36,8 @@ __rust_helper unsigned int rust_helper_pci_intx_irq(struct pci_dev *dev)
 
 	if (!dev->irq_managed)
 		return 0;
-	if (!READ_ONCE(dev->dev.msi.data))
-		return READ_ONCE(dev->irq);
+	if (!dev->dev.msi.data)
+		return dev->irq;
 
 	guard(msi_descs_lock)(&dev->dev);
 	if (!dev->msi_enabled)
