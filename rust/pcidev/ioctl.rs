@@ -14,10 +14,6 @@ use kernel::{
 
 use xen::{
     miscdevice::MiscDevice,
-    pci::{
-        self,
-        DeviceExt, //
-    },
     task,
     trace::{
         self,
@@ -105,8 +101,7 @@ fn info(arg: usize, needs_gsi: bool) -> Result {
         gsi?;
     }
     let facts = facts?;
-    let domid = pci::find(sbdf).and_then(|dev| dev.owner_domain());
-    argument.write(&facts.info(sbdf, domid).to_words())
+    argument.write(&facts.info(sbdf).to_words())
 }
 
 fn list(arg: usize) -> Result {

@@ -6,8 +6,10 @@
 //!   table while the driver has it.
 //! * [`table`]: what is known of every function.
 //! * [`privcmd`], [`ioctl`], [`files`]: the doors through which user space asks.
+//! * [`backend`]: which guest has which function.
 //! * [`state`], [`events`]: what ties them together.
 
+mod backend;
 mod events;
 mod files;
 mod ioctl;
@@ -23,7 +25,8 @@ use xen::{
     bus,
     domain,
     miscdevice,
-    module, //
+    module,
+    xenstore, //
 };
 
 module! {
@@ -57,6 +60,8 @@ struct PciDev {
     #[pin]
     device: miscdevice::Registration<ioctl::Device>,
     #[pin]
+    backends: xenstore::Watch<backend::Backends>,
+    #[pin]
     modules: module::Registration<events::Modules>,
     #[pin]
     bus: bus::Registration<events::Bus>,
@@ -75,6 +80,7 @@ impl kernel::InPlaceModule for PciDev {
             _: {
                 events::adopt();
             },
+            backends <- xenstore::Watch::new(),
             // Nothing may fail after this.
             device <- miscdevice::Registration::new(),
         }? Error)

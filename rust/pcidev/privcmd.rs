@@ -27,7 +27,7 @@ pub(crate) struct Lookup;
 
 impl GsiLookup for Lookup {
     fn gsi(sbdf: Sbdf) -> Result<u32> {
-        let gsi = state::with(|state| Ok(state.facts(sbdf)?.route?.gsi));
+        let gsi = state::with(|state| state.gsi_for_toolstack(sbdf));
         trace::lookup(Door::Privcmd, sbdf, gsi);
         gsi
     }

@@ -86,6 +86,7 @@ impl State {
             holder: Holder::Nobody,
             irq: None,
             msix: Msix::Free,
+            domain: None,
         };
         let node = RBTreeNode::new(sbdf, facts, GFP_KERNEL)?;
         let old = self.table.lock().insert(node);
@@ -104,6 +105,16 @@ impl State {
     /// What is known of a function; `ENODEV` if there is none. Does not sleep.
     pub(crate) fn facts(&self, sbdf: Sbdf) -> Result<Facts> {
         self.table.lock().get(sbdf)
+    }
+
+    /// The GSI to tell a toolstack, see [`Table::gsi_for_toolstack`]. Does not sleep.
+    pub(crate) fn gsi_for_toolstack(&self, sbdf: Sbdf) -> Result<u32> {
+        self.table.lock().gsi_for_toolstack(sbdf)
+    }
+
+    /// Notes that `domain` has exactly `functions`. Does not sleep.
+    pub(crate) fn assign(&self, domain: u16, functions: &[Sbdf]) {
+        self.table.lock().assign(domain, functions);
     }
 
     /// Changes what is known of a function. Does not sleep.

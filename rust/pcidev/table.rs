@@ -63,11 +63,14 @@ pub(crate) struct Facts {
     pub(crate) irq: Option<u32>,
     /// What became of the MSI-X table.
     pub(crate) msix: Msix,
+    /// The guest that the toolstack has given it to, from the end of attaching it to the end of
+    /// detaching it.
+    pub(crate) domain: Option<u16>,
 }
 
 impl Facts {
-    /// The answer to [`uapi::GET_INFO`]; `domid` is known only at the time of asking.
-    pub(crate) fn info(&self, sbdf: Sbdf, domid: Option<u16>) -> uapi::Info {
+    /// The answer to [`uapi::GET_INFO`].
+    pub(crate) fn info(&self, sbdf: Sbdf) -> uapi::Info {
         let mut info = uapi::Info {
             argsz: uapi::Info::SIZE as u32,
             sbdf: sbdf.to_u32(),
@@ -99,7 +102,7 @@ impl Facts {
             info.flags |= uapi::FLAG_IRQ;
             info.irq = irq;
         }
-        if let Some(domid) = domid {
+        if let Some(domid) = self.domain {
             info.flags |= uapi::FLAG_DOMID;
             info.domid = domid.into();
         }
@@ -134,6 +137,37 @@ impl Table {
     /// What is known of a function; `ENODEV` if there is none.
     pub(crate) fn get(&self, sbdf: Sbdf) -> Result<Facts> {
         self.0.get(&sbdf).copied().ok_or(ENODEV)
+    }
+
+    /// The GSI to tell a toolstack; `ENOENT` if it has nothing to do with one.
+    ///
+    /// A function that its guest already has can only be on its way out. While the guest keeps
+    /// another one on the same line, the line must stay mapped to it, so there is nothing to do.
+    pub(crate) fn gsi_for_toolstack(&self, sbdf: Sbdf) -> Result<u32> {
+        let facts = self.get(sbdf)?;
+        let gsi = facts.route?.gsi;
+        let shared = facts.domain.is_some()
+            && self.iter().any(|(other, with)| {
+                other != sbdf
+                    && with.domain == facts.domain
+                    && with.route.is_ok_and(|route| route.gsi == gsi)
+            });
+        if shared {
+            Err(ENOENT)
+        } else {
+            Ok(gsi)
+        }
+    }
+
+    /// Notes that `domain` has exactly `functions`.
+    pub(crate) fn assign(&mut self, domain: u16, functions: &[Sbdf]) {
+        for (sbdf, facts) in self.0.iter_mut() {
+            if functions.contains(sbdf) {
+                facts.domain = Some(domain);
+            } else if facts.domain == Some(domain) {
+                facts.domain = None;
+            }
+        }
     }
 
     /// Changes what is known of a function, if it is there.

@@ -6,6 +6,7 @@
     clippy::all,
     clippy::ptr_as_ptr,
     clippy::ref_as_ptr,
+    clippy::undocumented_unsafe_blocks,
     dead_code,
     improper_ctypes,
     missing_docs,

@@ -100,12 +100,11 @@ impl<T: Observer> Registration<T> {
         let Some(dev) = (unsafe { pci::from_raw_device(raw) }) else {
             return bindings::NOTIFY_DONE as c_int;
         };
-        // SAFETY: For the events about a driver's probe, for which alone these are called, the
-        // driver core holds the device's lock.
-        let (driver, irq) = (
-            || unsafe { pci::driver_name(raw) },
-            || unsafe { pci::intx_irq(dev) },
-        );
+        // SAFETY: For the events about a driver's probe, for which alone this is called, the driver
+        // core holds the device's lock.
+        let driver = || unsafe { pci::driver_name(raw) };
+        // SAFETY: As above.
+        let irq = || unsafe { pci::intx_irq(dev) };
         // CAST: The constants are small.
         let event = match action as u32 {
             bindings::bus_notifier_event_BUS_NOTIFY_ADD_DEVICE => Some(Event::Added),

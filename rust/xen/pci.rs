@@ -77,11 +77,6 @@ pub trait DeviceExt {
     fn is_virtfn(&self) -> bool;
     /// The MSI-X table, if the function has one. Reads configuration space.
     fn msix_table(&self) -> Option<MsixTable>;
-    /// The domain that a PCI backend registered as the function's owner.
-    ///
-    /// C: `xen_find_device_domain_owner()` of
-    /// [`arch/x86/pci/xen.c`](srctree/arch/x86/pci/xen.c).
-    fn owner_domain(&self) -> Option<u16>;
     /// Locks the device against binding and unbinding until the guard is dropped. May sleep.
     fn lock(&self) -> DeviceLock<'_>;
     /// Enables the function (memory and I/O decoding, its INTx line's irq) until the guard is
@@ -129,11 +124,6 @@ impl DeviceExt for Device {
             entries: (flags & bindings::PCI_MSIX_FLAGS_QSIZE as u16) + 1,
             bar: table & bindings::PCI_MSIX_TABLE_BIR,
         })
-    }
-
-    fn owner_domain(&self) -> Option<u16> {
-        // SAFETY: `self` is a valid `struct pci_dev`.
-        u16::try_from(unsafe { bindings::xen_find_device_domain_owner(as_raw(self)) }).ok()
     }
 
     fn lock(&self) -> DeviceLock<'_> {

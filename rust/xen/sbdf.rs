@@ -27,6 +27,25 @@ impl Sbdf {
         Self((segment as u32) << 16 | (bus as u32) << 8 | devfn as u32)
     }
 
+    /// Reads an address in the form that Linux and libxl give it, `0000:03:00.0`: all digits are
+    /// hexadecimal and all fields are there.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (segment, rest) = text.split_once(':')?;
+        let (bus, rest) = rest.split_once(':')?;
+        let (device, function) = rest.split_once('.')?;
+        let field = |digits: &str, most: u32| {
+            u32::from_str_radix(digits, 16)
+                .ok()
+                .filter(|value| *value <= most && !digits.starts_with('+'))
+        };
+        Some(Self(
+            field(segment, 0xffff)? << 16
+                | field(bus, 0xff)? << 8
+                | field(device, 0x1f)? << 3
+                | field(function, 7)?,
+        ))
+    }
+
     /// The address that Xen and libxl write as `value`.
     pub const fn from_u32(value: u32) -> Self {
         Self(value)

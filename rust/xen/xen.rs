@@ -11,6 +11,7 @@
 //! * [`gsi`], [`gsi_lookup`], [`irq`]: the way of an INTx line from pin to handler.
 //! * [`bus`], [`module`]: notifications of driver binding and of module loading.
 //! * [`sysfs`], [`miscdevice`], [`param`]: what user space sees.
+//! * [`xenstore`]: what the toolstack says.
 //! * [`global`]: state that callbacks without a context argument can reach.
 //! * [`trace`]: events for `trace-cmd` and `perf`.
 //!
@@ -34,6 +35,7 @@ pub mod sbdf;
 pub mod sysfs;
 pub mod task;
 pub mod trace;
+pub mod xenstore;
 
 mod bindings;
 

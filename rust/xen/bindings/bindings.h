@@ -4,8 +4,8 @@
 #include <linux/acpi.h>
 #include <linux/pci.h>
 #include <xen/acpi.h>
-#include <xen/pci.h>
 #include <xen/xen.h>
+#include <xen/xenbus.h>
 #include <xen/interface/physdev.h>
 #include <xen/interface/xen.h>
 

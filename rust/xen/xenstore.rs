@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! XenStore: reading it, and hearing of changes.
+//!
+//! C header: [`include/xen/xenbus.h`](srctree/include/xen/xenbus.h)
+
+use core::{
+    marker::PhantomData,
+    ptr::NonNull,
+    slice, //
+};
+
+use kernel::{
+    error::from_err_ptr,
+    prelude::*,
+    sync::atomic::{
+        ordering::Relaxed,
+        Atomic, //
+    },
+    types::Opaque, //
+};
+
+use crate::bindings;
+
+/// No transaction, `XBT_NIL`.
+const NO_TRANSACTION: bindings::xenbus_transaction = bindings::xenbus_transaction { id: 0 };
+
+/// What a node holds.
+///
+/// # Invariants
+///
+/// `data` is an allocation of at least `len` bytes that this value owns.
+pub struct Value {
+    data: NonNull<u8>,
+    len: usize,
+}
+
+impl Value {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: By the type invariant.
+        unsafe { slice::from_raw_parts(self.data.as_ptr(), self.len) }
+    }
+
+    /// The text, if it is UTF-8.
+    pub fn text(&self) -> Option<&str> {
+        core::str::from_utf8(self.bytes()).ok()
+    }
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the allocation is ours.
+        unsafe { bindings::kfree(self.data.as_ptr().cast()) };
+    }
+}
+
+/// Reads `node` in `dir`, which is relative to this domain's own directory unless it begins with a
+/// slash. `ENOENT` if there is none. May sleep, and must not be called before xenstored is there.
+pub fn read(dir: &CStr, node: &CStr) -> Result<Value> {
+    let mut len = 0;
+    // SAFETY: C strings, and an output that outlives the call.
+    let data = from_err_ptr(unsafe {
+        bindings::xenbus_read(
+            NO_TRANSACTION,
+            dir.as_char_ptr(),
+            node.as_char_ptr(),
+            &mut len,
+        )
+    })?;
+    // INVARIANT: The call returned an allocation of this length.
+    Ok(Value {
+        data: NonNull::new(data.cast()).ok_or(ENOMEM)?,
+        len: len as usize,
+    })
+}
+
+/// The names of the nodes in a directory.
+///
+/// # Invariants
+///
+/// `names` is an allocation of `count` pointers to C strings within it, which this value owns.
+pub struct Directory {
+    names: NonNull<*mut c_char>,
+    count: usize,
+}
+
+impl Directory {
+    /// The names.
+    pub fn iter(&self) -> impl Iterator<Item = &CStr> {
+        // SAFETY: By the type invariant.
+        unsafe { slice::from_raw_parts(self.names.as_ptr(), self.count) }
+            .iter()
+            // SAFETY: By the type invariant.
+            .map(|name| unsafe { CStr::from_char_ptr(*name) })
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the allocation is ours.
+        unsafe { bindings::kfree(self.names.as_ptr().cast()) };
+    }
+}
+
+/// Lists `dir`, under the same conditions as [`read`].
+pub fn list(dir: &CStr) -> Result<Directory> {
+    let mut count = 0;
+    // SAFETY: C strings, and an output that outlives the call.
+    let names = from_err_ptr(unsafe {
+        bindings::xenbus_directory(
+            NO_TRANSACTION,
+            dir.as_char_ptr(),
+            c"".as_char_ptr(),
+            &mut count,
+        )
+    })?;
+    // INVARIANT: The call returned an array of this length, in one allocation with its strings.
+    Ok(Directory {
+        names: NonNull::new(names).ok_or(ENOMEM)?,
+        count: count as usize,
+    })
+}
+
+/// Hears of changes below a node.
+pub trait Observer: 'static {
+    /// The node, relative to this domain's own directory unless it begins with a slash.
+    const PATH: &'static CStr;
+
+    /// `path`, which is [`Self::PATH`] or below it, has changed. Called for [`Self::PATH`] once at
+    /// the beginning. May sleep, but holds up all other watches of the kernel.
+    fn changed(path: &CStr);
+}
+
+/// Makes `T` hear of changes, from when xenstored is there, for as long as this value lives.
+///
+/// # Invariants
+///
+/// - `ready` is registered with `register_xenstore_notifier()`, which calls it or keeps it.
+/// - `watch` is registered if `watching`.
+#[pin_data(PinnedDrop)]
+#[repr(C)]
+pub struct Watch<T: Observer> {
+    #[pin]
+    ready: Opaque<bindings::notifier_block>,
+    #[pin]
+    watch: Opaque<bindings::xenbus_watch>,
+    watching: Atomic<bool>,
+    _observer: PhantomData<T>,
+}
+
+// SAFETY: XenStore's lists have their own locks.
+unsafe impl<T: Observer> Send for Watch<T> {}
+// SAFETY: Nothing can be done with a shared reference.
+unsafe impl<T: Observer> Sync for Watch<T> {}
+
+impl<T: Observer> Watch<T> {
+    /// Registers `T`. May sleep, but does not wait for xenstored.
+    pub fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(&this in Self {
+            watching: Atomic::new(false),
+            _observer: PhantomData,
+            watch <- Opaque::ffi_init(|slot: *mut bindings::xenbus_watch| {
+                // SAFETY: `slot` is ours to write.
+                unsafe {
+                    slot.write(bindings::xenbus_watch {
+                        node: T::PATH.as_char_ptr(),
+                        callback: Some(Self::changed),
+                        ..pin_init::zeroed()
+                    })
+                };
+            }),
+            ready <- Opaque::ffi_init(|slot: *mut bindings::notifier_block| {
+                // SAFETY: `slot` is ours to write; it is pinned, and unregistered before it is
+                // freed. It is the first field of `this`, the rest of which is initialized.
+                unsafe {
+                    slot.write(bindings::notifier_block {
+                        notifier_call: Some(Self::ready),
+                        ..pin_init::zeroed()
+                    });
+                    debug_assert_eq!(slot.cast(), this.as_ptr());
+                    // Returns what `Self::ready` does.
+                    bindings::register_xenstore_notifier(slot);
+                }
+            }),
+        }? Error)
+    }
+
+    /// # Safety
+    ///
+    /// `block` is the first field of a `Self` whose other fields are initialized.
+    unsafe extern "C" fn ready(
+        block: *mut bindings::notifier_block,
+        _action: c_ulong,
+        _data: *mut c_void,
+    ) -> c_int {
+        // SAFETY: By the function's requirement; `Self` begins with the block.
+        let this = unsafe { &*block.cast::<Self>() };
+        // SAFETY: The watch is pinned, and unregistered before it is freed.
+        let ret = unsafe { bindings::register_xenbus_watch(this.watch.get()) };
+        // INVARIANT: Set when it is registered.
+        this.watching.store(ret == 0, Relaxed);
+        bindings::NOTIFY_DONE as c_int
+    }
+
+    /// # Safety
+    ///
+    /// Called by XenStore's thread, for a watch that [`Self::ready`] registered.
+    unsafe extern "C" fn changed(
+        _watch: *mut bindings::xenbus_watch,
+        path: *const c_char,
+        _token: *const c_char,
+    ) {
+        // SAFETY: XenStore passes a C string that stays during the call.
+        T::changed(unsafe { CStr::from_char_ptr(path) });
+    }
+}
+
+#[pinned_drop]
+impl<T: Observer> PinnedDrop for Watch<T> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariants; both wait for running calls, and after the first the
+        // second is not registered any more.
+        unsafe {
+            bindings::unregister_xenstore_notifier(self.ready.get());
+            if self.watching.load(Relaxed) {
+                bindings::unregister_xenbus_watch(self.watch.get());
+            }
+        }
+    }
+}
