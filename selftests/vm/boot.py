@@ -10,6 +10,8 @@ Options are taken from the environment too, under the names in brackets.
 import argparse
 import asyncio
 import fcntl
+import io
+import json
 import os
 import shlex
 import shutil
@@ -133,7 +135,6 @@ class Run:
 
 
 def json_line(answer: dict) -> str:
-    import json
     return json.dumps(answer)
 
 
@@ -162,18 +163,28 @@ def initrd(arguments: argparse.Namespace, interactive: bool):
         command[0] = "/root/script"
     archive.add("vm/run", SCRIPT, (HERE / f"dom0/run-{'shell' if interactive else 'script'}").read_bytes())
     archive.add("vm/orders", SCRIPT, orders(arguments, command).encode())
-    for folder, target in ((HERE / "guest", "vm/guest"), (BUILD / "modules", "modules"), (BUILD / "bin", "usr/local/bin"),
+    for folder, target in ((BUILD / "modules", "modules"), (BUILD / "bin", "usr/local/bin"),
                            (TOP / "selftests/dom0", "selftests/dom0")):
         if folder.is_dir():
             archive.tree(target, folder)
+    archive.file("vm/guest.py", HERE / "dom0/guest.py")
     for tool in ("guest-run", "guest-exec", "qmp"):
-        if (HERE / "dom0" / tool).exists():
-            archive.file(f"usr/local/bin/{tool}", HERE / "dom0" / tool)
-    archive.add("boot/guest.cpio", SCRIPT, (BUILD / "images/guest.cpio").read_bytes())
+        archive.file(f"usr/local/bin/{tool}", HERE / "dom0" / tool)
+    archive.add("boot/guest.cpio", SCRIPT, guest_image())
     archive.add("boot/vmlinuz", SCRIPT, next((BUILD / "kernel/usr/lib/modules").glob("*/vmlinuz")).read_bytes())
     archive.close()
     file.flush()
     return file
+
+
+def guest_image() -> bytes:
+    """The guest's initial file system with our init appended."""
+    image = io.BytesIO()
+    image.write((BUILD / "images/guest.cpio").read_bytes())
+    archive = Archive(image)
+    archive.file("init", HERE / "guest/init")
+    archive.close()
+    return image.getvalue()
 
 
 def orders(arguments: argparse.Namespace, command: list[str]) -> str:

@@ -21,11 +21,11 @@ class Archive:
         self.inode = 0
         self.directories: set[str] = {""}
 
-    def add(self, name: str, mode: int, data: bytes = b"", device: int = 0) -> None:
+    def add(self, name: str, mode: int, data: bytes = b"", device: int = 0, mtime: int = 0) -> None:
         """Add one entry; `mode` holds the file type too."""
         name = name.strip("/")
         self.parents(name)
-        self.entry(name, mode, data, device)
+        self.entry(name, mode, data, device, mtime)
 
     def parents(self, name: str) -> None:
         """The kernel makes no directories by itself."""
@@ -35,10 +35,10 @@ class Archive:
             self.directories.add(parent)
             self.entry(parent, stat.S_IFDIR | 0o755)
 
-    def entry(self, name: str, mode: int, data: bytes = b"", device: int = 0) -> None:
+    def entry(self, name: str, mode: int, data: bytes = b"", device: int = 0, mtime: int = 0) -> None:
         self.inode += 1
         path = os.fsencode(name) + b"\0"
-        fields = (self.inode, mode, 0, 0, 1, 0, len(data), 0, 0,
+        fields = (self.inode, mode, 0, 0, 1, mtime, len(data), 0, 0,
                   os.major(device), os.minor(device), len(path), 0)
         self.write(b"070701" + b"".join(b"%08X" % field for field in fields) + path)
         self.write(data)
@@ -48,11 +48,13 @@ class Archive:
 
     def file(self, name: str, source: Path) -> None:
         """Add a file, symbolic link or directory as it is."""
-        mode = source.lstat().st_mode
+        status = source.lstat()
+        mode, mtime = status.st_mode, int(status.st_mtime)
         if stat.S_ISLNK(mode):
             self.add(name, mode, os.fsencode(os.readlink(source)))
         elif stat.S_ISREG(mode):
-            self.add(name, mode, source.read_bytes())
+            # Python goes by the time to tell whether its compiled files are current.
+            self.add(name, mode, source.read_bytes(), mtime=mtime)
         elif stat.S_ISDIR(mode) and name.strip("/") not in self.directories:
             self.directories.add(name.strip("/"))
             self.add(name, mode)

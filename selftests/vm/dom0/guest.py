@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0
+"""HVM guests for tests: create one, run scripts in it, destroy it."""
+
+import base64
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+
+FAILED = 125
+STATE = "/run/guest"
+BOOT_SECONDS = 120
+# Without an emulated serial port, and trusting Xen's clock: anything else is many times slower here.
+CMDLINE = ("console=hvc0 quiet mitigations=off tsc=reliable clocksource=xen no_timer_check "
+           "8250.nr_uarts=0 panic=-1")
+
+
+class GuestFailed(Exception):
+    """The guest, not what ran in it, failed."""
+
+
+def note(text: str) -> None:
+    print(f"guest: {text}", file=sys.stderr, flush=True)
+
+
+def run(command: list[str]) -> str:
+    """Run a command that must succeed; its output is shown only if it does not."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors="replace")
+    if done.returncode:
+        raise GuestFailed(f"{' '.join(command)}: exit status {done.returncode}\n{indent(done.stdout)}")
+    return done.stdout
+
+
+def make_assignable(bdf: str) -> None:
+    if os.path.exists(f"/sys/bus/pci/drivers/pciback/{long_bdf(bdf)}"):
+        note(f"{bdf} was assignable already")
+    else:
+        run(["xl", "pci-assignable-add", bdf])
+        note(f"{bdf} made assignable")
+
+
+def long_bdf(bdf: str) -> str:
+    return bdf if bdf.count(":") == 2 else f"0000:{bdf}"
+
+
+def create(name: str, pci: list[str], cmdline: str, memory: int, vcpus: int) -> None:
+    os.makedirs(STATE, exist_ok=True)
+    config = f"{STATE}/{name}.cfg"
+    with open(config, "w", encoding="utf-8") as out:
+        out.write(f'''type = "hvm"
+name = "{name}"
+memory = {memory}
+vcpus = {vcpus}
+kernel = "/boot/vmlinuz"
+ramdisk = "/boot/guest.cpio"
+cmdline = "{CMDLINE} {cmdline}"
+pci = [{", ".join(f'"{long_bdf(bdf)}"' for bdf in pci)}]
+channel = ["name=test,connection=socket,path={STATE}/{name}"]
+vga = "none"
+vnc = 0
+on_reboot = "destroy"
+on_crash = "destroy"
+''')
+    run(["xl", "create", config])
+
+
+def wait_until_up(name: str) -> None:
+    """Wait until the guest's kernel has opened our channel.
+
+    QEMU must have no client before: the two never connect if there is input already.
+    """
+    state = f"/local/domain/0/backend/console/{run(['xl', 'domid', name]).strip()}/1/state"
+    end = time.monotonic() + BOOT_SECONDS
+    while run(["xenstore-read", state]).strip() != "4":
+        if time.monotonic() > end:
+            raise GuestFailed(f"the guest has not come up within {BOOT_SECONDS} s")
+        time.sleep(0.5)
+
+
+class Channel:
+    """The way to a guest's init."""
+
+    def __init__(self, name: str) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.pending = b""
+        self.end = 0.0
+        try:
+            self.socket.connect(f"{STATE}/{name}")
+        except OSError as error:
+            raise GuestFailed(f"no guest {name} to talk to: {error.strerror}") from None
+
+    def limit(self, seconds: float) -> None:
+        self.end = time.monotonic() + seconds
+
+    def receive(self, what: str) -> None:
+        if not select.select([self.socket], [], [], max(0.0, self.end - time.monotonic()))[0]:
+            raise GuestFailed(f"timeout: {what}")
+        try:
+            data = self.socket.recv(65536)
+        except ConnectionError:
+            data = b""
+        if not data:
+            raise GuestFailed("the guest has gone")
+        self.pending += data
+
+    def until(self, mark: bytes, what: str, target: int | None = None) -> None:
+        """Write all that comes before the mark."""
+        while mark not in self.pending:
+            # The end may be the beginning of a mark.
+            ready = max(0, len(self.pending) - len(mark) + 1)
+            write(target, self.pending[:ready])
+            self.pending = self.pending[ready:]
+            self.receive(what)
+        before, _, self.pending = self.pending.partition(mark)
+        write(target, before)
+
+    def line(self, what: str) -> str:
+        while b"\n" not in self.pending:
+            self.receive(what)
+        line, _, self.pending = self.pending.partition(b"\n")
+        return line.decode()
+
+    def take(self, length: int, what: str) -> bytes:
+        while len(self.pending) < length:
+            self.receive(what)
+        return self.pending[:length]
+
+
+def write(target: int | None, data: bytes) -> None:
+    while target is not None and data:
+        data = data[os.write(target, data):]
+
+
+def execute(name: str, script: bytes, arguments: list[str], seconds: int) -> int:
+    """Run a script in the guest, its streams on ours, and return its exit status."""
+    wait_until_up(name)
+    mark = os.urandom(16).hex().encode()
+    # The dash keeps an empty argument a word.
+    words = [base64.b64encode(script), *(b"-" + base64.b64encode(word.encode()) for word in arguments)]
+    channel = Channel(name)
+    channel.socket.sendall(b" ".join([mark, *words]) + b"\n")
+    channel.limit(BOOT_SECONDS)
+    channel.until(mark + b"\n", f"the guest does not answer within {BOOT_SECONDS} s")
+    late = f"the script has not ended within {seconds} s"
+    channel.limit(seconds)
+    channel.until(mark, late, target=1)
+    status, length = channel.line(late).split()
+    write(2, channel.take(int(length), late))
+    return int(status)
+
+
+def destroy(name: str) -> None:
+    run(["xl", "destroy", name])
+
+
+def clean_up(name: str) -> None:
+    """Destroy what there may be of a failed guest."""
+    subprocess.run(["xl", "destroy", name], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
+def show_evidence(name: str) -> None:
+    """What tells why a guest failed."""
+    for log in (f"/var/log/xen/qemu-dm-{name}.log", f"/var/log/xen/console/guest-{name}.log"):
+        try:
+            with open(log, encoding="utf-8", errors="replace") as text:
+                lines = text.read().splitlines()[-20:]
+        except OSError as error:
+            lines = [error.strerror]
+        note(f"end of {log}:\n{indent(chr(10).join(lines))}")
+
+
+def indent(text: str) -> str:
+    return "".join(f"    {line}\n" for line in text.splitlines()).rstrip("\n")
