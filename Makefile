@@ -74,4 +74,4 @@ samples: setup
 clean:
 	rm -rf build/bin build/doc build/images build/kbuild build/modules build/run
 distclean:
-	rm -rf build
+	@rm -rf build 2>/dev/null || unshare --map-root-user --map-auto rm -rf build
