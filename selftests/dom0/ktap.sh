@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Sourced by the tests: results in KTAP, and what several of them need.
+#
+# A test is "plan N", N points by "check" or "skip", and "finish", which adds a
+# point of its own: that the kernel had nothing to complain about meanwhile.
+
+export LC_ALL=C PATH="${0%/*}/../../build/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+devices=/sys/bus/pci/devices
+drivers=/sys/bus/pci/drivers
+pciback=$drivers/pciback
+test_name=$(basename "$0" .sh)
+points=0
+failures=0
+
+# Lines of the kernel log that no test may cause.
+faults='BUG:|WARNING:|Oops|general protection|kernel BUG|UBSAN|KFENCE|refcount_t:|blocked for more than|rcu:.*stall|nobody cared|Internal error|panicked at'
+
+plan() { # POINTS
+	[ "$(id -u)" = 0 ] || skip_all "needs root"
+	marker="selftest $test_name $$"
+	echo "$marker" >/dev/kmsg
+	echo "KTAP version 1"
+	echo "1..$(($1 + 1))"
+}
+
+skip_all() { # REASON
+	echo "KTAP version 1"
+	echo "1..0 # SKIP $*"
+	exit 4
+}
+
+# Run a command in a shell of its own; all that it says is shown if it fails.
+check() { # SENTENCE COMMAND [ARG...]
+	points=$((points + 1))
+	sentence=$1
+	shift
+	if output=$("$@" 2>&1); then
+		echo "ok $points $sentence"
+	else
+		[ -z "$output" ] || printf '%s\n' "$output" | sed 's/^/# /'
+		echo "not ok $points $sentence"
+		failures=$((failures + 1))
+	fi
+}
+
+skip() { # SENTENCE REASON
+	points=$((points + 1))
+	echo "ok $points $1 # SKIP $2"
+}
+
+finish() {
+	check "the kernel log has no fault" no_fault
+	[ $failures = 0 ]
+	exit
+}
+
+no_fault() {
+	log | grep -E "$faults" && return 1 || return 0
+}
+
+log() { # the kernel's messages since "plan"
+	dmesg | sed -n "/$marker/,\$p"
+}
+
+# In what "check" runs: give up, and say why.
+die() {
+	echo "$*"
+	exit 1
+}
+
+same() { # WHAT WANTED FOUND
+	[ "$2" = "$3" ] || die "$1: wanted '$2', found '$3'"
+}
+
+# Our own machine, where every device is there to be used.
+in_vm() {
+	[ -e /vm/orders ]
+}
+
+module_file() {
+	for file in "${0%/*}/../../build/modules/$1.ko" "/modules/$1.ko"; do
+		[ ! -e "$file" ] || { echo "$file"; return; }
+	done
+}
+
+is_loaded() {
+	[ -e "/sys/module/$1" ]
+}
+
+load_pcidev() { # [PARAMETER...]
+	file=$(module_file xen-pcidev)
+	if [ "$file" ]; then
+		insmod "$file" "$@"
+	else
+		modprobe xen-pcidev "$@"
+	fi
+}
+
+driver_of() { # SBDF
+	[ ! -e "$devices/$1/driver" ] || basename "$(readlink "$devices/$1/driver")"
+}
+
+all_functions() {
+	ls $devices
+}
+
+# A byte, word or long of configuration space, as hex.
+config() { # SBDF REGISTER
+	setpci -s "$1" "$2"
+}
+
+has_pin() { # SBDF
+	[ "$(config "$1" INTERRUPT_PIN)" != 00 ]
+}
+
+has_msix() { # SBDF
+	setpci -s "$1" CAP_MSIX.w >/dev/null 2>&1
+}
+
+# Functions that may be seized: those that $PCIDEV_TEST_DEVICES names, or those
+# that nobody uses (no driver; no bridge, no display, which firmware may use).
+spare_functions() { # [COMMAND that a function has to satisfy]
+	for function in ${PCIDEV_TEST_DEVICES:-$(all_functions)}; do
+		case $(cat $devices/$function/class) in
+		0x03* | 0x06*) continue ;;
+		esac
+		[ -z "$(driver_of $function)" ] || [ "${PCIDEV_TEST_DEVICES-}" ] || continue
+		if [ -z "${1-}" ] || "$1" $function; then
+			echo $function
+		fi
+	done
+}
+
+seize() { # SBDF
+	if [ "$(driver_of $1)" ]; then
+		echo $1 >$devices/$1/driver/unbind || die "$1: its driver does not let go"
+	fi
+	echo $1 >$pciback/new_slot || die "$1: xen-pciback does not know new_slot"
+	echo $1 >$pciback/bind || die "$1: xen-pciback does not take it: $(dmesg | grep $1 | tail -n 1)"
+}
+
+give_back() { # SBDF
+	echo $1 >$pciback/unbind || die "$1: xen-pciback does not let go"
+	echo $1 >$pciback/remove_slot
+}

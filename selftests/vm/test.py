@@ -1,0 +1,306 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Run every test there is: lint, host tests, and those of a dom0 in VMs.
+
+tests.toml says which machine is booted for which tests. One line per test as
+it ends, with diagnostics if it failed; the last line is the count. The exit
+status is 0 if something ran and nothing failed.
+"""
+
+import argparse
+import asyncio
+import fnmatch
+import os
+import re
+import signal
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import images
+from machine import EMULATOR_FAULT
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parents[1]
+SELFTESTS = HERE.parent
+VM_FAILED = 125
+ATTEMPTS = 3
+OPTIONS = ("dom0", "pciback", "pcidev", "modprobe", "nic", "qemu_args", "xen_args", "dom0_args",
+           "smp", "memory", "dom0_memory", "timeout")
+
+POINT = re.compile(r"(?P<indent> *)(?P<verdict>ok|not ok) \d+ ?-? ?(?P<text>.*?)(?: # SKIP ?(?P<reason>.*))?$")
+SUBTEST = re.compile(r" *# Subtest: (?P<name>\S+)")
+PLAN = re.compile(r" *1\.\.(?P<count>\d+)(?: # SKIP ?(?P<reason>.*))?$")
+DIAGNOSTIC = re.compile(r" *# ?(?P<text>.*)")
+
+
+@dataclass
+class Count:
+    """How the points of a suite ended."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __iadd__(self, other: "Count") -> "Count":
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        return self
+
+
+@dataclass
+class Suite:
+    """One stream of KTAP: prints each point as it comes, and counts."""
+
+    name: str
+    # The tests of a nested stream that have not ended; a flat one is one test.
+    tests: list[str] | None = None
+    # "TEST: point" of the points that must fail here, because what they test is not there.
+    must_fail: set[str] = field(default_factory=set)
+    shown: set[str] = field(default_factory=set)
+    count: Count = field(default_factory=Count)
+    subtest: str = ""
+    notes: list[str] = field(default_factory=list)
+    # Of the test that runs: points still to come (None before its plan), points that failed.
+    missing: int | None = None
+    failed: int = 0
+    last: float = field(default_factory=time.monotonic)
+
+    @property
+    def nested(self) -> bool:
+        return self.tests is not None
+
+    def feed(self, line: str) -> None:
+        line = line.rstrip("\n")
+        if found := SUBTEST.match(line):
+            self.subtest, self.missing, self.failed, self.notes = found["name"], None, 0, []
+            self.last = time.monotonic()
+        elif (found := POINT.match(line)) and bool(found["indent"]) == self.nested:
+            self.point(found["verdict"] == "ok", found["text"], found["reason"])
+        elif found and self.nested:
+            self.end_of_subtest(found["verdict"] == "ok")
+        elif found := PLAN.match(line):
+            self.plan(bool(line.startswith(" ")), int(found["count"]), found["reason"])
+        elif line.strip() != "KTAP version 1":
+            found = DIAGNOSTIC.match(line)
+            self.notes.append(found["text"] if found else line.strip())
+
+    def plan(self, indented: bool, count: int, reason: str | None) -> None:
+        if indented != self.nested:
+            return
+        self.missing = count
+        if not count:
+            self.report("skip", "all of it", reason or "no reason given")
+            self.count.skipped += 1
+
+    def point(self, passed: bool, text: str, reason: str | None) -> None:
+        if self.missing is not None:
+            self.missing -= 1
+        key = f"{self.subtest}: {text}"
+        if key in self.must_fail:
+            self.must_fail.discard(key)
+            if passed:
+                self.fail(text, ["skipped, but has to fail here" if reason else "passed, but has to fail here"])
+            else:
+                self.report("ok", text, "fails, as it has to here")
+                self.count.passed += 1
+        elif reason is not None:
+            self.report("skip", text, reason)
+            self.count.skipped += 1
+        elif passed:
+            self.report("ok", text)
+            self.count.passed += 1
+        else:
+            self.failed += 1
+            self.fail(text, self.notes)
+        self.notes = []
+
+    def end_of_subtest(self, passed: bool) -> None:
+        if self.tests and self.subtest in self.tests:
+            self.tests.remove(self.subtest)
+        expected = self.failed or any(key.startswith(f"{self.subtest}: ") for key in self.shown)
+        if self.missing != 0:
+            self.fail("ends with its plan fulfilled", [*self.notes, f"missing points: {self.missing or 'all'}"])
+        elif not passed and not expected:
+            self.fail("ends well", self.notes)
+        self.notes = []
+
+    def finish(self, trouble: list[str]) -> None:
+        """The stream has ended; `trouble` says what went wrong with whatever made it."""
+        if trouble or self.tests or (not self.nested and self.missing != 0):
+            unfinished = [f"not run to its end: {' '.join(self.tests)}"] if self.tests else []
+            self.fail("runs to its end", [*self.notes, *unfinished, *trouble])
+        for key in sorted(self.must_fail):
+            self.fail(key, ["has to fail here, but was not seen"])
+
+    def fail(self, text: str, notes: list[str]) -> None:
+        self.count.failed += 1
+        self.report("FAIL", text, notes=notes)
+
+    def report(self, verdict: str, text: str, remark: str = "", notes: list[str] | None = None) -> None:
+        now = time.monotonic()
+        seconds, self.last = now - self.last, now
+        key = f"{self.subtest}: {text}"
+        if verdict == "ok":
+            if key in self.shown:   # by an attempt that was in vain
+                return
+            self.shown.add(key)
+        where = f"{self.name}/{self.subtest}" if self.subtest else self.name
+        remark = f" [{remark}]" if remark else ""
+        print("\n".join([f"{verdict:<5} {where}: {text}{remark} ({seconds:.1f} s)",
+                         *(f"          {note}" for note in notes or ())]), flush=True)
+
+
+@dataclass
+class Boot:
+    """One machine of the plan, and the tests that it runs."""
+
+    name: str
+    tests: list[str]
+    fails: list[str]
+    before: str
+    options: dict[str, str | int]
+
+    def select(self, pattern: str) -> bool:
+        """Keep only the tests that the pattern wants; false if none is left."""
+        self.tests = [test for test in self.tests if wanted(f"{self.name}/{test}", pattern)]
+        self.fails = [point for point in self.fails if point.partition(":")[0] in self.tests]
+        return bool(self.tests)
+
+    def command(self, script: Path) -> list[str]:
+        values = {"timeout": 900} | self.options
+        return [str(HERE / "boot.py"), *(f"--{name.replace('_', '-')}={value}" for name, value in values.items()),
+                str(script)]
+
+    def script(self) -> str:
+        return f"#!/bin/sh\n{self.before}\nexec /selftests/dom0/run {' '.join(self.tests)}\n"
+
+
+def wanted(name: str, pattern: str) -> bool:
+    """Whether a name, or a part of the plan that it belongs to, matches."""
+    return fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(name.partition("/")[0], pattern)
+
+
+def read_plan(path: Path) -> Iterator[Boot]:
+    for name, entry in tomllib.loads(path.read_text(encoding="utf-8"))["boot"].items():
+        boot = Boot(name, entry.pop("tests"), entry.pop("fails", []), entry.pop("before", ""), entry)
+        if unknown := set(entry) - set(OPTIONS):
+            sys.exit(f"{path.name}: boot {name}: unknown: {', '.join(sorted(unknown))}")
+        if stray := [point for point in boot.fails if point.partition(":")[0] not in boot.tests]:
+            sys.exit(f"{path.name}: boot {name}: not a test of it: {stray[0]}")
+        yield boot
+
+
+async def run_boot(boot: Boot) -> Count:
+    """Boot, again if the emulator broke down, and follow the tests."""
+    shown: set[str] = set()
+    for attempt in range(1, ATTEMPTS + 1):
+        suite = Suite(boot.name, list(boot.tests), must_fail=set(boot.fails), shown=shown)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as script:
+            script.write(boot.script())
+            script.flush()
+            status, errors = await stream(suite, boot.command(Path(script.name)))
+        consoles = [line.rpartition(" ")[2] for line in errors if line.startswith("vm: console: ")]
+        log = TOP / consoles[-1] if consoles else None
+        if status == VM_FAILED and attempt < ATTEMPTS and log and EMULATOR_FAULT.search(log.read_bytes()):
+            print(f"#     {boot.name}: the emulator broke nested SVM: known, retried", flush=True)
+            continue
+        well = status in (0, 1) and not suite.tests
+        suite.finish([] if well else [*errors[-30:], f"exit status {status}"])
+        if suite.count.failed and log:
+            print(f"#     {boot.name}: console log: {consoles[-1]}", flush=True)
+        return suite.count
+    raise AssertionError
+
+
+async def run_program(name: str, command: list[str]) -> Count:
+    """A test on this machine."""
+    suite = Suite(name)
+    status, errors = await stream(suite, command)
+    suite.notes += errors
+    suite.finish([] if status in (0, 1) else [f"exit status {status}"])
+    return suite.count
+
+
+async def stream(suite: Suite, command: list[str]) -> tuple[int, list[str]]:
+    """Run a command, its output through the suite; returns its status and its standard error."""
+    process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL,
+                                                   stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+                                                   cwd=TOP, start_new_session=True)
+    assert process.stdout and process.stderr
+
+    async def output(reader: asyncio.StreamReader) -> None:
+        while line := await reader.readline():
+            suite.feed(line.decode(errors="replace"))
+
+    errors = asyncio.ensure_future(process.stderr.read())
+    try:
+        await output(process.stdout)
+        return await process.wait(), (await errors).decode(errors="replace").splitlines()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+
+
+async def run_all(pattern: str, jobs: int) -> Count:
+    """First what needs no machine, one after the other; then the boots, some side by side."""
+    total = Count()
+    programs = {"lint": SELFTESTS / "lint"} | {
+        f"host/{path.stem}": path for path in sorted((SELFTESTS / "host").iterdir())
+        if path.is_file() and os.access(path, os.X_OK)}
+    for name, path in programs.items():
+        if wanted(name, pattern):
+            total += await run_program(name, [str(path)])
+
+    boots = [boot for boot in read_plan(HERE / "tests.toml") if boot.select(pattern)]
+    if boots:
+        await prepare()
+    places = asyncio.Semaphore(jobs)
+
+    async def in_turn(boot: Boot) -> Count:
+        async with places:
+            return await run_boot(boot)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(in_turn(boot)) for boot in boots]
+    for task in tasks:
+        total += task.result()
+    return total
+
+
+async def prepare() -> None:
+    """What the boots would otherwise make at the same time."""
+    process = await asyncio.create_subprocess_exec("make", "-s", "-C", str(SELFTESTS))
+    if await process.wait():
+        sys.exit("test: cannot build the programs of the tests")
+    images.main()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", metavar="GLOB", default=os.environ.get("TESTS") or "*",
+                        help="only these: lint, host/NAME, BOOT or BOOT/TEST [TESTS]")
+    parser.add_argument("--jobs", type=int, default=int(os.environ.get("JOBS") or 0) or max(1, (os.cpu_count() or 1) // 2),
+                        help="machines side by side [JOBS]; default: half the processors")
+    arguments = parser.parse_args()
+    for name in OPTIONS:    # of a single run, not for us
+        os.environ.pop(name.upper(), None)
+    os.environ.pop("QEMU_NIC", None)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        total = asyncio.run(run_all(arguments.only, arguments.jobs))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped", flush=True)
+    return 0 if total.passed and not total.failed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
