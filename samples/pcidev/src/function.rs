@@ -30,7 +30,7 @@ pub struct Function {
     pub holder: &'static str,
     /// The driver's name.
     pub driver: Option<String>,
-    /// The domain that has the function, as its backend registered it.
+    /// The guest that the toolstack gave the function to.
     pub domid: Option<u32>,
     /// Entries of the MSI-X table.
     pub msix_entries: u32,

@@ -17,6 +17,11 @@ impl Names {
         Self(String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// No list, where names do not matter.
+    pub const fn none() -> Self {
+        Self(String::new())
+    }
+
     /// The name of a device, with its vendor's; the vendor's alone if the device has none.
     pub fn name(&self, vendor: u16, device: u16) -> Option<String> {
         let vendor = format!("{vendor:04x}  ");
@@ -57,6 +62,6 @@ mod tests {
         assert_eq!(name(0x8086, 0x10d3).as_deref(), Some("Intel 82574L"));
         assert_eq!(name(0x1af4, 0x10d3).as_deref(), Some("Red Hat"));
         assert_eq!(name(0x1234, 0x1000), None);
-        assert_eq!(Names(String::new()).name(0x8086, 0x10d3), None);
+        assert_eq!(Names::none().name(0x8086, 0x10d3), None);
     }
 }

@@ -170,19 +170,18 @@ impl Events {
 }
 
 /// All functions. The device is not kept open: that would keep the module loaded.
-fn look(names: &Names) -> Result<Vec<Function>, Error> {
-    Device::open()?.functions(Wanted::All, names)
+fn look() -> Result<Vec<Function>, Error> {
+    Device::open()?.functions(Wanted::All, &Names::none())
 }
 
 /// Prints changes until the output is closed or the module unloaded.
 pub fn run(json: bool, out: &mut impl Write) -> Result<(), Error> {
     let events = Events::open().map_err(|e| Error::Events(e.into()))?;
-    let names = Names::load();
-    let mut old = look(&names)?;
+    let mut old = look()?;
     eprintln!("pcidev: watching {} functions", old.len());
     loop {
         events.wait().map_err(|e| Error::Events(e.into()))?;
-        let new = look(&names)?;
+        let new = look()?;
         for change in changes(&old, &new) {
             change.write(json, out)?;
             out.flush()?;
