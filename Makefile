@@ -10,7 +10,7 @@ SANDBOX := selftests/vm/sandbox
 
 # Options of a run, for everything below.
 export QEMU_ARGS QEMU_NIC PCIBACK PCIDEV DOM0 DOM0_ARGS XEN_ARGS MODPROBE
-export SMP MEMORY DOM0_MEMORY TIMEOUT TESTS SCRIPT V DEBIAN_MIRROR KDIR DESTDIR
+export SMP MEMORY DOM0_MEMORY TIMEOUT TESTS SCRIPT DEBIAN_MIRROR KDIR DESTDIR
 
 .PHONY: help
 help:
@@ -42,7 +42,7 @@ setup:
 run: setup
 	@$(SANDBOX) selftests/vm/run
 test: setup
-	@$(SANDBOX) selftests/vm/test
+	@$(SANDBOX) selftests/vm/test.py
 lint: setup
 	@$(SANDBOX) selftests/host/lint
 doc: setup
@@ -57,21 +57,21 @@ shell: setup
 .PHONY: modules install
 ifdef KDIR
 modules:
-	$(MAKE) -C "$$KDIR" M="$$PWD" modules
-install:
-	$(MAKE) -C "$$KDIR" M="$$PWD" modules_install
+	mkdir -p build/kdir build/modules
+	$(MAKE) -C "$$KDIR" M="$$PWD" MO="$$PWD/build/kdir" modules
+	cp build/kdir/*.ko build/modules
 else
 modules: setup
-install: setup
-	@selftests/vm/install
 endif
+install: modules
+	selftests/vm/install
 
 .PHONY: samples
 samples: setup
-	@$(SANDBOX) make -C samples
 
 .PHONY: clean distclean
 clean:
-	rm -rf build/bin build/doc build/images build/kbuild build/modules build/run
+	rm -rf build/bin build/cargo build/doc build/images build/kbuild build/kdir
+	rm -rf build/modules build/pycache build/run
 distclean:
 	@rm -rf build 2>/dev/null || unshare --map-root-user --map-auto rm -rf build
