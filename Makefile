@@ -44,9 +44,9 @@ run: setup
 test: setup
 	@$(SANDBOX) selftests/vm/test.py
 lint: setup
-	@$(SANDBOX) selftests/host/lint
+	@$(SANDBOX) selftests/lint
 doc: setup
-	@$(SANDBOX) selftests/host/doc
+	@$(SANDBOX) selftests/doc
 
 .PHONY: vm shell
 vm:
