@@ -15,7 +15,8 @@ use xen::{
     module,
     pci::{
         self,
-        DeviceExt, //
+        DeviceExt,
+        Locked, //
     },
     Sbdf, //
 };
@@ -33,21 +34,30 @@ use crate::{
 pub(crate) struct Bus;
 
 impl bus::Observer for Bus {
-    fn event(dev: &Device, event: Event<'_>) {
+    fn added(dev: &Device) {
+        follow(dev, |state, sbdf| state.add(dev, sbdf));
+    }
+
+    fn removing(dev: &Device) {
+        follow(dev, |state, sbdf| {
+            state.remove(sbdf);
+            Ok(())
+        });
+    }
+
+    fn driver(dev: &Locked, event: Event) {
+        let pciback = dev.driver_name() == Some(PCIBACK);
         follow(dev, |state, sbdf| match event {
-            Event::Added => state.add(dev, sbdf),
-            Event::Removing => {
-                state.remove(sbdf);
-                Ok(())
-            }
-            Event::Binding(driver) if driver == PCIBACK => state.before_seizure(dev, sbdf),
+            Event::Binding if pciback => state.before_seizure(dev, sbdf),
             // A hold that had to stay may go by now.
-            Event::Binding(_) => state.let_go(dev, sbdf).map(|_| ()),
-            Event::Bound { driver, .. } if driver == PCIBACK => state.seized(dev, sbdf),
-            Event::Bound { irq, .. } => {
-                state.driven(sbdf, irq);
+            Event::Binding => state.let_go(dev, sbdf).map(|_| ()),
+            Event::Bound if pciback => state.seized(dev, sbdf),
+            Event::Bound => {
+                state.driven(dev, sbdf);
                 Ok(())
             }
+            Event::Unbinding if pciback => state.before_release(dev, sbdf),
+            Event::Unbinding => Ok(()),
             Event::NotBound | Event::Unbound => state.released(dev, sbdf),
         });
     }
@@ -74,12 +84,17 @@ pub(crate) fn adopt() {
             follow(&dev, |state, sbdf| state.add(&dev, sbdf));
         }
     }
+    adopt_drivers();
+}
+
+/// Takes up what drivers have.
+fn adopt_drivers() {
     for dev in pci::iter() {
-        let lock = dev.lock();
-        follow(&dev, |state, sbdf| match lock.driver_name() {
-            Some(driver) if driver == PCIBACK => state.adopt_seized(&dev, sbdf),
+        let dev = dev.lock();
+        follow(&dev, |state, sbdf| match dev.driver_name() {
+            Some(driver) if driver == PCIBACK => state.seized(&dev, sbdf),
             Some(_) => {
-                state.driven(sbdf, lock.intx_irq());
+                state.driven(&dev, sbdf);
                 Ok(())
             }
             None => Ok(()),
@@ -91,13 +106,19 @@ pub(crate) fn adopt() {
 pub(crate) struct Modules;
 
 impl module::Observer for Modules {
-    fn changed(name: &CStr) {
-        // It has taken, or cleared, the one place for a GSI look-up.
-        if name == PCIBACK_MODULE {
-            let _ = state::with(|state| {
-                state.privcmd.renew();
-                Ok(())
-            });
+    fn changed(name: &CStr, event: module::Event) {
+        if name != PCIBACK_MODULE {
+            return;
+        }
+        let _ = state::with(|state| {
+            state.set_pciback_coming(event == module::Event::Coming);
+            // It has taken, or cleared, the one place for a GSI look-up.
+            state.privcmd.renew();
+            Ok(())
+        });
+        if event == module::Event::Live {
+            // Those that it seized while it was coming.
+            adopt_drivers();
         }
     }
 }

@@ -2,8 +2,8 @@
 
 //! `xen-pcidev`: makes PCI passthrough work on a PVH dom0 beside any driver named `pciback`.
 //!
-//! * [`seize`]: unmasks the GSI of a function before the driver takes it, and holds its MSI-X
-//!   table while the driver has it.
+//! * [`seize`]: unmasks the GSI of a function before the driver takes it, resets it in the driver's
+//!   place, and holds its MSI-X table while the driver has it.
 //! * [`table`]: what is known of every function.
 //! * [`privcmd`], [`ioctl`], [`files`]: the doors through which user space asks.
 //! * [`backend`]: which guest has which function.
@@ -41,6 +41,12 @@ xen::bool_param!(
     /// Whether to unmask the GSIs of functions that are about to be seized.
     UNMASK: "unmask" = true,
     "Unmask the GSI of a function before xen-pciback takes it (default: Y)"
+);
+
+xen::bool_param!(
+    /// Whether to do the driver's resets in its place.
+    RESET: "reset" = true,
+    "Reset a function in place of xen-pciback's probe and remove (default: Y)"
 );
 
 xen::bool_param!(

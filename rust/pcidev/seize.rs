@@ -15,9 +15,11 @@ use xen::{
     msix,
     pci::{
         DeviceExt,
+        Locked,
         MsixTable, //
     },
     physdev,
+    reset::ResetForbidden,
     sysfs,
     trace,
     Sbdf, //
@@ -31,6 +33,7 @@ use crate::{
         Msix, //
     },
     HOLD,
+    RESET,
     UNMASK, //
 };
 
@@ -47,6 +50,7 @@ struct Function {
     _files: sysfs::Added,
     line: Option<gsi::Mapping>,
     held: Option<Held>,
+    unreset: Option<ResetForbidden>,
 }
 
 /// What has to be given back.
@@ -76,6 +80,7 @@ impl Functions {
             _files: files::DIRECTORY.add(dev)?,
             line: None,
             held: None,
+            unreset: None,
         };
         self.functions
             .try_create_and_insert(sbdf, function, GFP_KERNEL)?;
@@ -121,7 +126,8 @@ impl State {
     ///
     /// Called for every function without a driver when a driver registers, so it says nothing and
     /// leaves nothing behind for those that the driver refuses.
-    pub(crate) fn before_seizure(&self, dev: &Device, sbdf: Sbdf) -> Result {
+    pub(crate) fn before_seizure(&self, dev: &Locked, sbdf: Sbdf) -> Result {
+        self.forbid_reset(dev, sbdf);
         let (true, Ok(route)) = (UNMASK.get(), self.facts(sbdf)?.route) else {
             return Ok(());
         };
@@ -131,6 +137,48 @@ impl State {
         result?;
         self.keep_line(sbdf, line);
         Ok(())
+    }
+
+    /// Keeps the driver's probe or remove from resetting the function.
+    ///
+    /// The stock driver tells Xen of its reset while the BARs are still zero. If an MSI-X table is
+    /// behind one, Xen finds dom0's memory in its place (`EEXIST`): the probe fails, and after a
+    /// remove dom0 cannot use the function's MSI-X. Without a method it resets nothing, and tells
+    /// Xen of BARs that are right.
+    fn forbid_reset(&self, dev: &Locked, sbdf: Sbdf) {
+        if RESET.get() {
+            if let Some(function) = self.functions.lock().functions.get_mut(&sbdf) {
+                function.unreset.get_or_insert_with(|| dev.forbid_reset());
+            }
+        }
+    }
+
+    /// Allows resets again; whether they were forbidden.
+    fn allow_reset(&self, sbdf: Sbdf) -> bool {
+        match self.functions.lock().functions.get_mut(&sbdf) {
+            Some(function) => function.unreset.take().is_some(),
+            None => false,
+        }
+    }
+
+    /// Does the reset that the driver was kept from.
+    fn reset_now(&self, dev: &Locked, sbdf: Sbdf) {
+        if self.allow_reset(sbdf) {
+            let result = dev.reset();
+            trace::reset(sbdf, result);
+            match result {
+                Ok(()) => (),
+                Err(e) if e == ENOTTY => dev_warn!(
+                    dev,
+                    "cannot be reset: what one owner leaves in it, the next one finds\n"
+                ),
+                Err(e) => dev_err!(
+                    dev,
+                    "reset failed ({:?}): do not give it to a guest, unplug it or reboot\n",
+                    e
+                ),
+            }
+        }
     }
 
     /// Keeps the line's irq for as long as the function is seized, so that it can be told.
@@ -145,14 +193,24 @@ impl State {
     }
 
     /// After the driver's probe: holds the function's MSI-X table.
-    pub(crate) fn seized(&self, dev: &Device, sbdf: Sbdf) -> Result {
+    ///
+    /// Called for functions that were seized before this module was loaded, too. A guest may have
+    /// one: nothing is done that could disturb it.
+    pub(crate) fn seized(&self, dev: &Locked, sbdf: Sbdf) -> Result {
+        self.update(sbdf, |facts| facts.holder = Holder::Pciback);
+        if self.pciback_is_coming() {
+            // The driver is not done with it; this is called again when it is.
+            return Ok(());
+        }
         trace::seize(sbdf);
+        self.reset_now(dev, sbdf);
+        let facts = self.facts(sbdf)?;
+        if let (None, Ok(route)) = (facts.irq, facts.route) {
+            self.keep_line(sbdf, route.map()?);
+        }
         // Read again: when it was added, the function may have been in a deep sleep.
         let table = dev.msix_table();
-        self.update(sbdf, |facts| {
-            facts.holder = Holder::Pciback;
-            facts.table = table;
-        });
+        self.update(sbdf, |facts| facts.table = table);
         let Some(table) = table.filter(|_| HOLD.get()) else {
             return Ok(());
         };
@@ -174,17 +232,19 @@ impl State {
         Ok(())
     }
 
-    /// Takes up a function that was seized before this module was loaded. A guest may have it:
-    /// nothing is done that could disturb one.
-    pub(crate) fn adopt_seized(&self, dev: &Device, sbdf: Sbdf) -> Result {
-        if let Ok(route) = self.facts(sbdf)?.route {
-            self.keep_line(sbdf, route.map()?);
-        }
-        self.seized(dev, sbdf)
+    /// Before the driver's remove.
+    pub(crate) fn before_release(&self, dev: &Locked, sbdf: Sbdf) -> Result {
+        self.forbid_reset(dev, sbdf);
+        Ok(())
     }
 
     /// After the driver has left, or has refused the function.
-    pub(crate) fn released(&self, dev: &Device, sbdf: Sbdf) -> Result {
+    pub(crate) fn released(&self, dev: &Locked, sbdf: Sbdf) -> Result {
+        if self.facts(sbdf)?.holder == Holder::Pciback {
+            self.reset_now(dev, sbdf);
+        } else {
+            self.allow_reset(sbdf);
+        }
         self.update(sbdf, |facts| {
             facts.holder = Holder::Nobody;
             facts.irq = None;
@@ -204,7 +264,7 @@ impl State {
     }
 
     /// Undoes the hold if Xen gives the function to dom0; false if there is a hold that must stay.
-    pub(crate) fn let_go(&self, dev: &Device, sbdf: Sbdf) -> Result<bool> {
+    pub(crate) fn let_go(&self, dev: &Locked, sbdf: Sbdf) -> Result<bool> {
         let mut functions = self.functions.lock();
         let Some(function) = functions.functions.get_mut(&sbdf) else {
             return Ok(true);

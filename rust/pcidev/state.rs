@@ -9,6 +9,10 @@ use kernel::{
     prelude::*,
     rbtree::RBTreeNode,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         Mutex,
         SpinLock, //
@@ -21,7 +25,10 @@ use xen::{
         Global, //
     },
     gsi::Route,
-    pci::DeviceExt,
+    pci::{
+        DeviceExt,
+        Locked, //
+    },
     Sbdf, //
 };
 
@@ -51,6 +58,7 @@ pub(crate) struct State {
     /// topology lock, outside of the table's.
     #[pin]
     pub(crate) functions: Mutex<Functions>,
+    pciback_coming: Atomic<bool>,
     /// The door of `/dev/xen/privcmd`.
     pub(crate) privcmd: privcmd::Open,
 }
@@ -61,6 +69,7 @@ pub(crate) fn publish() -> Result<Published> {
         pin_init!(State {
             table <- new_spinlock!(Table::new()),
             functions <- new_mutex!(Functions::new()),
+            pciback_coming: Atomic::new(false),
             privcmd: privcmd::Open::new(),
         }),
         GFP_KERNEL,
@@ -122,12 +131,24 @@ impl State {
         self.table.lock().update(sbdf, change);
     }
 
-    /// A driver of dom0's own has a function, with `irq` for its line.
-    pub(crate) fn driven(&self, sbdf: Sbdf, irq: Option<u32>) {
+    /// A driver of dom0's own has a function.
+    pub(crate) fn driven(&self, dev: &Locked, sbdf: Sbdf) {
+        let irq = dev.intx_irq();
         self.update(sbdf, |facts| {
             facts.holder = Holder::Driver;
             facts.irq = irq;
         });
+    }
+
+    /// Whether the module of the driver that hands functions to guests is in its init function. It
+    /// then seizes functions first, and resets them later.
+    pub(crate) fn pciback_is_coming(&self) -> bool {
+        self.pciback_coming.load(Relaxed)
+    }
+
+    /// See [`State::pciback_is_coming`].
+    pub(crate) fn set_pciback_coming(&self, coming: bool) {
+        self.pciback_coming.store(coming, Relaxed);
     }
 
     /// All functions that `wanted` wants, in the order of their addresses. May sleep.

@@ -70,7 +70,7 @@ pub struct Info {
     pub polarity: u32,
     /// Out: `HOLDER_*`.
     pub holder: u32,
-    /// Out: the domain that has the function, as its backend registered it.
+    /// Out: the guest that the toolstack has given the function to.
     pub domid: u32,
     /// Out: entries of the MSI-X table, 0 for no MSI-X.
     pub msix_entries: u32,

@@ -15,41 +15,41 @@ use kernel::{
 
 use crate::{
     bindings,
-    pci, //
+    pci::{
+        self,
+        Locked, //
+    }, //
 };
 
-/// What happens to a function. Binding and unbinding of one function come one at a time, under its
-/// device lock; a driver's name is that of the driver in question.
-#[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
-    /// It was added; no driver has seen it.
-    Added,
-    /// It is about to be removed; its driver, if it had one, is gone, and Xen still knows it.
-    Removing,
+/// What happens between a function and a driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
     /// A driver's probe is about to run.
-    Binding(&'a CStr),
+    Binding,
     /// The probe succeeded. User space that asked for the binding is still waiting.
-    Bound {
-        /// The driver.
-        driver: &'a CStr,
-        /// The Linux irq of the INTx line, if the driver has enabled the function.
-        irq: Option<u32>,
-    },
+    Bound,
     /// The probe failed.
     NotBound,
-    /// The driver is gone.
+    /// The driver's remove is about to run.
+    Unbinding,
+    /// The driver is gone, and so is its name.
     Unbound,
 }
 
-/// Hears of events. May sleep.
+/// Hears of what happens to PCI functions. All may sleep.
 pub trait Observer: 'static {
-    /// Called for every [`Event`] of every PCI function.
-    fn event(dev: &Device, event: Event<'_>);
+    /// A function was added; no driver has seen it.
+    fn added(dev: &Device);
+    /// A function is about to be removed; its driver, if it had one, is gone, and Xen still knows
+    /// the function.
+    fn removing(dev: &Device);
+    /// A driver comes or goes.
+    fn driver(dev: &Locked, event: Event);
 }
 
 /// Makes `T` hear of events for as long as this value lives.
 ///
-/// On [`Event::Removing`] `T` comes before the kernel's own observer, which tells Xen that the
+/// In [`Observer::removing`] `T` comes before the kernel's own observer, which tells Xen that the
 /// function is gone.
 ///
 /// # Invariants
@@ -95,30 +95,31 @@ impl<T: Observer> Registration<T> {
         action: c_ulong,
         data: *mut c_void,
     ) -> c_int {
-        let raw = data.cast::<bindings::device>();
         // SAFETY: The driver core passes a device that is alive during the call.
-        let Some(dev) = (unsafe { pci::from_raw_device(raw) }) else {
+        let Some(dev) = (unsafe { pci::from_raw_device(data.cast()) }) else {
             return bindings::NOTIFY_DONE as c_int;
         };
-        // SAFETY: For the events about a driver's probe, for which alone this is called, the driver
-        // core holds the device's lock.
-        let driver = || unsafe { pci::driver_name(raw) };
-        // SAFETY: As above.
-        let irq = || unsafe { pci::intx_irq(dev) };
         // CAST: The constants are small.
         let event = match action as u32 {
-            bindings::bus_notifier_event_BUS_NOTIFY_ADD_DEVICE => Some(Event::Added),
-            bindings::bus_notifier_event_BUS_NOTIFY_DEL_DEVICE => Some(Event::Removing),
-            bindings::bus_notifier_event_BUS_NOTIFY_BIND_DRIVER => driver().map(Event::Binding),
-            bindings::bus_notifier_event_BUS_NOTIFY_BOUND_DRIVER => {
-                driver().map(|driver| Event::Bound { driver, irq: irq() })
+            bindings::bus_notifier_event_BUS_NOTIFY_ADD_DEVICE => {
+                T::added(dev);
+                None
             }
+            bindings::bus_notifier_event_BUS_NOTIFY_DEL_DEVICE => {
+                T::removing(dev);
+                None
+            }
+            bindings::bus_notifier_event_BUS_NOTIFY_BIND_DRIVER => Some(Event::Binding),
+            bindings::bus_notifier_event_BUS_NOTIFY_BOUND_DRIVER => Some(Event::Bound),
             bindings::bus_notifier_event_BUS_NOTIFY_DRIVER_NOT_BOUND => Some(Event::NotBound),
+            bindings::bus_notifier_event_BUS_NOTIFY_UNBIND_DRIVER => Some(Event::Unbinding),
             bindings::bus_notifier_event_BUS_NOTIFY_UNBOUND_DRIVER => Some(Event::Unbound),
             _ => None,
         };
         if let Some(event) = event {
-            T::event(dev, event);
+            // SAFETY: The driver core holds the lock of a device while it binds or unbinds a
+            // driver.
+            T::driver(unsafe { Locked::new(dev) }, event);
         }
         bindings::NOTIFY_DONE as c_int
     }

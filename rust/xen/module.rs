@@ -51,10 +51,21 @@ impl Drop for Pinned {
     }
 }
 
+/// What happens to a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Its init function is about to run.
+    Coming,
+    /// Its init function has succeeded.
+    Live,
+    /// Its exit function has run, or its init function has failed.
+    Going,
+}
+
 /// Hears of modules. May sleep.
 pub trait Observer: 'static {
-    /// The module called `name` (with underscores) has finished its init or its exit function.
-    fn changed(name: &CStr);
+    /// Something happened to the module called `name` (with underscores).
+    fn changed(name: &CStr, event: Event);
 }
 
 /// Makes `T` hear of modules for as long as this value lives.
@@ -102,17 +113,20 @@ impl<T: Observer> Registration<T> {
         data: *mut c_void,
     ) -> c_int {
         // CAST: The constants are small.
-        if matches!(
-            action as u32,
-            bindings::module_state_MODULE_STATE_LIVE | bindings::module_state_MODULE_STATE_GOING
-        ) {
+        let event = match action as u32 {
+            bindings::module_state_MODULE_STATE_COMING => Some(Event::Coming),
+            bindings::module_state_MODULE_STATE_LIVE => Some(Event::Live),
+            bindings::module_state_MODULE_STATE_GOING => Some(Event::Going),
+            _ => None,
+        };
+        if let Some(event) = event {
             // SAFETY: The chain passes a module that is alive during the call, and its name is a C
             // string.
             let name = unsafe {
                 let module = data.cast::<bindings::module>();
                 CStr::from_char_ptr((&raw const (*module).name).cast())
             };
-            T::changed(name);
+            T::changed(name, event);
         }
         bindings::NOTIFY_DONE as c_int
     }

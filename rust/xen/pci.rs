@@ -6,6 +6,7 @@
 
 use core::{
     marker::PhantomData,
+    ops::Deref,
     ptr::{
         self,
         NonNull, //
@@ -130,7 +131,7 @@ impl DeviceExt for Device {
         // SAFETY: `self` is a valid device.
         unsafe { bindings::device_lock(as_raw_device(self)) };
         // INVARIANT: Locked just now.
-        DeviceLock { dev: self }
+        DeviceLock(self)
     }
 
     fn enable(&self) -> Result<Enabled> {
@@ -287,66 +288,75 @@ impl Drop for TopologyLock {
     }
 }
 
-/// A device that stays bound, or unbound, as it is. See [`DeviceExt::lock`].
+/// A function whose driver cannot come or go, because the device's lock is held.
 ///
 /// # Invariants
 ///
-/// The device's lock is held.
-pub struct DeviceLock<'a> {
-    dev: &'a Device,
-}
+/// The device's lock is held for as long as a reference to this exists.
+#[repr(transparent)]
+pub struct Locked(Device);
 
-impl DeviceLock<'_> {
-    /// The name of the driver that the device is bound to.
+impl Locked {
+    /// # Safety
+    ///
+    /// The lock of `dev` is held for as long as `dev` is borrowed.
+    pub(crate) unsafe fn new(dev: &Device) -> &Self {
+        // INVARIANT: By the function's requirement.
+        // SAFETY: `Self` is a transparent wrapper.
+        unsafe { &*ptr::from_ref(dev).cast() }
+    }
+
+    /// The name of the driver that the function is bound to, or being bound to or unbound from.
     pub fn driver_name(&self) -> Option<&CStr> {
-        // SAFETY: The lock, held by the type invariant, keeps the driver bound for as long as
-        // `self` is borrowed.
-        unsafe { driver_name(as_raw_device(self.dev)) }
+        // SAFETY: By the type invariant the driver cannot change, and a bound driver and its name
+        // live.
+        unsafe {
+            let driver = (*as_raw_device(self)).driver;
+            driver
+                .as_ref()
+                .map(|driver| CStr::from_char_ptr(driver.name))
+        }
     }
 
     /// The Linux irq of the INTx line, if a driver has enabled the function. While MSI is enabled
     /// too, this is still the line's. May sleep.
     pub fn intx_irq(&self) -> Option<u32> {
-        // SAFETY: By the type invariant the lock is held.
-        unsafe { intx_irq(self.dev) }
+        // SAFETY: By the type invariant the MSI data, which unbinding frees, stays.
+        match unsafe { bindings::pci_intx_irq(as_raw(self)) } {
+            0 => None,
+            irq => Some(irq),
+        }
+    }
+}
+
+impl Deref for Locked {
+    type Target = Device;
+
+    fn deref(&self) -> &Device {
+        &self.0
+    }
+}
+
+/// Holds a device's lock. See [`DeviceExt::lock`].
+///
+/// # Invariants
+///
+/// The device's lock is held.
+pub struct DeviceLock<'a>(&'a Device);
+
+impl Deref for DeviceLock<'_> {
+    type Target = Locked;
+
+    fn deref(&self) -> &Locked {
+        // SAFETY: By the type invariant, for as long as `self` is borrowed.
+        unsafe { Locked::new(self.0) }
     }
 }
 
 impl Drop for DeviceLock<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant the lock is held.
-        unsafe { bindings::device_unlock(as_raw_device(self.dev)) };
-    }
-}
-
-/// The name of the driver that `dev` is bound or being bound to.
-///
-/// # Safety
-///
-/// `dev` is a valid device, and its lock is held for `'a`.
-pub(crate) unsafe fn driver_name<'a>(dev: *mut bindings::device) -> Option<&'a CStr> {
-    // SAFETY: The caller holds the lock, so the driver cannot change, and a bound driver and its
-    // name live.
-    unsafe {
-        let driver = (*dev).driver;
-        if driver.is_null() {
-            None
-        } else {
-            Some(CStr::from_char_ptr((*driver).name))
-        }
-    }
-}
-
-/// See [`DeviceLock::intx_irq`].
-///
-/// # Safety
-///
-/// The lock of `dev` is held: unbinding frees what this reads.
-pub(crate) unsafe fn intx_irq(dev: &Device) -> Option<u32> {
-    // SAFETY: `dev` is a valid `struct pci_dev`, and its lock is held.
-    match unsafe { bindings::pci_intx_irq(as_raw(dev)) } {
-        0 => None,
-        irq => Some(irq),
+        unsafe { bindings::device_unlock(as_raw_device(self.0)) };
     }
 }
 

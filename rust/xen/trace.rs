@@ -57,6 +57,13 @@ pub fn hold(sbdf: Sbdf, entries: u16, pirq: Option<i32>, result: Result) {
     };
 }
 
+/// `reset`: a function was reset in the driver's place, or not.
+#[inline]
+pub fn reset(sbdf: Sbdf, result: Result) {
+    // SAFETY: As above.
+    unsafe { bindings::trace_xen_reset(sbdf.to_u32(), errno(result)) };
+}
+
 /// `release`: a hold was undone, or not.
 #[inline]
 pub fn release(sbdf: Sbdf, result: Result) {

@@ -7,7 +7,7 @@
 //!
 //! * [`domain`]: which kind of domain this kernel runs as.
 //! * [`physdev`], [`msix`]: hypercalls about PCI functions and their interrupts.
-//! * [`sbdf`], [`pci`]: PCI functions by their address, their state, their INTx pin.
+//! * [`sbdf`], [`pci`], [`reset`]: PCI functions by their address, their state, resetting them.
 //! * [`gsi`], [`gsi_lookup`], [`irq`]: the way of an INTx line from pin to handler.
 //! * [`bus`], [`module`]: notifications of driver binding and of module loading.
 //! * [`sysfs`], [`miscdevice`], [`param`]: what user space sees.
@@ -31,6 +31,7 @@ pub mod module;
 pub mod msix;
 pub mod pci;
 pub mod physdev;
+pub mod reset;
 pub mod sbdf;
 pub mod sysfs;
 pub mod task;

@@ -3,9 +3,9 @@
  * /dev/xen/pcidev: what a toolstack on a PVH dom0 needs to know of a PCI
  * function that it gives to a guest. See Documentation/pcidev-ioctl.rst.
  *
- * Structures grow at their end only. The caller sets argsz to the bytes that it
- * has room for; the kernel fills no more than that, and sets argsz to the bytes
- * that it knows.
+ * The caller sets argsz to the bytes that it has room for; the kernel fills no
+ * more than that, and sets argsz to the bytes that it knows. struct
+ * xen_pcidev_info grows at its end only.
  */
 #ifndef _UAPI_XEN_PCIDEV_H
 #define _UAPI_XEN_PCIDEV_H
@@ -44,7 +44,7 @@ struct xen_pcidev_info {
 	__u32 trigger;		/* XEN_PCIDEV_TRIGGER_* */
 	__u32 polarity;		/* XEN_PCIDEV_POLARITY_* */
 	__u32 holder;		/* XEN_PCIDEV_HOLDER_* */
-	__u32 domid;		/* the domain that has the function */
+	__u32 domid;		/* the guest that was given the function */
 	__u32 msix_entries;	/* 0 for no MSI-X */
 	__u32 msix;		/* XEN_PCIDEV_MSIX_* */
 };

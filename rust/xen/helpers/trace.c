@@ -29,6 +29,11 @@ __rust_helper void rust_helper_trace_xen_hold(u32 sbdf, u32 entries, int pirq,
 	event(trace_hold(sbdf, entries, pirq, err));
 }
 
+__rust_helper void rust_helper_trace_xen_reset(u32 sbdf, int err)
+{
+	event(trace_reset(sbdf, err));
+}
+
 __rust_helper void rust_helper_trace_xen_release(u32 sbdf, int err)
 {
 	event(trace_release(sbdf, err));

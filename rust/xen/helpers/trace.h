@@ -59,6 +59,19 @@ TRACE_EVENT(hold,
 		      __entry->entries, __entry->pirq, __entry->err)
 );
 
+TRACE_EVENT(reset,
+	    TP_PROTO(u32 sbdf, int err),
+	    TP_ARGS(sbdf, err),
+	    TP_STRUCT__entry(__field(u32, sbdf)
+			     __field(int, err)),
+	    TP_fast_assign(__entry->sbdf = sbdf;
+			   __entry->err = err;),
+	    TP_printk("%04x:%02x:%02x.%u err=%d",
+		      __entry->sbdf >> 16, __entry->sbdf >> 8 & 0xff,
+		      __entry->sbdf >> 3 & 0x1f, __entry->sbdf & 7,
+		      __entry->err)
+);
+
 TRACE_EVENT(release,
 	    TP_PROTO(u32 sbdf, int err),
 	    TP_ARGS(sbdf, err),
