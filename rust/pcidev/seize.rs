@@ -297,7 +297,14 @@ impl Held {
             Err(e) => (None, Err(*e)),
         };
         trace::hold(sbdf, table.entries, pirq, errno);
-        if result.is_ok() {
+        if let Ok(held) = &result {
+            if let Err(e) = held.hold.last_entry() {
+                dev_warn!(
+                    dev,
+                    "guests cannot use its last MSI-X entry: Xen did not bind it ({:?}); is this Xen newer than xen-pcidev?\n",
+                    e
+                );
+            }
             dev_info!(
                 dev,
                 "MSI-X table of {} entries held for guests\n",

@@ -6,6 +6,10 @@
 //! the function. `PHYSDEVOP_prepare_msix` tells it, but Xen up to 4.21 at least refuses that
 //! operation to a PVH dom0. Mapping one entry to dom0 itself has the same effect for as long as the
 //! mapping lives.
+//!
+//! A guest may use that entry too. Its address and data then come from the guest's mapping, but
+//! Xen takes the guest's masking and unmasking to the first mapping, ours, and unmasks an entry in
+//! hardware only if dom0's side of its mapping is unmasked as well: so ours is bound, too.
 
 use kernel::{
     pci::Device,
@@ -15,6 +19,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    domctl,
     pci::{
         DeviceExt,
         MsixTable, //
@@ -29,8 +34,9 @@ enum Means {
     Prepared,
     /// Somebody else's `PHYSDEVOP_prepare_msix`.
     PreparedByOther,
-    /// The table's last entry is mapped to this domain, masked, as the pirq given here.
-    Mapped(i32),
+    /// The table's last entry is mapped to this domain, as the pirq given here. Without the
+    /// binding guests cannot use that entry.
+    Mapped(i32, Result<domctl::Bound>),
 }
 
 /// Makes guests able to use the function's MSI-X for as long as this value lives.
@@ -60,7 +66,13 @@ impl Hold {
         let means = match unsafe { physdev::call(bindings::PHYSDEVOP_prepare_msix, &mut arg) } {
             Ok(()) => Means::Prepared,
             Err(e) if e == EBUSY => Means::PreparedByOther,
-            Err(_) => Means::Mapped(map_last(dev, sbdf, table)?),
+            Err(_) => {
+                let pirq = map_last(dev, sbdf, table)?;
+                let bound = u32::try_from(pirq)
+                    .map_err(Error::from)
+                    .and_then(domctl::Bound::new);
+                Means::Mapped(pirq, bound)
+            }
         };
         // INVARIANT: Xen knows it by now.
         Ok(Self {
@@ -73,8 +85,17 @@ impl Hold {
     /// The pirq that the table's last entry is mapped to, if it had to be.
     pub fn pirq(&self) -> Option<i32> {
         match self.means {
-            Means::Mapped(pirq) => Some(pirq),
+            Means::Mapped(pirq, _) => Some(pirq),
             Means::Prepared | Means::PreparedByOther => None,
+        }
+    }
+
+    /// Whether guests can use the table's last entry; else, why Xen did not bind it. `EACCES` for a
+    /// Xen that is not known here.
+    pub fn last_entry(&self) -> Result {
+        match &self.means {
+            Means::Mapped(_, Err(e)) => Err(*e),
+            _ => Ok(()),
         }
     }
 
@@ -91,7 +112,10 @@ impl Hold {
                 unsafe { physdev::call(bindings::PHYSDEVOP_release_msix, &mut arg) }
             }
             Means::PreparedByOther => Ok(()),
-            Means::Mapped(pirq) => unmap(pirq),
+            Means::Mapped(pirq, bound) => {
+                drop(bound);
+                unmap(pirq)
+            }
         }
     }
 }

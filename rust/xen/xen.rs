@@ -39,6 +39,7 @@ pub mod trace;
 pub mod xenstore;
 
 mod bindings;
+mod domctl;
 
 pub use crate::sbdf::Sbdf;
 

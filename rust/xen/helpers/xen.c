@@ -27,3 +27,9 @@ __rust_helper bool rust_helper_xen_pvh_domain(void)
 {
 	return xen_pvh_domain();
 }
+
+/* Linux has no name for it: only programs use it, through privcmd. */
+__rust_helper int rust_helper_HYPERVISOR_domctl(void *arg)
+{
+	return privcmd_call(__HYPERVISOR_domctl, (unsigned long)arg, 0, 0, 0, 0);
+}
