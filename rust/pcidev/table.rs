@@ -182,3 +182,162 @@ impl Table {
         self.0.iter().map(|(sbdf, facts)| (*sbdf, facts))
     }
 }
+
+#[kunit_tests(xen_pcidev_table)]
+mod tests {
+    use super::*;
+
+    const NIC: Sbdf = Sbdf::new(0, 3, 0);
+    const DISK: Sbdf = Sbdf::new(0, 3, 8);
+    const FAR: Sbdf = Sbdf::new(1, 0, 0);
+
+    fn on_gsi(gsi: u32) -> Facts {
+        Facts {
+            pin: None,
+            route: Ok(Route {
+                gsi,
+                trigger: Trigger::Level,
+                polarity: Polarity::Low,
+            }),
+            table: None,
+            holder: Holder::Nobody,
+            irq: None,
+            msix: Msix::Free,
+            domain: None,
+        }
+    }
+
+    fn without_route(reason: NoRoute) -> Facts {
+        Facts {
+            route: Err(reason),
+            ..on_gsi(0)
+        }
+    }
+
+    fn table(functions: &[(Sbdf, Facts)]) -> Result<Table> {
+        let mut table = Table::new();
+        for (sbdf, facts) in functions {
+            table.insert(RBTreeNode::new(*sbdf, *facts, GFP_KERNEL)?);
+        }
+        Ok(table)
+    }
+
+    #[test]
+    fn functions_come_and_go() -> Result {
+        let mut table = table(&[(NIC, on_gsi(16))])?;
+        assert_eq!(table.get(NIC), Ok(on_gsi(16)));
+        assert_eq!(table.get(DISK), Err(ENODEV));
+
+        // What is known is replaced, never doubled.
+        let old = table.insert(RBTreeNode::new(NIC, on_gsi(17), GFP_KERNEL)?);
+        assert!(old.is_some());
+        assert_eq!(table.get(NIC), Ok(on_gsi(17)));
+        assert_eq!(table.iter().count(), 1);
+
+        assert!(table.remove(NIC).is_some());
+        assert!(table.remove(NIC).is_none());
+        assert_eq!(table.get(NIC), Err(ENODEV));
+        Ok(())
+    }
+
+    #[test]
+    fn order_is_that_of_addresses() -> Result {
+        let table = table(&[(FAR, on_gsi(1)), (NIC, on_gsi(2)), (DISK, on_gsi(3))])?;
+        assert!(table.iter().map(|(sbdf, _)| sbdf).eq([NIC, DISK, FAR]));
+        Ok(())
+    }
+
+    /// A function that went away meanwhile is not made again.
+    #[test]
+    fn update_changes_only_what_is_there() -> Result {
+        let mut table = table(&[(NIC, on_gsi(16))])?;
+        table.update(NIC, |facts| facts.holder = Holder::Pciback);
+        table.update(DISK, |facts| facts.holder = Holder::Pciback);
+        assert_eq!(table.get(NIC)?.holder, Holder::Pciback);
+        assert_eq!(table.get(DISK), Err(ENODEV));
+        Ok(())
+    }
+
+    /// libxl goes on without INTx at `ENOENT` only.
+    #[test]
+    fn toolstack_is_told_why_there_is_no_gsi() -> Result {
+        let table = table(&[
+            (NIC, on_gsi(16)),
+            (DISK, without_route(NoRoute::NoPin)),
+            (FAR, without_route(NoRoute::Unrouted)),
+        ])?;
+        assert_eq!(table.gsi_for_toolstack(NIC), Ok(16));
+        assert_eq!(table.gsi_for_toolstack(DISK), Err(ENOENT));
+        assert_eq!(table.gsi_for_toolstack(FAR), Err(ENXIO));
+        assert_eq!(table.gsi_for_toolstack(Sbdf::new(9, 9, 9)), Err(ENODEV));
+        Ok(())
+    }
+
+    /// A line stays mapped for as long as its guest has one function on it.
+    #[test]
+    fn line_is_unmapped_with_the_last_function() -> Result {
+        let mut table = table(&[(NIC, on_gsi(16)), (DISK, on_gsi(16)), (FAR, on_gsi(17))])?;
+        table.assign(1, &[NIC, DISK, FAR]);
+        assert_eq!(table.gsi_for_toolstack(NIC), Err(ENOENT));
+        assert_eq!(table.gsi_for_toolstack(FAR), Ok(17));
+
+        // Detached: the other one is the last.
+        table.assign(1, &[DISK, FAR]);
+        assert_eq!(table.gsi_for_toolstack(DISK), Ok(16));
+
+        // Another guest's function on the line is no reason to keep it mapped here.
+        table.assign(2, &[NIC]);
+        assert_eq!(table.gsi_for_toolstack(DISK), Ok(16));
+        assert_eq!(table.gsi_for_toolstack(NIC), Ok(16));
+        Ok(())
+    }
+
+    #[test]
+    fn assignment_is_replaced() -> Result {
+        let mut table = table(&[(NIC, on_gsi(16)), (DISK, on_gsi(16))])?;
+        table.assign(1, &[NIC]);
+        table.assign(2, &[DISK]);
+        assert_eq!(table.get(NIC)?.domain, Some(1));
+        assert_eq!(table.get(DISK)?.domain, Some(2));
+        table.assign(1, &[]);
+        assert_eq!(table.get(NIC)?.domain, None);
+        assert_eq!(table.get(DISK)?.domain, Some(2));
+        Ok(())
+    }
+
+    /// A flag for each field that holds, and nothing in those that do not.
+    #[test]
+    fn info_says_what_holds() {
+        let bare = without_route(NoRoute::NoPin).info(NIC);
+        let empty = uapi::Info {
+            argsz: uapi::Info::SIZE as u32,
+            sbdf: NIC.to_u32(),
+            ..Default::default()
+        };
+        assert_eq!(bare, empty);
+
+        let full = Facts {
+            table: Some(MsixTable { entries: 5, bar: 3 }),
+            holder: Holder::Pciback,
+            irq: Some(30),
+            msix: Msix::Held,
+            domain: Some(7),
+            ..on_gsi(16)
+        };
+        assert_eq!(
+            full.info(NIC),
+            uapi::Info {
+                flags: uapi::FLAG_GSI | uapi::FLAG_IRQ | uapi::FLAG_DOMID,
+                gsi: 16,
+                irq: 30,
+                trigger: uapi::TRIGGER_LEVEL,
+                polarity: uapi::POLARITY_LOW,
+                holder: uapi::HOLDER_PCIBACK,
+                domid: 7,
+                msix_entries: 5,
+                msix: uapi::MSIX_HELD,
+                ..empty
+            }
+        );
+    }
+}

@@ -95,3 +95,74 @@ impl fmt::Display for Sbdf {
         )
     }
 }
+
+#[kernel::macros::kunit_tests(xen_sbdf)]
+mod tests {
+    use super::*;
+
+    /// Fields do not run into each other, at their limits either.
+    #[test]
+    fn fields_have_their_places() {
+        let last = Sbdf::new(0xffff, 0xff, 0xff);
+        assert_eq!(last.to_u32(), u32::MAX);
+        assert_eq!(
+            (last.segment(), last.bus(), last.devfn()),
+            (0xffff, 0xff, 0xff)
+        );
+        assert_eq!((last.device(), last.function()), (31, 7));
+
+        assert_eq!(Sbdf::new(1, 0, 0).to_u32(), 1 << 16);
+        assert_eq!(Sbdf::new(0, 1, 0).to_u32(), 1 << 8);
+        assert_eq!(Sbdf::new(0, 0, 1 << 3).device(), 1);
+        assert_eq!(Sbdf::new(0, 0, 1).function(), 1);
+    }
+
+    /// Every 32-bit value is an address, and the same one again.
+    #[test]
+    fn values_come_back() {
+        for bit in 0..32 {
+            for value in [1 << bit, !(1 << bit)] {
+                let sbdf = Sbdf::from_u32(value);
+                assert_eq!(sbdf.to_u32(), value);
+                assert_eq!(Sbdf::new(sbdf.segment(), sbdf.bus(), sbdf.devfn()), sbdf);
+            }
+        }
+    }
+
+    /// The order is that of segment, bus, device, function.
+    #[test]
+    fn order_is_that_of_the_fields() {
+        let sorted = [
+            Sbdf::new(0, 0, 0),
+            Sbdf::new(0, 0, 1),
+            Sbdf::new(0, 0, 8),
+            Sbdf::new(0, 1, 0),
+            Sbdf::new(1, 0, 0),
+            Sbdf::new(0x8000, 0, 0),
+        ];
+        assert!(sorted.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    /// Where a formatted text stands against what it should be.
+    struct Compare<'a>(&'a str);
+
+    impl fmt::Write for Compare<'_> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0 = self.0.strip_prefix(text).ok_or(fmt::Error)?;
+            Ok(())
+        }
+    }
+
+    /// Names are those of Linux: libxl and xl are given them.
+    #[test]
+    fn names_are_those_of_linux() {
+        for (sbdf, name) in [
+            (Sbdf::new(0, 3, 0x20), "0000:03:04.0"),
+            (Sbdf::new(0xabcd, 0xef, 0xff), "abcd:ef:1f.7"),
+        ] {
+            let mut rest = Compare(name);
+            assert!(fmt::Write::write_fmt(&mut rest, format_args!("{sbdf}")).is_ok());
+            assert_eq!(rest.0, "");
+        }
+    }
+}

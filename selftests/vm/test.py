@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import acpi
 import images
 from machine import EMULATOR_FAULT
 
@@ -276,10 +277,15 @@ async def run_all(pattern: str, jobs: int) -> Count:
 
 async def prepare() -> None:
     """What the boots would otherwise make at the same time."""
-    process = await asyncio.create_subprocess_exec("make", "-s", "-C", str(SELFTESTS))
+    process = await asyncio.create_subprocess_exec("flock", str(TOP / "build/.lock"), "make", "-s", "-C", str(SELFTESTS))
     if await process.wait():
         sys.exit("test: cannot build the programs of the tests")
     images.main()
+    # For a boot of tests.toml: device 11 has a pin that leads nowhere.
+    (TOP / "build/images/unrouted.aml").write_bytes(acpi.unroute(11))
+    # For guest-msix: what a guest has to find on its disks.
+    text = "".join(f"{number}\n" for number in range(1, 100001))
+    (TOP / "build/images/pattern.img").write_bytes(text.encode().ljust(1 << 20, b"\0"))
 
 
 def main() -> int:

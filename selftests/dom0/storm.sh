@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# A thousand look-ups at once, at all doors, while functions are seized, returned
+# and hot-plugged. Would catch: a look-up that sees half of a
+# change, sleeps where it must not, or uses what has been freed.
+
+. "${0%/*}/ktap.sh"
+
+# storm ends with its standard input: the pipe that descriptor 9 keeps open.
+calm() {
+	mkfifo $tmp/pipe
+	storm ${STORM_THREADS:-1000} $(all_functions) <$tmp/pipe >$tmp/storm &
+	pid=$!
+	exec 9>$tmp/pipe
+	"$@"
+	status=$?
+	exec 9>&-
+	wait $pid || status=1
+	rm $tmp/pipe
+	cat $tmp/storm
+	return $status
+}
+
+cycles() { # COUNT COMMAND [ARG...]
+	count=$1
+	shift
+	while [ $count -gt 0 ]; do
+		"$@" || return
+		count=$((count - 1))
+	done
+}
+
+seize_and_return() { # SBDF...
+	for function; do seize $function; done
+	for function; do give_back $function; done
+}
+
+wait_for() { # TEST-OPERATOR FILE
+	i=0
+	while ! test "$@"; do
+		i=$((i + 1))
+		[ $i -lt 150 ] || die "waited in vain: $*"
+		sleep 0.2
+	done
+}
+
+unplug_and_plug() { # SBDF
+	qmp '{"execute": "device_del", "arguments": {"id": "plugged"}}' >/dev/null || die "no device_del"
+	wait_for ! -e $devices/$1
+	qmp '{"execute": "device_add", "arguments": {"driver": "e1000e", "id": "plugged", "bus": "port1"}}' >/dev/null ||
+		die "no device_add"
+	wait_for -e $devices/$1/xen/gsi
+}
+
+unplug_seized() { # SBDF
+	seize $1
+	unplug_and_plug $1
+}
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+is_loaded xen_pcidev && [ -e $pciback ] || skip_all "needs xen-pcidev and xen-pciback"
+spare=$(spare_functions has_pin | head -n 3)
+[ "$spare" ] || skip_all "no unused function with a pin"
+# Our own machine has one behind a port of this name (tests.toml).
+plugged=
+! in_vm || plugged=$(cd $devices && ls -d 0000:01:00.0 2>/dev/null)
+
+plan 3
+check "look-ups are right while functions are seized and returned" calm cycles 5 seize_and_return $spare
+if [ "$plugged" ]; then
+	check "look-ups are right while a function is hot-unplugged and plugged" calm cycles 2 unplug_and_plug $plugged
+	check "look-ups are right while a seized function is hot-unplugged" calm unplug_seized $plugged
+else
+	skip "look-ups are right while a function is hot-unplugged and plugged" "needs our own machine"
+	skip "look-ups are right while a seized function is hot-unplugged" "needs our own machine"
+fi
+finish
