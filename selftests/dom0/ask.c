@@ -165,7 +165,8 @@ int main(int argc, char **argv)
 	if (argc >= 2 && !strcmp(argv[1], "list"))
 		return list(argc - 2, argv + 2);
 	if (argc < 3) {
-		fprintf(stderr, "usage: ask privcmd|gsi|info|sysfs SBDF... | ask list [gsi N | irq N]\n");
+		fprintf(stderr, "usage: ask privcmd|gsi|info|sysfs SBDF...\n"
+				"       ask list [gsi N | irq N]\n");
 		return 2;
 	}
 	if (!strcmp(argv[1], "sysfs")) {

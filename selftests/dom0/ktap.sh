@@ -118,17 +118,24 @@ has_msix() { # SBDF
 	setpci -s "$1" CAP_MSIX.w >/dev/null 2>&1
 }
 
+# The stock driver takes no function whose INTx it cannot route.
+routed() { # SBDF
+	has_pin "$1" || return
+	[ ! -e $devices/$1/xen ] || cat $devices/$1/xen/gsi >/dev/null 2>&1
+}
+
 # Functions that may be seized: those that $PCIDEV_TEST_DEVICES names, or those
 # that nobody uses (no driver; no bridge, no display, which firmware may use).
-spare_functions() { # [COMMAND that a function has to satisfy]
+spare_functions() { # [COMMAND that a function has to satisfy]...
 	for function in ${PCIDEV_TEST_DEVICES:-$(all_functions)}; do
 		case $(cat $devices/$function/class) in
 		0x03* | 0x06*) continue ;;
 		esac
 		[ -z "$(driver_of $function)" ] || [ "${PCIDEV_TEST_DEVICES-}" ] || continue
-		if [ -z "${1-}" ] || "$1" $function; then
-			echo $function
-		fi
+		for wanted; do
+			$wanted $function || continue 2
+		done
+		echo $function
 	done
 }
 

@@ -37,21 +37,24 @@ steady() { # CYCLES FUNCTION
 }
 
 each_held() {
-	for function in $(spare_functions has_msix); do
+	for function in $all_with_msix; do
 		seize $function
 		same "$function, msix" held "$(cat $devices/$function/xen/msix)"
 	done
-	for function in $(spare_functions has_msix) $(ls $pciback | grep :); do
-		[ "$(driver_of $function)" != pciback ] || give_back $function
+	for function in $all_with_msix; do
+		give_back $function
+		same "$function, msix" free "$(cat $devices/$function/xen/msix)"
 	done
 }
 
+without_msix() { # SBDF
+	! has_msix $1
+}
+
 command -v xl >/dev/null && [ -e $pciback ] && is_loaded xen_pcidev || skip_all "needs xl, xen-pciback and xen-pcidev"
-with_msix=$(spare_functions has_msix | head -n 1)
-without_msix=
-for function in $(spare_functions has_pin); do
-	has_msix $function || without_msix=$function
-done
+all_with_msix=$(spare_functions routed has_msix)
+with_msix=$(echo "$all_with_msix" | head -n 1)
+without_msix=$(spare_functions routed without_msix | tail -n 1)
 
 plan 3
 if [ "$with_msix" ]; then

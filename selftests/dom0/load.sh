@@ -130,10 +130,7 @@ grep -q '^xen_pciback ' /proc/modules || modprobe xen-pciback 2>/dev/null || ski
 was_loaded=$(is_loaded xen_pcidev && echo yes)
 is_loaded xen_pcidev || load_pcidev 2>/dev/null || skip_all "there is no xen-pcidev to load"
 unload_pcidev || skip_all "xen-pcidev is in use"
-spare=
-for function in $(spare_functions has_msix); do
-	! has_pin $function || spare=$function
-done
+spare=$(spare_functions routed has_msix | tail -n 1)
 
 plan 9
 check "it loads and unloads fifty times beside xen-pciback" with_pciback

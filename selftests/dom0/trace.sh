@@ -49,10 +49,7 @@ lookups() {
 }
 
 [ -e $events/enable ] || skip_all "xen-pcidev is not loaded, or tracefs not mounted"
-spare=
-for function in $(spare_functions has_msix); do
-	! has_pin $function || spare=$function
-done
+spare=$(spare_functions routed has_msix | tail -n 1)
 { [ "$spare" ] && [ -e $pciback ]; } || skip_all "no unused function with MSI-X and a pin, or no xen-pciback"
 
 plan 3
