@@ -39,19 +39,19 @@ module! {
 
 xen::bool_param!(
     /// Whether to unmask the GSIs of functions that are about to be seized.
-    UNMASK: "unmask" = true,
+    UNMASK: c"unmask" = true,
     "Unmask the GSI of a function before xen-pciback takes it (default: Y)"
 );
 
 xen::bool_param!(
     /// Whether to do the driver's resets in its place.
-    RESET: "reset" = true,
+    RESET: c"reset" = true,
     "Reset a function in place of xen-pciback's probe and remove (default: Y)"
 );
 
 xen::bool_param!(
     /// Whether to hold the MSI-X tables of seized functions.
-    HOLD: "hold" = true,
+    HOLD: c"hold" = true,
     "Hold the MSI-X table of a function that xen-pciback has (default: Y)"
 );
 

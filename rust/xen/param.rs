@@ -61,15 +61,25 @@ impl Raw {
     }
 }
 
-/// A `.modinfo` string with its terminator.
+/// The length of a `.modinfo` string made of these parts.
 #[doc(hidden)]
-pub const fn modinfo<const N: usize>(text: &str) -> [u8; N] {
-    let bytes = text.as_bytes();
+pub const fn modinfo_len(parts: [&[u8]; 4]) -> usize {
+    parts[0].len() + parts[1].len() + parts[2].len() + parts[3].len() + 1
+}
+
+/// A `.modinfo` string made of these parts, with its terminator.
+#[doc(hidden)]
+pub const fn modinfo<const N: usize>(parts: [&[u8]; 4]) -> [u8; N] {
     let mut out = [0; N];
-    let mut i = 0;
-    while i < bytes.len() {
-        out[i] = bytes[i];
-        i += 1;
+    let (mut part, mut from, mut to) = (0, 0, 0);
+    while part < parts.len() {
+        while from < parts[part].len() {
+            out[to] = parts[part][from];
+            from += 1;
+            to += 1;
+        }
+        part += 1;
+        from = 0;
     }
     out
 }
@@ -81,7 +91,7 @@ pub const fn modinfo<const N: usize>(text: &str) -> [u8; N] {
 /// ```
 /// xen::bool_param!(
 ///     /// Whether to do it.
-///     DO_IT: "do_it" = true, "Do it (default: Y)"
+///     DO_IT: c"do_it" = true, "Do it (default: Y)"
 /// );
 ///
 /// assert!(DO_IT.get());
@@ -93,25 +103,20 @@ macro_rules! bool_param {
         static $value: $crate::param::Bool = $crate::param::Bool::new($default);
 
         const _: () = {
-            const NAME: &::core::ffi::CStr =
-                match ::core::ffi::CStr::from_bytes_with_nul(concat!($name, "\0").as_bytes()) {
-                    Ok(name) => name,
-                    Err(_) => panic!("a parameter's name holds no NUL"),
-                };
-
             #[link_section = "__param"]
             #[used(compiler)]
-            static PARAM: $crate::param::Raw = $crate::param::Raw::new(NAME, &$value);
+            static PARAM: $crate::param::Raw = $crate::param::Raw::new($name, &$value);
 
-            const TYPE: &str = concat!("parmtype=", $name, ":bool");
+            const TYPE: [&[u8]; 4] = [b"parmtype=", $name.to_bytes(), b":", b"bool"];
             #[link_section = ".modinfo"]
             #[used(compiler)]
-            static PARMTYPE: [u8; TYPE.len() + 1] = $crate::param::modinfo(TYPE);
+            static PARMTYPE: [u8; $crate::param::modinfo_len(TYPE)] = $crate::param::modinfo(TYPE);
 
-            const TEXT: &str = concat!("parm=", $name, ":", $description);
+            const TEXT: [&[u8]; 4] =
+                [b"parm=", $name.to_bytes(), b":", $description.as_bytes()];
             #[link_section = ".modinfo"]
             #[used(compiler)]
-            static PARM: [u8; TEXT.len() + 1] = $crate::param::modinfo(TEXT);
+            static PARM: [u8; $crate::param::modinfo_len(TEXT)] = $crate::param::modinfo(TEXT);
         };
     };
 }
