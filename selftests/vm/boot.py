@@ -60,7 +60,7 @@ class Run:
         arguments = self.arguments
         with (self.folder / "console.log").open("ab") as log, initrd(arguments, self.interactive()) as image:
             machine = Machine(Options(arguments.dom0, arguments.nic != "none", arguments.qemu_args, arguments.xen_args,
-                                      arguments.dom0_args, arguments.smp, arguments.memory, arguments.dom0_memory),
+                                      arguments.dom0_args, arguments.smp, arguments.dom0_vcpus, arguments.memory, arguments.dom0_memory),
                               BUILD, log)
             try:
                 async with asyncio.timeout(arguments.timeout or None):
@@ -86,7 +86,7 @@ class Run:
             await machine.qmp('{"execute": "quit"}')
             await asyncio.wait(outputs, timeout=10)
             return status
-        await asyncio.wait((console,), timeout=3)
+        await asyncio.wait((console,), timeout=5)
         if machine.emulator_fault():
             raise EmulatorFault("the emulator broke nested SVM (d0v0 Triple fault inside Xen)")
         code = machine.process.returncode if machine.process else None
@@ -162,6 +162,7 @@ def initrd(arguments: argparse.Namespace, interactive: bool):
         archive.add("root/script", PROGRAM, Path(command[0]).read_bytes())
         command[0] = "/root/script"
     archive.add("vm/run", SCRIPT, (HERE / f"dom0/run-{'shell' if interactive else 'script'}").read_bytes())
+    archive.add("vm/processors", SCRIPT, f"{arguments.dom0_vcpus} {arguments.smp}".encode())
     archive.add("vm/orders", SCRIPT, orders(arguments, command).encode())
     for folder, target in ((BUILD / "modules", "modules"), (BUILD / "bin", "usr/local/bin"),
                            (TOP / "selftests/dom0", "selftests/dom0")):
@@ -178,11 +179,13 @@ def initrd(arguments: argparse.Namespace, interactive: bool):
 
 
 def guest_image() -> bytes:
-    """The guest's initial file system with our init appended."""
+    """The guest's initial file system with our init and modules appended."""
     image = io.BytesIO()
     image.write((BUILD / "images/guest.cpio").read_bytes())
     archive = Archive(image)
     archive.file("init", HERE / "guest/init")
+    if (BUILD / "modules").is_dir():
+        archive.tree("modules", BUILD / "modules")
     archive.close()
     return image.getvalue()
 
@@ -216,12 +219,14 @@ def parse() -> argparse.Namespace:
     option("xen-args", "", "added to Xen's command line")
     parser.add_argument("--nic", default=os.environ.get("QEMU_NIC", ""), help="none: no e1000e in slot 4 [QEMU_NIC]")
     option("smp", "2", "processors of the machine", kind=int)
+    option("dom0-vcpus", "1", "processors of dom0; the others are for guests", kind=int)
     option("memory", "4096", "MiB of the machine", kind=int)
     option("dom0-memory", "2048", "MiB of dom0", kind=int)
     option("timeout", "0", "seconds for everything; 0: 900 with a script, none without", kind=int)
     parser.add_argument("--hold", action="store_true", help="pass output on at the end only, so that a run can be repeated")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="SCRIPT [ARG…]")
     arguments = parser.parse_args()
+    arguments.dom0_vcpus = min(arguments.dom0_vcpus, arguments.smp)
     if not arguments.timeout and arguments.command:
         arguments.timeout = 900
     return arguments

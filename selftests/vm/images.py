@@ -7,6 +7,7 @@ so a change of our code costs no new image. An image is made again only when
 what it is made of has changed.
 """
 
+import fcntl
 import hashlib
 import lzma
 import os
@@ -44,8 +45,10 @@ GUEST_PROGRAMS = ("bin/busybox", "usr/bin/lspci", "usr/bin/setpci", "usr/bin/kmo
 def main() -> None:
     need(DOM0 / "usr/bin", KERNEL / "usr/lib/modules")
     IMAGES.mkdir(parents=True, exist_ok=True)
-    make("dom0.cpio", write_dom0)
-    make("guest.cpio", write_guest)
+    with (IMAGES / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        make("dom0.cpio", write_dom0)
+        make("guest.cpio", write_guest)
 
 
 def need(*paths: Path) -> None:
@@ -61,7 +64,7 @@ def make(name: str, write) -> None:
     if image.exists() and stamp.exists() and stamp.read_text() == inputs:
         return
     began = time.monotonic()
-    fresh = IMAGES / f".{name}.{os.getpid()}"
+    fresh = IMAGES / f".{name}.new"
     try:
         with fresh.open("wb") as out:
             archive = Archive(out)
@@ -77,12 +80,12 @@ def make(name: str, write) -> None:
 
 
 def fingerprint() -> str:
-    """Changes when a package of either chroot or this recipe changes."""
+    """Changes when a package of dom0's chroot, the kernel or this recipe changes."""
     digest = hashlib.sha256()
     for source in (Path(__file__), Path(__file__).with_name("cpio.py"), DOM0 / "var/lib/dpkg/status"):
         digest.update(source.read_bytes())
-    for folder in (DOM0, KERNEL):
-        digest.update(str(folder.stat().st_ctime_ns).encode())
+    vmlinuz = (KERNEL / "usr/lib/modules" / release() / "vmlinuz").stat()
+    digest.update(f"{release()} {vmlinuz.st_size} {vmlinuz.st_mtime_ns}".encode())
     return digest.hexdigest()
 
 
@@ -141,7 +144,8 @@ def find_library(name: str) -> Path:
 def add_modules(archive: Archive, prefix: str, names: tuple[str, ...]) -> None:
     """These modules and all they need, unpacked (xz costs seconds when emulated)."""
     source = KERNEL / "usr/lib/modules" / release()
-    stage = IMAGES / f".modules.{os.getpid()}"
+    stage = IMAGES / ".modules"
+    shutil.rmtree(stage, ignore_errors=True)
     target = stage / "lib/modules" / release()
     try:
         for path in closure(names):

@@ -22,12 +22,12 @@ from typing import BinaryIO, Callable
 CPU = "EPYC,-xsave,-avx,-avx2,-xsavec,-xsaves,-xsaveopt,-xgetbv1,-fma,-f16c,-rdtscp,-monitor"
 # Slot 4, as QEMU's device model takes an Intel device in slot 2 for a graphics card.
 NIC = "-netdev user,id=n0 -device e1000e,netdev=n0,addr=4"
-XEN = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all iommu=verbose,debug spec-ctrl=no cpuidle=0"
+XEN = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all iommu=verbose,debug spec-ctrl=no cpuidle=0 dom0_vcpus_pin"
 LINUX = "mitigations=off quiet clocksource=xen tsc=reliable 8250.nr_uarts=4"
 
 # Channels between the host and dom0 are further ISA serial ports: they add nothing to the
 # PCI topology under test. The first port is Xen's and Linux' console.
-PORTS = {"data": (0x2F8, 3), "errors": (0x3E8, 5), "control": (0x2E8, 7)}
+PORTS = {"data": (0x2F8, 3), "errors": (0x3E8, 7), "control": (0x2E8, 15)}
 
 # The emulator itself breaks nested SVM now and then: dom0's vcpu is left with Xen's own state.
 EMULATOR_FAULT = re.compile(rb"d0v\d+ Triple fault.*Dumping Dom0 vcpu#\d+ state.*RIP:\s+e008:\[<ffff82d0", re.S)
@@ -49,6 +49,7 @@ class Options:
     xen_args: str = ""
     dom0_args: str = ""
     smp: int = 2
+    dom0_vcpus: int = 1
     memory: int = 4096
     dom0_memory: int = 2048
 
@@ -91,7 +92,7 @@ class Machine:
     def arguments(self, initrd: int) -> list[str]:
         options = self.options
         vmlinuz = next((self.build / "kernel/usr/lib/modules").glob("*/vmlinuz"))
-        command = ["qemu-system-x86_64", "-machine", "q35,kernel-irqchip=split", "-accel", "tcg",
+        command = ["qemu-system-x86_64", "-machine", "q35,kernel-irqchip=split", "-accel", os.environ.get("ACCEL", "tcg"),
                    "-smp", str(options.smp), "-m", f"{options.memory}M", "-cpu", CPU,
                    "-display", "none", "-monitor", "none", "-parallel", "none", "-no-reboot",
                    "-device", "intel-iommu,intremap=on"]
@@ -104,7 +105,8 @@ class Machine:
                               "-append", f"console=ttyS0 {LINUX} {options.dom0_args}".replace("clocksource=xen ", "")]
         # QEMU splits modules at single commas.
         linux = f"{vmlinuz} console=hvc0 {LINUX} {options.dom0_args}".strip().replace(",", ",,")
-        xen = f"dom0={options.dom0} dom0_mem={options.dom0_memory}M {XEN} {options.xen_args}".strip()
+        # The emulator loses interrupts and worse when vcpus of two domains share a processor.
+        xen = f"dom0={options.dom0} dom0_mem={options.dom0_memory}M dom0_max_vcpus={options.dom0_vcpus} {XEN} {options.xen_args}".strip()
         return command + ["-kernel", str(self.build / "xen"), "-initrd", f"{linux},{file}", "-append", xen]
 
     async def qmp(self, request: str) -> dict:
@@ -117,10 +119,10 @@ class Machine:
                 return answer
         return {"error": {"class": "GenericError", "desc": "QEMU has gone"}}
 
-    async def watch_console(self) -> str | None:
-        """Log the console until it says why the machine died; None at its end."""
+    async def watch_console(self) -> None:
+        """Log the console until it ends or says why the machine died."""
         reader = self.streams["console"][0]
-        fresh_line = True
+        fresh_line, dying = True, False
         while data := await reader.read(4096):
             self.console += data
             stamp = b"[%8.3f] " % (time.monotonic() - self.began)
@@ -128,9 +130,10 @@ class Machine:
             self.log.write((stamp if fresh_line else b"") + text[:-1].replace(b"\n", b"\n" + stamp) + text[-1:])
             self.log.flush()
             fresh_line = text.endswith(b"\n")
-            if cause := self.death():
-                return cause
-        return None
+            if not dying and self.death():
+                # What follows tells whether the emulator is to blame.
+                dying = True
+                asyncio.get_running_loop().call_later(3, reader.feed_eof)
 
     def death(self) -> str | None:
         for pattern, what in DEATHS:
