@@ -22,7 +22,7 @@ from typing import BinaryIO, Callable
 CPU = "EPYC,-xsave,-avx,-avx2,-xsavec,-xsaves,-xsaveopt,-xgetbv1,-fma,-f16c,-rdtscp,-monitor"
 # Slot 4, as QEMU's device model takes an Intel device in slot 2 for a graphics card.
 NIC = "-netdev user,id=n0 -device e1000e,netdev=n0,addr=4"
-XEN = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all iommu=verbose,debug spec-ctrl=no cpuidle=0 dom0_vcpus_pin"
+XEN = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all iommu=verbose,debug spec-ctrl=no cpuidle=0"
 LINUX = "mitigations=off quiet clocksource=xen tsc=reliable 8250.nr_uarts=4"
 
 # Channels between the host and dom0 are further ISA serial ports: they add nothing to the
@@ -48,8 +48,7 @@ class Options:
     qemu_args: str = ""
     xen_args: str = ""
     dom0_args: str = ""
-    smp: int = 2
-    dom0_vcpus: int = 1
+    smp: int = 1
     memory: int = 4096
     dom0_memory: int = 2048
 
@@ -92,7 +91,7 @@ class Machine:
     def arguments(self, initrd: int) -> list[str]:
         options = self.options
         vmlinuz = next((self.build / "kernel/usr/lib/modules").glob("*/vmlinuz"))
-        command = ["qemu-system-x86_64", "-machine", "q35,kernel-irqchip=split", "-accel", os.environ.get("ACCEL", "tcg"),
+        command = ["qemu-system-x86_64", "-machine", "q35,kernel-irqchip=split", "-accel", "tcg",
                    "-smp", str(options.smp), "-m", f"{options.memory}M", "-cpu", CPU,
                    "-display", "none", "-monitor", "none", "-parallel", "none", "-no-reboot",
                    "-device", "intel-iommu,intremap=on"]
@@ -105,8 +104,7 @@ class Machine:
                               "-append", f"console=ttyS0 {LINUX} {options.dom0_args}".replace("clocksource=xen ", "")]
         # QEMU splits modules at single commas.
         linux = f"{vmlinuz} console=hvc0 {LINUX} {options.dom0_args}".strip().replace(",", ",,")
-        # The emulator loses interrupts and worse when vcpus of two domains share a processor.
-        xen = f"dom0={options.dom0} dom0_mem={options.dom0_memory}M dom0_max_vcpus={options.dom0_vcpus} {XEN} {options.xen_args}".strip()
+        xen = f"dom0={options.dom0} dom0_mem={options.dom0_memory}M {XEN} {options.xen_args}".strip()
         return command + ["-kernel", str(self.build / "xen"), "-initrd", f"{linux},{file}", "-append", xen]
 
     async def qmp(self, request: str) -> dict:

@@ -251,6 +251,8 @@ async def stream(suite: Suite, command: list[str]) -> tuple[int, list[str]]:
 
 async def run_all(pattern: str, jobs: int) -> Count:
     """First what needs no machine, one after the other; then the boots, some side by side."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, asyncio.current_task().cancel)
     total = Count()
     programs = {"lint": SELFTESTS / "lint"} | {
         f"host/{path.stem}": path for path in sorted((SELFTESTS / "host").iterdir())
@@ -292,16 +294,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", metavar="GLOB", default=os.environ.get("TESTS") or "*",
                         help="only these: lint, host/NAME, BOOT or BOOT/TEST [TESTS]")
-    parser.add_argument("--jobs", type=int, default=int(os.environ.get("JOBS") or 0) or max(1, (os.cpu_count() or 1) // 2),
-                        help="machines side by side [JOBS]; default: half the processors")
+    parser.add_argument("--jobs", type=int, default=int(os.environ.get("JOBS") or 0) or max(2, (os.cpu_count() or 1) - 1),
+                        help="machines side by side [JOBS]; default: one less than processors, and two at least")
     arguments = parser.parse_args()
     for name in OPTIONS:    # of a single run, not for us
         os.environ.pop(name.upper(), None)
     os.environ.pop("QEMU_NIC", None)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         total = asyncio.run(run_all(arguments.only, arguments.jobs))
-    except KeyboardInterrupt:
+    except asyncio.CancelledError:
         print("interrupted", file=sys.stderr)
         return 130
     print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped", flush=True)

@@ -2,16 +2,19 @@
 """HVM guests for tests: create one, run scripts in it, destroy it."""
 
 import base64
+import contextlib
 import os
 import select
-import socket
 import subprocess
 import sys
+import termios
 import time
+import tty
 
 FAILED = 125
 STATE = "/run/guest"
 BOOT_SECONDS = 400
+READY = b"guest: ready"
 # Without an emulated serial port, and trusting Xen's clock: anything else is many times slower here.
 CMDLINE = ("console=hvc0 quiet mitigations=off tsc=reliable clocksource=xen no_timer_check "
            "8250.nr_uarts=0 panic=-1")
@@ -46,16 +49,6 @@ def long_bdf(bdf: str) -> str:
     return bdf if bdf.count(":") == 2 else f"0000:{bdf}"
 
 
-def placement() -> str:
-    """A processor of its own for each guest, if the machine has enough: see machine.py."""
-    with open("/vm/processors", encoding="ascii") as file:
-        dom0, machine = map(int, file.read().split())
-    if dom0 == machine:
-        return ""
-    others = run(["xl", "list"]).count("\n") - 2
-    return f'cpus = "{dom0 + others % (machine - dom0)}"\n'
-
-
 def create(name: str, pci: list[str], cmdline: str, memory: int, vcpus: int) -> None:
     os.makedirs(STATE, exist_ok=True)
     config = f"{STATE}/{name}.cfg"
@@ -68,50 +61,63 @@ kernel = "/boot/vmlinuz"
 ramdisk = "/boot/guest.cpio"
 cmdline = "{CMDLINE} {cmdline}"
 pci = [{", ".join(f'"{long_bdf(bdf)}"' for bdf in pci)}]
-{placement()}channel = ["name=test,connection=socket,path={STATE}/{name}"]
 vga = "none"
 vnc = 0
 on_reboot = "destroy"
 on_crash = "destroy"
 ''')
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(console_log(name))
     run(["xl", "create", config])
 
 
 def wait_until_up(name: str) -> None:
-    """Wait until the guest's kernel has connected our channel.
-
-    Input that comes before keeps it from ever connecting.
-    """
-    connected = "4"
-    state = f"/local/domain/{run(['xl', 'domid', name]).strip()}/device/console/1/state"
+    """Wait until the guest's init has said on the console that it listens."""
     end = time.monotonic() + BOOT_SECONDS
-    while run(["xenstore-read", state]).strip() != connected:
+    while READY not in read_console(name):
         if time.monotonic() > end:
             raise GuestFailed(f"the guest has not come up within {BOOT_SECONDS} s")
         time.sleep(0.5)
 
 
+def console_log(name: str) -> str:
+    return f"/var/log/xen/console/guest-{name}.log"
+
+
+def read_console(name: str) -> bytes:
+    try:
+        with open(console_log(name), "rb") as log:
+            return log.read()
+    except FileNotFoundError:
+        return b""
+
+
 class Channel:
-    """The way to a guest's init."""
+    """The way to a guest's init: its console. Linux is silent there once init listens."""
 
     def __init__(self, name: str) -> None:
-        self.socket = socket.socket(socket.AF_UNIX)
         self.pending = b""
         self.end = 0.0
+        number = run(["xl", "domid", name]).strip()
+        path = run(["xenstore-read", f"/local/domain/{number}/console/tty"]).strip()
         try:
-            self.socket.connect(f"{STATE}/{name}")
-        except OSError as error:
-            raise GuestFailed(f"no guest {name} to talk to: {error.strerror}") from None
+            self.file = os.open(path, os.O_RDWR | os.O_NOCTTY)
+            tty.setraw(self.file)
+        except (OSError, termios.error) as error:
+            raise GuestFailed(f"no console of {name} to talk to: {path}: {error}") from None
+
+    def send(self, data: bytes) -> None:
+        write(self.file, data)
 
     def limit(self, seconds: float) -> None:
         self.end = time.monotonic() + seconds
 
     def receive(self, what: str) -> None:
-        if not select.select([self.socket], [], [], max(0.0, self.end - time.monotonic()))[0]:
+        if not select.select([self.file], [], [], max(0.0, self.end - time.monotonic()))[0]:
             raise GuestFailed(f"timeout: {what}")
         try:
-            data = self.socket.recv(65536)
-        except ConnectionError:
+            data = os.read(self.file, 65536)
+        except OSError:
             data = b""
         if not data:
             raise GuestFailed("the guest has gone")
@@ -152,7 +158,7 @@ def execute(name: str, script: bytes, arguments: list[str], seconds: int) -> int
     # The dash keeps an empty argument a word.
     words = [base64.b64encode(script), *(b"-" + base64.b64encode(word.encode()) for word in arguments)]
     channel = Channel(name)
-    channel.socket.sendall(b" ".join([mark, *words]) + b"\n")
+    channel.send(b" ".join([mark, *words]) + b"\n")
     channel.limit(BOOT_SECONDS)
     channel.until(mark + b"\n", f"the guest does not answer within {BOOT_SECONDS} s")
     late = f"the script has not ended within {seconds} s"
@@ -174,7 +180,7 @@ def clean_up(name: str) -> None:
 
 def show_evidence(name: str) -> None:
     """What tells why a guest failed."""
-    for log in (f"/var/log/xen/qemu-dm-{name}.log", f"/var/log/xen/console/guest-{name}.log"):
+    for log in (f"/var/log/xen/qemu-dm-{name}.log", console_log(name)):
         try:
             with open(log, encoding="utf-8", errors="replace") as text:
                 lines = text.read().splitlines()[-20:]
