@@ -10,7 +10,7 @@ SANDBOX := selftests/vm/sandbox
 
 # Options of a run, for everything below.
 export QEMU_ARGS QEMU_NIC PCIBACK PCIDEV DOM0 DOM0_ARGS XEN_ARGS MODPROBE
-export SMP MEMORY DOM0_MEMORY TIMEOUT TESTS SCRIPT DEBIAN_MIRROR KDIR DESTDIR
+export SMP MEMORY DOM0_MEMORY TIMEOUT TESTS JOBS SCRIPT DEBIAN_MIRROR KDIR DESTDIR
 
 .PHONY: help
 help:
@@ -32,6 +32,7 @@ help:
 	@echo 'Options of a run: PCIDEV=yes|no PCIBACK=stock|none DOM0=pvh|pv|bare SMP=n TIMEOUT=s'
 	@echo '  QEMU_ARGS="-device ..." QEMU_NIC=none DOM0_ARGS=... XEN_ARGS=... MODPROBE=...'
 	@echo '  MEMORY=MiB DOM0_MEMORY=MiB'
+	@echo 'Options of test: TESTS=glob (such as lint or guests*), JOBS=machines side by side'
 	@echo 'Options of set-up: DEBIAN_MIRROR=URL'
 
 .PHONY: setup

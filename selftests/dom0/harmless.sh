@@ -37,7 +37,7 @@ cycle() { # SBDF
 }
 
 others_unchanged() { # SBDF
-	unchanged_by cycle $1 | grep '^[<>]' | grep -v "^. $1 " && return 1
+	unchanged_by cycle $1 | grep '^[<>]' | grep -vF $1 && return 1
 	return 0
 }
 

@@ -124,6 +124,12 @@ routed() { # SBDF
 	[ ! -e $devices/$1/xen ] || cat $devices/$1/xen/gsi >/dev/null 2>&1
 }
 
+# Seizing what Xen refused when Linux added it (a VF, a hot-plugged function) takes
+# the host down: the stock driver has Xen reset it, and Xen has no owner for it.
+refused_by_xen() { # SBDF
+	dmesg | grep -q "$1: Failed to add - passthrough"
+}
+
 # Functions that may be seized: those that $PCIDEV_TEST_DEVICES names, or those
 # that nobody uses (no driver; no bridge, no display, which firmware may use).
 spare_functions() { # [COMMAND that a function has to satisfy]...
@@ -132,6 +138,7 @@ spare_functions() { # [COMMAND that a function has to satisfy]...
 		0x03* | 0x06*) continue ;;
 		esac
 		[ -z "$(driver_of $function)" ] || [ "${PCIDEV_TEST_DEVICES-}" ] || continue
+		! refused_by_xen $function || continue
 		for wanted; do
 			$wanted $function || continue 2
 		done

@@ -165,7 +165,58 @@ pinless() {
 }
 
 # Our own machine has one (tests.toml); elsewhere nobody but the kernel can say.
-untmp=$(mktemp -d)
+unrouted() {
+	grep ' gsi=ENXIO .* pin=[1-4]$' $tmp/sysfs | cut -d' ' -f1
+}
+
+answers() { # ERROR FUNCTION...
+	error=$1
+	shift
+	[ $# -gt 0 ] || die "there is none"
+	for function; do
+		for door in privcmd gsi; do
+			line_of $function $door
+			same "$function, $door" "$function $error" "$line"
+		done
+		line_of $function sysfs
+		for file in gsi irq intx; do
+			field $file "$line"
+			same "$function, $file" $error $value
+		done
+		line_of $function info
+		case $line in
+		*" gsi=- irq=- "*) ;;
+		*) die "$function: $line" ;;
+		esac
+	done
+}
+
+absent_is_enodev() {
+	absent=
+	for address in 0000:ff:1f.7 ffff:ff:1f.7 ffff:00:00.0 0001:00:00.0 0000:00:1e.7; do
+		[ -e $devices/$address ] || absent="$absent $address"
+	done
+	for door in privcmd gsi info; do
+		answers=$(ask $door $absent) || return
+		echo "$answers" | grep -v ' ENODEV$' && die "at the door $door"
+	done
+	return 0
+}
+
+# The driver puts back the configuration it saved once the last reference is
+# gone: a register that was changed meanwhile stays if one is left.
+no_reference_left() { # SBDF
+	before=$(config $1 CACHE_LINE_SIZE)
+	seize $1
+	setpci -s $1 CACHE_LINE_SIZE=5a
+	for door in privcmd gsi info; do
+		ask $door $1 | grep -q "^$1 [gs0-9]" || echo "$door: $(ask $door $1)"
+	done
+	give_back $1
+	same "CACHE_LINE_SIZE of $1" $before $(config $1 CACHE_LINE_SIZE)
+}
+
+tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
 plan 11

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -21,6 +20,11 @@
 
 #define MAX_FUNCTIONS 64
 #define UNKNOWN (-4096)
+/*
+ * Microseconds that a thread rests after a look-up. They start, and so go on, all
+ * at once, but an emulated machine could not answer them all without a rest.
+ */
+#define REST 1000000
 
 static struct function {
 	char path[64];
@@ -31,6 +35,7 @@ static struct function {
 
 static int count;
 static int privcmd, pcidev;
+static pthread_barrier_t gate;
 static atomic_bool stop;
 static atomic_ulong lookups, failures;
 
@@ -95,6 +100,7 @@ static void *ask_all(void *arg)
 {
 	int turn = (long)arg;
 
+	pthread_barrier_wait(&gate);
 	while (!atomic_load(&stop)) {
 		struct function *f = &functions[turn % count];
 
@@ -115,6 +121,8 @@ static void *ask_all(void *arg)
 				atomic_fetch_add(&failures, 1);
 			}
 		}
+		/* Whoever changes the functions has to get on, too. */
+		usleep(REST);
 	}
 	return NULL;
 }
@@ -136,7 +144,6 @@ static void add_function(const char *name)
 int main(int argc, char **argv)
 {
 	int threads = argc > 2 ? atoi(argv[1]) : 0;
-	const struct sched_param idle = { .sched_priority = 0 };
 	pthread_attr_t small;
 	pthread_t *ids = calloc(threads + 1, sizeof(*ids));
 	char c;
@@ -149,8 +156,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: storm THREADS SBDF..., with both devices there\n");
 		return 2;
 	}
-	/* Inherited by the threads. What changes the functions has to get on. */
-	sched_setscheduler(0, SCHED_IDLE, &idle);
+	pthread_barrier_init(&gate, NULL, threads + 1);
 	pthread_attr_init(&small);
 	pthread_attr_setstacksize(&small, 64 << 10);
 	for (long i = 0; i < threads; i++) {
@@ -159,6 +165,9 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
+	pthread_barrier_wait(&gate);
+	puts("started");
+	fflush(stdout);
 	while (read(STDIN_FILENO, &c, 1) > 0)
 		;
 	atomic_store(&stop, true);

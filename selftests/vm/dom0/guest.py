@@ -14,14 +14,20 @@ import tty
 FAILED = 125
 STATE = "/run/guest"
 BOOT_SECONDS = 400
+SILENT_SECONDS = 90
+ATTEMPTS = 3
 READY = b"guest: ready"
 # Without an emulated serial port, and trusting Xen's clock: anything else is many times slower here.
-CMDLINE = ("console=hvc0 quiet mitigations=off tsc=reliable clocksource=xen no_timer_check "
+CMDLINE = ("console=hvc0 mitigations=off tsc=reliable clocksource=xen no_timer_check "
            "8250.nr_uarts=0 panic=-1")
 
 
 class GuestFailed(Exception):
     """The guest, not what ran in it, failed."""
+
+
+class GuestStuck(GuestFailed):
+    """The guest's kernel stopped in the middle of its boot, as it does now and then in the emulator."""
 
 
 def note(text: str) -> None:
@@ -71,11 +77,31 @@ on_crash = "destroy"
     run(["xl", "create", config])
 
 
+def bring_up(name: str, pci: list[str], cmdline: str, memory: int, vcpus: int) -> None:
+    """Create a guest, again if its kernel gets stuck, and wait until it is up."""
+    for attempt in range(1, ATTEMPTS + 1):
+        create(name, pci, cmdline, memory, vcpus)
+        try:
+            return wait_until_up(name)
+        except GuestStuck as stuck:
+            if attempt == ATTEMPTS:
+                raise
+            note(f"{name}: {stuck}: created anew (attempt {attempt + 1} of {ATTEMPTS})")
+            destroy(name)
+
+
 def wait_until_up(name: str) -> None:
     """Wait until the guest's init has said on the console that it listens."""
-    end = time.monotonic() + BOOT_SECONDS
-    while READY not in read_console(name):
-        if time.monotonic() > end:
+    began = said_something = time.monotonic()
+    said = b""
+    while READY not in said:
+        now = time.monotonic()
+        before, said = said, read_console(name)
+        if said != before:
+            said_something = now
+        if now > said_something + SILENT_SECONDS:
+            raise GuestStuck(f"its kernel has said nothing for {SILENT_SECONDS} s of its boot")
+        if now > began + BOOT_SECONDS:
             raise GuestFailed(f"the guest has not come up within {BOOT_SECONDS} s")
         time.sleep(0.5)
 
