@@ -54,6 +54,7 @@ class Run:
     folder: Path
     held: list[tuple[int, bytes]] = field(default_factory=list)
     started: bool = False
+    terminal: list | None = None
 
     async def boot(self) -> int:
         """Boot, run, and return the script's exit status."""
@@ -70,6 +71,8 @@ class Run:
                 raise VmFailed(f"no result within {arguments.timeout} s (TIMEOUT)") from None
             finally:
                 await machine.stop()
+                if self.terminal:
+                    termios.tcsetattr(0, termios.TCSADRAIN, self.terminal)
 
     def interactive(self) -> bool:
         return not self.arguments.command and sys.stdin.isatty() and sys.stdout.isatty()
@@ -122,6 +125,10 @@ class Run:
     def forward_input(self, machine: Machine) -> None:
         """Send our standard input to dom0, byte for byte or in pieces with a length."""
         writer, loop, raw = machine.streams["data"][1], asyncio.get_running_loop(), self.interactive()
+        if raw:
+            # From now on Ctrl-C and the like are for dom0.
+            self.terminal = termios.tcgetattr(0)
+            tty.setraw(0)
 
         def pump() -> None:
             while True:
@@ -298,13 +305,7 @@ def main() -> int:
     images.main()
     try:
         check(arguments)
-        if arguments.command or not sys.stdin.isatty():
-            return attempts(arguments)
-        settings = termios.tcgetattr(0)
-        try:
-            return attempts(arguments)
-        finally:
-            termios.tcsetattr(0, termios.TCSADRAIN, settings)
+        return attempts(arguments)
     except VmFailed as failure:
         note(f"FAILED: {failure}")
         return VM_FAILED
