@@ -130,6 +130,14 @@ refused_by_xen() { # SBDF
 	dmesg | grep -q "$1: Failed to add - passthrough"
 }
 
+has_flr_and_msix() { # SBDF
+	has_msix $1 && grep -qw flr $devices/$1/reset_method
+}
+
+each() { # COMMAND: for each of $functions
+	for function in $functions; do $1 $function || die "$function"; done
+}
+
 # Functions that may be seized: those that $PCIDEV_TEST_DEVICES names, or those
 # that nobody uses (no driver; no bridge, no display, which firmware may use).
 spare_functions() { # [COMMAND that a function has to satisfy]...

@@ -1,0 +1,55 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Functions that xen-pciback takes when it is loaded (hide=), with MSI-X and a
+# function level reset. Would catch: the remedies being applied before
+# xen-pciback is done with a function, which it resets later then; and a
+# returned function that has no MSI-X in dom0.
+
+. "${0%/*}/ktap.sh"
+
+nvme_reads() {
+	disk=$(for function in $functions; do
+		case $(cat $devices/$function/class) in 0x0108*) echo $function ;; esac
+	done | head -n 1)
+	[ "$disk" ] || die "no NVMe function"
+	modprobe nvme
+	echo $disk >$drivers/nvme/bind 2>/dev/null
+	name=
+	i=0
+	while [ -z "$name" ] && [ $i -lt 50 ]; do
+		name=$(ls $devices/$disk/nvme/*/ 2>/dev/null | grep -E '^nvme[0-9]+n[0-9]+$')
+		sleep 0.2
+		i=$((i + 1))
+	done
+	[ "$name" ] || die "no disk behind $disk"
+	dd if=/dev/$name of=/dev/null bs=64k count=16 iflag=direct 2>&1 || die "$name cannot be read"
+	grep "$disk.*${name%n*}q[1-9]" /proc/interrupts | awk '{ for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i } END { exit !n }' ||
+		die "$(grep nvme /proc/interrupts)"
+	echo $disk >$drivers/nvme/unbind
+}
+
+hidden() {
+	rmmod xen_pciback
+	list=$(printf '(%s)' $functions)
+	modprobe xen-pciback hide=$list || die "xen-pciback does not load"
+	for function in $functions; do
+		same "driver of $function" pciback "$(driver_of $function)"
+		same "MSI-X table of $function" held "$(cat $devices/$function/xen/msix 2>&1)"
+	done
+}
+
+unhidden() {
+	each give_back
+	rmmod xen_pciback
+	modprobe xen-pciback
+}
+
+functions=$(spare_functions has_flr_and_msix)
+[ "$functions" ] || skip_all "no spare function with MSI-X and FLR"
+
+plan 3
+check "hide= seizes them when xen-pciback is loaded, and their tables are held" hidden
+check "they are returned" unhidden
+check "NVMe interrupts in dom0 after that" nvme_reads
+finish
