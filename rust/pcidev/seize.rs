@@ -128,6 +128,16 @@ impl State {
     /// leaves nothing behind for those that the driver refuses.
     pub(crate) fn before_seizure(&self, dev: &Locked, sbdf: Sbdf) -> Result {
         self.forbid_reset(dev, sbdf);
+        // Xen refuses a function with MSI-X that is plugged in, as its BARs are not set yet when
+        // Linux adds it. The question makes Xen look again. The stock driver does not ask, and
+        // brings Xen down with its first word about a function that was refused.
+        if let Err(e) = physdev::has_function(dev) {
+            dev_err!(
+                dev,
+                "Xen refused this function ({:?}, see xl dmesg): xen-pciback must not take it\n",
+                e
+            );
+        }
         let (true, Ok(route)) = (UNMASK.get(), self.facts(sbdf)?.route) else {
             return Ok(());
         };

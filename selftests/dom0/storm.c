@@ -24,7 +24,7 @@
  * Microseconds that a thread rests after a look-up. They start, and so go on, all
  * at once, but an emulated machine could not answer them all without a rest.
  */
-#define REST 1000000
+#define REST 5000000
 
 static struct function {
 	char path[64];
