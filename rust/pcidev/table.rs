@@ -113,19 +113,12 @@ impl Facts {
 /// The functions and what is known of them, by address.
 ///
 /// No operation sleeps or allocates: it is used under a spinlock.
-pub(crate) struct Table {
-    present: RBTree<Sbdf, Facts>,
-    /// Functions that were removed while a guest had them, until the toolstack takes note.
-    gone: RBTree<Sbdf, Facts>,
-}
+pub(crate) struct Table(RBTree<Sbdf, Facts>);
 
 impl Table {
     /// A table without functions.
     pub(crate) fn new() -> Self {
-        Self {
-            present: RBTree::new(),
-            gone: RBTree::new(),
-        }
+        Self(RBTree::new())
     }
 
     /// Adds a function, or replaces what is known of it; returns what has to be freed.
@@ -133,39 +126,24 @@ impl Table {
         &mut self,
         node: RBTreeNode<Sbdf, Facts>,
     ) -> Option<RBTreeNode<Sbdf, Facts>> {
-        self.present.insert(node)
+        self.0.insert(node)
     }
 
     /// Removes a function; returns what has to be freed.
     pub(crate) fn remove(&mut self, sbdf: Sbdf) -> Option<RBTreeNode<Sbdf, Facts>> {
-        let has_guest = self
-            .present
-            .get(&sbdf)
-            .is_some_and(|facts| facts.domain.is_some());
-        let node = self.present.remove_node(&sbdf)?;
-        if has_guest {
-            self.gone.insert(node)
-        } else {
-            Some(node)
-        }
+        self.0.remove_node(&sbdf)
     }
 
     /// What is known of a function; `ENODEV` if there is none.
     pub(crate) fn get(&self, sbdf: Sbdf) -> Result<Facts> {
-        self.present.get(&sbdf).copied().ok_or(ENODEV)
+        self.0.get(&sbdf).copied().ok_or(ENODEV)
     }
 
     /// The GSI to tell a toolstack; `ENOENT` if it has nothing to do with one.
     ///
     /// A function that its guest already has can only be on its way out. While the guest keeps
     /// another one on the same line, the line must stay mapped to it, so there is nothing to do.
-    ///
-    /// Nor is there for one that was removed while a guest had it: with any other error the guest
-    /// could not be destroyed.
     pub(crate) fn gsi_for_toolstack(&self, sbdf: Sbdf) -> Result<u32> {
-        if self.present.get(&sbdf).is_none() && self.gone.get(&sbdf).is_some() {
-            return Err(ENOENT);
-        }
         let facts = self.get(sbdf)?;
         let gsi = facts.route?.gsi;
         let shared = facts.domain.is_some()
@@ -183,36 +161,25 @@ impl Table {
 
     /// Notes that `domain` has exactly `functions`.
     pub(crate) fn assign(&mut self, domain: u16, functions: &[Sbdf]) {
-        for (sbdf, facts) in self.present.iter_mut() {
+        for (sbdf, facts) in self.0.iter_mut() {
             if functions.contains(sbdf) {
                 facts.domain = Some(domain);
             } else if facts.domain == Some(domain) {
                 facts.domain = None;
             }
         }
-        while let Some(sbdf) = self.forgotten(domain, functions) {
-            drop(self.gone.remove_node(&sbdf));
-        }
-    }
-
-    /// A removed function that `domain` had and that is not in `functions` any more.
-    fn forgotten(&self, domain: u16, functions: &[Sbdf]) -> Option<Sbdf> {
-        let mut gone = self.gone.iter();
-        let (sbdf, _) =
-            gone.find(|(sbdf, facts)| facts.domain == Some(domain) && !functions.contains(sbdf))?;
-        Some(*sbdf)
     }
 
     /// Changes what is known of a function, if it is there.
     pub(crate) fn update(&mut self, sbdf: Sbdf, change: impl FnOnce(&mut Facts)) {
-        if let Some(facts) = self.present.get_mut(&sbdf) {
+        if let Some(facts) = self.0.get_mut(&sbdf) {
             change(facts);
         }
     }
 
     /// All functions, in the order of their addresses.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Sbdf, &Facts)> {
-        self.present.iter().map(|(sbdf, facts)| (*sbdf, facts))
+        self.0.iter().map(|(sbdf, facts)| (*sbdf, facts))
     }
 }
 
@@ -303,23 +270,6 @@ mod tests {
         assert_eq!(table.gsi_for_toolstack(DISK), Err(ENOENT));
         assert_eq!(table.gsi_for_toolstack(FAR), Err(ENXIO));
         assert_eq!(table.gsi_for_toolstack(Sbdf::new(9, 9, 9)), Err(ENODEV));
-        Ok(())
-    }
-
-    /// A guest whose function was removed can be destroyed.
-    #[test]
-    fn removed_function_of_a_guest_has_no_gsi() -> Result {
-        let mut table = table(&[(NIC, on_gsi(16)), (DISK, on_gsi(17))])?;
-        table.assign(1, &[NIC]);
-        table.remove(NIC);
-        table.remove(DISK);
-        assert_eq!(table.get(NIC), Err(ENODEV));
-        assert_eq!(table.gsi_for_toolstack(NIC), Err(ENOENT));
-        assert_eq!(table.gsi_for_toolstack(DISK), Err(ENODEV));
-
-        // The toolstack has taken note.
-        table.assign(1, &[]);
-        assert_eq!(table.gsi_for_toolstack(NIC), Err(ENODEV));
         Ok(())
     }
 
