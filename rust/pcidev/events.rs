@@ -110,13 +110,14 @@ impl module::Observer for Modules {
         if name != PCIBACK_MODULE {
             return;
         }
-        let _ = state::with(|state| {
+        let was_coming = state::with(|state| {
+            let was_coming = state.pciback_is_coming();
             state.set_pciback_coming(event == module::Event::Coming);
             // It has taken, or cleared, the one place for a GSI look-up.
             state.privcmd.renew();
-            Ok(())
+            Ok(was_coming)
         });
-        if event == module::Event::Live {
+        if event == module::Event::Live && was_coming == Ok(true) {
             // Those that it seized while it was coming.
             adopt_drivers();
         }

@@ -94,18 +94,8 @@ impl kernel::InPlaceModule for PciDev {
 }
 
 fn refuse_unless_pvh_dom0() -> Result {
-    let kind = domain::Kind::current();
-    if kind == domain::Kind::Pvh && domain::is_initial() {
-        return Ok(());
-    }
-    pr_err!(
-        "needs a PVH dom0 (Xen option dom0=pvh); this is {}{}\n",
-        kind.name(),
-        match (kind, domain::is_initial()) {
-            (domain::Kind::Native, _) => "",
-            (_, true) => " dom0",
-            (_, false) => " guest",
-        }
-    );
-    Err(ENODEV)
+    domain::require_pvh_dom0().map_err(|elsewhere| {
+        pr_err!("needs a PVH dom0 (Xen option dom0=pvh); this is {elsewhere}\n");
+        ENODEV
+    })
 }

@@ -127,7 +127,12 @@ impl State {
     /// Called for every function without a driver when a driver registers, so it says nothing and
     /// leaves nothing behind for those that the driver refuses.
     pub(crate) fn before_seizure(&self, dev: &Locked, sbdf: Sbdf) -> Result {
-        self.forbid_reset(dev, sbdf);
+        if dev.driver_hears_resets() {
+            // The other xen-pciback: it is done with a function when it has it.
+            self.set_pciback_coming(false);
+        } else {
+            self.forbid_reset(dev, sbdf);
+        }
         // Xen refuses a function with MSI-X that is plugged in, as its BARs are not set yet when
         // Linux adds it. The question makes Xen look again. The stock driver does not ask, and
         // brings Xen down with its first word about a function that was refused.
@@ -244,7 +249,9 @@ impl State {
 
     /// Before the driver's remove.
     pub(crate) fn before_release(&self, dev: &Locked, sbdf: Sbdf) -> Result {
-        self.forbid_reset(dev, sbdf);
+        if !dev.driver_hears_resets() {
+            self.forbid_reset(dev, sbdf);
+        }
         Ok(())
     }
 

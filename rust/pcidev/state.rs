@@ -140,8 +140,8 @@ impl State {
         });
     }
 
-    /// Whether the module of the driver that hands functions to guests is in its init function. It
-    /// then seizes functions first, and resets them later.
+    /// Whether the stock driver's module is, or may be, in its init function. It then seizes
+    /// functions first, and resets them later.
     pub(crate) fn pciback_is_coming(&self) -> bool {
         self.pciback_coming.load(Relaxed)
     }

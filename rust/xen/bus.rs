@@ -38,6 +38,10 @@ pub enum Event {
 
 /// Hears of what happens to PCI functions. All may sleep.
 pub trait Observer: 'static {
+    /// Who comes first: the higher number. The kernel's own observer, which tells Xen of functions
+    /// that come and go, has 0.
+    const PRIORITY: i32 = 1;
+
     /// A function was added; no driver has seen it.
     fn added(dev: &Device);
     /// A function is about to be removed; its driver, if it had one, is gone, and Xen still knows
@@ -48,9 +52,6 @@ pub trait Observer: 'static {
 }
 
 /// Makes `T` hear of events for as long as this value lives.
-///
-/// In [`Observer::removing`] `T` comes before the kernel's own observer, which tells Xen that the
-/// function is gone.
 ///
 /// # Invariants
 ///
@@ -74,7 +75,7 @@ impl<T: Observer> Registration<T> {
             block <- Opaque::try_ffi_init(|slot: *mut bindings::notifier_block| {
                 let block = bindings::notifier_block {
                     notifier_call: Some(Self::call),
-                    priority: 1,
+                    priority: T::PRIORITY,
                     ..pin_init::zeroed()
                 };
                 // SAFETY: `slot` is ours to write; pinned, and unregistered before it is freed.

@@ -4,6 +4,8 @@
 //!
 //! C header: [`include/xen/xen.h`](srctree/include/xen/xen.h)
 
+use kernel::prelude::*;
+
 use crate::bindings;
 
 /// The kind of domain this kernel runs as.
@@ -67,4 +69,48 @@ impl Kind {
 pub fn is_initial() -> bool {
     // SAFETY: This reads variables that are constant after boot.
     unsafe { bindings::xen_initial_domain() }
+}
+
+/// Stops a domain for good, as if it had crashed: its toolstack destroys it, or does what it is
+/// configured to do of a crash. The domain does not run any more when this returns.
+///
+/// Errors: `ESRCH` if there is no such domain or it is this one.
+pub fn crash(domain: u16) -> Result {
+    let mut arg = bindings::sched_remote_shutdown {
+        domain_id: domain,
+        reason: bindings::SHUTDOWN_crash,
+    };
+    // CAST: A small number.
+    // SAFETY: The argument of this operation.
+    match unsafe {
+        bindings::HYPERVISOR_sched_op(
+            bindings::SCHEDOP_remote_shutdown as c_int,
+            (&raw mut arg).cast(),
+        )
+    } {
+        0 => Ok(()),
+        errno => Err(Error::from_errno(errno)),
+    }
+}
+
+/// What a module that is for a PVH dom0 finds instead. Formats for a message.
+pub struct Elsewhere(());
+
+impl kernel::fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
+        f.write_str(Kind::current().name())?;
+        f.write_str(match (Kind::current(), is_initial()) {
+            (Kind::Native, _) => "",
+            (_, true) => " dom0",
+            (_, false) => " guest",
+        })
+    }
+}
+
+/// Makes sure that this is a PVH dom0.
+pub fn require_pvh_dom0() -> Result<(), Elsewhere> {
+    match (Kind::current(), is_initial()) {
+        (Kind::Pvh, true) => Ok(()),
+        _ => Err(Elsewhere(())),
+    }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Boolean module parameters that can be read in `/sys/module/NAME/parameters/`.
+//! Boolean and text module parameters that can be read in `/sys/module/NAME/parameters/`.
 //!
 //! The kernel crate's parameters are integers that sysfs does not show.
 //!
@@ -11,16 +11,18 @@ use core::{
     ptr, //
 };
 
+use kernel::prelude::*;
+
 use crate::{
     bindings,
     module, //
 };
 
-/// The value of a boolean parameter, set before the module's init function runs and never after.
+/// The value of a boolean parameter.
 #[repr(transparent)]
 pub struct Bool(UnsafeCell<bool>);
 
-// SAFETY: Written by the module loader before any code of the module runs, and only read after.
+// SAFETY: A byte that is written and read in one access each.
 unsafe impl Sync for Bool {}
 
 impl Bool {
@@ -31,8 +33,36 @@ impl Bool {
 
     /// The value.
     pub fn get(&self) -> bool {
-        // SAFETY: Nobody writes any more.
-        unsafe { *self.0.get() }
+        // SAFETY: The kernel only ever writes 0 or 1, in one access.
+        unsafe { self.0.get().read_volatile() }
+    }
+}
+
+/// The value of a text parameter, set before the module's init function runs and never after.
+#[repr(transparent)]
+pub struct Text(UnsafeCell<*mut c_char>);
+
+// SAFETY: Written by the module loader before any code of the module runs, and only read after.
+unsafe impl Sync for Text {}
+
+impl Text {
+    /// A parameter that is not given unless it is.
+    #[allow(
+        clippy::new_without_default,
+        reason = "only ever made in a `static`, where `Default` cannot be called"
+    )]
+    pub const fn new() -> Self {
+        Self(UnsafeCell::new(ptr::null_mut()))
+    }
+
+    /// The text, if the parameter was given.
+    pub fn get(&self) -> Option<&'static CStr> {
+        // SAFETY: Nobody writes any more. A pointer that is not null is a C string, which the
+        // loader frees after the module's exit function.
+        unsafe {
+            let text = *self.0.get();
+            (!text.is_null()).then(|| CStr::from_char_ptr(text))
+        }
     }
 }
 
@@ -46,17 +76,31 @@ unsafe impl Sync for Raw {}
 
 impl Raw {
     #[doc(hidden)]
-    pub const fn new(name: &'static core::ffi::CStr, value: &'static Bool) -> Self {
+    pub const fn bool(name: &'static CStr, value: &'static Bool, perm: u16) -> Self {
+        let ops = &raw const bindings::param_ops_bool;
+        Self::new(name, ops, perm, ptr::from_ref(value).cast_mut().cast())
+    }
+
+    #[doc(hidden)]
+    pub const fn text(name: &'static CStr, value: &'static Text) -> Self {
+        let ops = &raw const bindings::param_ops_charp;
+        Self::new(name, ops, 0o444, ptr::from_ref(value).cast_mut().cast())
+    }
+
+    const fn new(
+        name: &'static CStr,
+        ops: *const bindings::kernel_param_ops,
+        perm: u16,
+        arg: *mut c_void,
+    ) -> Self {
         Self(bindings::kernel_param {
             name: kernel::str::as_char_ptr_in_const_context(name),
             mod_: module::this(),
-            ops: &raw const bindings::param_ops_bool,
-            perm: 0o444,
+            ops,
+            perm,
             level: -1,
             flags: 0,
-            __bindgen_anon_1: bindings::kernel_param__bindgen_ty_1 {
-                arg: ptr::from_ref(value).cast_mut().cast(),
-            },
+            __bindgen_anon_1: bindings::kernel_param__bindgen_ty_1 { arg },
         })
     }
 }
@@ -84,7 +128,21 @@ pub const fn modinfo<const N: usize>(parts: [&[u8]; 4]) -> [u8; N] {
     out
 }
 
-/// Declares a boolean module parameter.
+/// Puts `TAG=a:b` into the module's `.modinfo` section.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! modinfo {
+    ($tag:literal, $a:expr, $between:literal, $b:expr) => {
+        const _: () = {
+            const TEXT: [&[u8]; 4] = [$tag, $a, $between, $b];
+            #[link_section = ".modinfo"]
+            #[used(compiler)]
+            static INFO: [u8; $crate::param::modinfo_len(TEXT)] = $crate::param::modinfo(TEXT);
+        };
+    };
+}
+
+/// Declares a boolean module parameter, which root can change at any time if it is `writable`.
 ///
 /// # Examples
 ///
@@ -99,24 +157,58 @@ pub const fn modinfo<const N: usize>(parts: [&[u8]; 4]) -> [u8; N] {
 #[macro_export]
 macro_rules! bool_param {
     ($(#[$doc:meta])* $value:ident: $name:literal = $default:literal, $description:literal) => {
+        $crate::bool_param!(@ $(#[$doc])* $value: $name = $default, 0o444, $description);
+    };
+    ($(#[$doc:meta])* writable $value:ident: $name:literal = $default:literal, $description:literal) => {
+        $crate::bool_param!(@ $(#[$doc])* $value: $name = $default, 0o644, $description);
+    };
+    (@ $(#[$doc:meta])* $value:ident: $name:literal = $default:literal, $perm:literal, $description:literal) => {
         $(#[$doc])*
         static $value: $crate::param::Bool = $crate::param::Bool::new($default);
 
         const _: () = {
             #[link_section = "__param"]
             #[used(compiler)]
-            static PARAM: $crate::param::Raw = $crate::param::Raw::new($name, &$value);
-
-            const TYPE: [&[u8]; 4] = [b"parmtype=", $name.to_bytes(), b":", b"bool"];
-            #[link_section = ".modinfo"]
-            #[used(compiler)]
-            static PARMTYPE: [u8; $crate::param::modinfo_len(TYPE)] = $crate::param::modinfo(TYPE);
-
-            const TEXT: [&[u8]; 4] =
-                [b"parm=", $name.to_bytes(), b":", $description.as_bytes()];
-            #[link_section = ".modinfo"]
-            #[used(compiler)]
-            static PARM: [u8; $crate::param::modinfo_len(TEXT)] = $crate::param::modinfo(TEXT);
+            static PARAM: $crate::param::Raw =
+                $crate::param::Raw::bool($name, &$value, $perm);
         };
+        $crate::modinfo!(b"parmtype=", $name.to_bytes(), b":", b"bool");
+        $crate::modinfo!(b"parm=", $name.to_bytes(), b":", $description.as_bytes());
+    };
+}
+
+/// Declares a text module parameter.
+///
+/// # Examples
+///
+/// ```
+/// xen::text_param!(
+///     /// What to do it to.
+///     WHAT: c"what", "What to do it to (default: nothing)"
+/// );
+///
+/// assert!(WHAT.get().is_none());
+/// ```
+#[macro_export]
+macro_rules! text_param {
+    ($(#[$doc:meta])* $value:ident: $name:literal, $description:literal) => {
+        $(#[$doc])*
+        static $value: $crate::param::Text = $crate::param::Text::new();
+
+        const _: () = {
+            #[link_section = "__param"]
+            #[used(compiler)]
+            static PARAM: $crate::param::Raw = $crate::param::Raw::text($name, &$value);
+        };
+        $crate::modinfo!(b"parmtype=", $name.to_bytes(), b":", b"charp");
+        $crate::modinfo!(b"parm=", $name.to_bytes(), b":", $description.as_bytes());
+    };
+}
+
+/// Makes `modprobe` load another module before this one, if there is such a module.
+#[macro_export]
+macro_rules! load_after {
+    ($module:literal) => {
+        $crate::modinfo!(b"softdep=", b"pre", b": ", $module);
     };
 }

@@ -23,6 +23,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    reset::Method,
     Sbdf, //
 };
 
@@ -74,6 +75,14 @@ pub trait DeviceExt {
     fn sbdf(&self) -> Result<Sbdf>;
     /// The INTx pin; `None` for a function without INTx, such as every SR-IOV VF.
     fn pin(&self) -> Option<Pin>;
+    /// Whether this is a plain function rather than a bridge (header type 0).
+    fn is_plain(&self) -> bool;
+    /// Vendor, device, subsystem vendor and subsystem device.
+    fn ids(&self) -> [u16; 4];
+    /// The method by which [`Locked::reset`] resets the function; `None` if there is none.
+    fn reset_method(&self) -> Option<Method>;
+    /// The bridge that leads to the function, if it is not on a root bus.
+    fn upstream(&self) -> Option<ARef<Device>>;
     /// Whether this is an SR-IOV virtual function.
     fn is_virtfn(&self) -> bool;
     /// The MSI-X table, if the function has one. Reads configuration space.
@@ -104,6 +113,40 @@ impl DeviceExt for Device {
         match unsafe { (*as_raw(self)).pin } {
             n @ 1..=4 => Some(Pin(n)),
             _ => None,
+        }
+    }
+
+    fn is_plain(&self) -> bool {
+        // SAFETY: `self` is a valid `struct pci_dev`; `hdr_type` does not change after set-up.
+        u32::from(unsafe { (*as_raw(self)).hdr_type }) == bindings::PCI_HEADER_TYPE_NORMAL
+    }
+
+    fn ids(&self) -> [u16; 4] {
+        // SAFETY: `self` is a valid `struct pci_dev`; its ids do not change after set-up.
+        unsafe {
+            let raw = as_raw(self);
+            [
+                (*raw).vendor,
+                (*raw).device,
+                (*raw).subsystem_vendor,
+                (*raw).subsystem_device,
+            ]
+        }
+    }
+
+    fn reset_method(&self) -> Option<Method> {
+        // SAFETY: `self` is a valid `struct pci_dev`. User space may change the bytes meanwhile;
+        // each is read once.
+        Method::from_index(unsafe {
+            (&raw const (*as_raw(self)).reset_methods[0]).read_volatile()
+        })
+    }
+
+    fn upstream(&self) -> Option<ARef<Device>> {
+        // SAFETY: `self` is a valid `struct pci_dev`, whose bus lives, and so does the bus's bridge.
+        unsafe {
+            let bridge = bindings::pci_upstream_bridge(as_raw(self));
+            bridge.cast::<Device>().as_ref().map(ARef::from)
         }
     }
 
@@ -154,7 +197,7 @@ impl DeviceExt for Device {
 }
 
 /// Reads a word of configuration space; `None` if the function does not answer.
-fn read_config_word(dev: &Device, offset: i32) -> Option<u16> {
+pub(crate) fn read_config_word(dev: &Device, offset: i32) -> Option<u16> {
     let mut value = 0;
     // SAFETY: `dev` is a valid `struct pci_dev`; the PCI core checks `offset`.
     let ret = unsafe { bindings::pci_read_config_word(as_raw(dev), offset, &mut value) };
@@ -162,14 +205,14 @@ fn read_config_word(dev: &Device, offset: i32) -> Option<u16> {
 }
 
 /// Reads a double word of configuration space; `None` if the function does not answer.
-fn read_config_dword(dev: &Device, offset: i32) -> Option<u32> {
+pub(crate) fn read_config_dword(dev: &Device, offset: i32) -> Option<u32> {
     let mut value = 0;
     // SAFETY: `dev` is a valid `struct pci_dev`; the PCI core checks `offset`.
     let ret = unsafe { bindings::pci_read_config_dword(as_raw(dev), offset, &mut value) };
     (ret == 0 && value != u32::MAX).then_some(value)
 }
 
-fn write_config_word(dev: &Device, offset: i32, value: u16) -> Result {
+pub(crate) fn write_config_word(dev: &Device, offset: i32, value: u16) -> Result {
     // SAFETY: `dev` is a valid `struct pci_dev`; the PCI core checks `offset`.
     match unsafe { bindings::pci_write_config_word(as_raw(dev), offset, value) } {
         0 => Ok(()),
@@ -182,6 +225,14 @@ fn write_config_word(dev: &Device, offset: i32, value: u16) -> Result {
 impl kernel::fmt::Display for Sbdf {
     fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
         core::fmt::Display::fmt(self, f)
+    }
+}
+
+impl Locked {
+    /// Keeps the function from doing DMA until a driver, or a guest, allows it again.
+    pub fn clear_master(&self) {
+        // SAFETY: `self` is a valid `struct pci_dev`, whose lock is held.
+        unsafe { bindings::pci_clear_master(as_raw(self)) };
     }
 }
 
@@ -380,6 +431,33 @@ impl Drop for Enabled {
     fn drop(&mut self) {
         // SAFETY: By the type invariant one count is ours.
         unsafe { bindings::pci_disable_device(as_raw(&self.dev)) };
+    }
+}
+
+/// A function that a guest has, as drivers of SR-IOV physical functions see it: they do not remove
+/// VFs that are marked so.
+///
+/// # Invariants
+///
+/// The function is marked.
+pub struct Assigned {
+    dev: ARef<Device>,
+}
+
+impl Assigned {
+    /// Marks the function until the value is dropped.
+    pub fn new(dev: &Device) -> Self {
+        // SAFETY: `dev` is a valid `struct pci_dev`.
+        unsafe { bindings::pci_set_dev_assigned(as_raw(dev)) };
+        // INVARIANT: Marked just now.
+        Self { dev: dev.into() }
+    }
+}
+
+impl Drop for Assigned {
+    fn drop(&mut self) {
+        // SAFETY: `dev` is a valid `struct pci_dev`.
+        unsafe { bindings::pci_clear_dev_assigned(as_raw(&self.dev)) };
     }
 }
 

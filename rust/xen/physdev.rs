@@ -15,6 +15,7 @@ use crate::{
         as_raw,
         DeviceExt, //
     },
+    reset::Kind,
     Sbdf, //
 };
 
@@ -84,4 +85,26 @@ pub fn has_function(dev: &Device) -> Result {
     }
     // SAFETY: The argument of this operation, with the optional element that the flag announces.
     unsafe { call(bindings::PHYSDEVOP_pci_device_add, &mut add) }
+}
+
+/// Tells Xen that the function was reset (`PHYSDEVOP_pci_device_reset`): its vPCI forgets what it
+/// knows, such as which BARs are in use, and reads the function anew.
+///
+/// Xen ignores this for a function that dom0 does not own, which has no vPCI. For one with MSI-X it
+/// has to be told when the BARs are back: as long as they are zero, Xen finds dom0's memory where
+/// the table would be.
+///
+/// [`has_function`] must have said so before, or Xen may come down.
+///
+/// Errors: `ENOSYS` for Xen before 4.20; `EEXIST` for MSI-X without BARs, after which the function
+/// has no vPCI and dom0 reaches it directly until this succeeds; else those of Xen's
+/// `vpci_assign_device()`.
+pub fn was_reset(dev: &Device, kind: Kind) -> Result {
+    let mut arg = bindings::pci_device_reset {
+        dev: pci_device(dev.sbdf()?),
+        // CAST: The enumeration has the interface's numbers.
+        flags: kind as u32,
+    };
+    // SAFETY: The argument of this operation.
+    unsafe { call(bindings::PHYSDEVOP_pci_device_reset, &mut arg) }
 }

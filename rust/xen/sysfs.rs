@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Attribute groups on devices that belong to another driver, or to none.
+//! Attribute groups on PCI functions, whichever driver they have.
 //!
 //! C header: [`include/linux/sysfs.h`](srctree/include/linux/sysfs.h)
 
@@ -166,6 +166,32 @@ impl Group {
     fn kobject(&self, dev: &Device) -> *mut bindings::kobject {
         // SAFETY: The place of a field of a valid device.
         unsafe { &raw mut (*as_raw_device(dev)).kobj }
+    }
+}
+
+/// A [`Group`] that a driver's functions have from after its probe to before its remove, in a
+/// `static`.
+#[repr(C)]
+pub struct Files {
+    group: *const Group,
+    end: *const Group,
+}
+
+// SAFETY: Nothing changes it after it is made.
+unsafe impl Sync for Files {}
+
+impl Files {
+    /// The files of `group`.
+    pub const fn new(group: &'static Group) -> Self {
+        Self {
+            group: ptr::from_ref(group),
+            end: ptr::null(),
+        }
+    }
+
+    pub(crate) fn groups(&'static self) -> *mut *const bindings::attribute_group {
+        // A `Group` is a transparent wrapper, and the driver core only reads.
+        ptr::from_ref(self).cast_mut().cast()
     }
 }
 

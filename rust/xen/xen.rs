@@ -7,11 +7,14 @@
 //!
 //! * [`domain`]: which kind of domain this kernel runs as.
 //! * [`physdev`], [`msix`]: hypercalls about PCI functions and their interrupts.
-//! * [`sbdf`], [`pci`], [`reset`]: PCI functions by their address, their state, resetting them.
+//! * [`sbdf`], [`pci`], [`config`], [`reset`]: PCI functions by their address, their state and
+//!   configuration, resetting them.
+//! * [`driver`], [`driver_files`], [`claim`]: PCI drivers that take functions by their address.
 //! * [`gsi`], [`gsi_lookup`], [`irq`]: the way of an INTx line from pin to handler.
 //! * [`bus`], [`module`]: notifications of driver binding and of module loading.
-//! * [`sysfs`], [`miscdevice`], [`param`]: what user space sees.
-//! * [`xenstore`]: what the toolstack says.
+//! * [`sysfs`], [`miscdevice`], [`param`], [`uevent`]: what user space sees.
+//! * [`xenstore`], [`xenbus`]: what the toolstack says.
+//! * [`workqueue`]: work that ends with the module.
 //! * [`global`]: state that callbacks without a context argument can reach.
 //! * [`trace`]: events for `trace-cmd` and `perf`.
 //!
@@ -21,7 +24,11 @@
 pub mod param;
 
 pub mod bus;
+pub mod claim;
+pub mod config;
 pub mod domain;
+pub mod driver;
+pub mod driver_files;
 pub mod global;
 pub mod gsi;
 pub mod gsi_lookup;
@@ -36,6 +43,9 @@ pub mod sbdf;
 pub mod sysfs;
 pub mod task;
 pub mod trace;
+pub mod uevent;
+pub mod workqueue;
+pub mod xenbus;
 pub mod xenstore;
 
 mod bindings;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! XenStore: reading it, and hearing of changes.
+//! XenStore: reading and writing it, and hearing of changes.
 //!
 //! C header: [`include/xen/xenbus.h`](srctree/include/xen/xenbus.h)
 
@@ -11,7 +11,10 @@ use core::{
 };
 
 use kernel::{
-    error::from_err_ptr,
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
     prelude::*,
     sync::atomic::{
         ordering::Relaxed,
@@ -73,6 +76,73 @@ pub fn read(dir: &CStr, node: &CStr) -> Result<Value> {
         data: NonNull::new(data.cast()).ok_or(ENOMEM)?,
         len: len as usize,
     })
+}
+
+/// Changes that are made all at once or not at all.
+///
+/// # Invariants
+///
+/// The transaction is open.
+pub struct Transaction {
+    id: u32,
+}
+
+impl Transaction {
+    /// Runs `f` in a transaction, again if somebody else changed what it saw. May sleep. `EAGAIN`
+    /// if that happens too often; else the errors of `f`, after which nothing is changed.
+    pub fn run<R>(mut f: impl FnMut(&Self) -> Result<R>) -> Result<R> {
+        const ATTEMPTS: u32 = 100;
+        for _ in 0..ATTEMPTS {
+            let mut raw = NO_TRANSACTION;
+            // SAFETY: An output that outlives the call.
+            to_result(unsafe { bindings::xenbus_transaction_start(&mut raw) })?;
+            // INVARIANT: Opened just now.
+            let transaction = Self { id: raw.id };
+            let result = f(&transaction)?;
+            match transaction.commit() {
+                Err(e) if e == EAGAIN => (),
+                ended => return ended.map(|()| result),
+            }
+        }
+        Err(EAGAIN)
+    }
+
+    /// Whether there is a `node` in `dir`.
+    pub fn exists(&self, dir: &CStr, node: &CStr) -> bool {
+        // SAFETY: By the type invariant; C strings.
+        unsafe { bindings::xenbus_exists(self.raw(), dir.as_char_ptr(), node.as_char_ptr()) != 0 }
+    }
+
+    /// Writes `value` to `node` in `dir`, and makes what is missing of the path.
+    pub fn write(&self, dir: &CStr, node: &CStr, value: &CStr) -> Result {
+        // SAFETY: By the type invariant; C strings.
+        to_result(unsafe {
+            bindings::xenbus_write(
+                self.raw(),
+                dir.as_char_ptr(),
+                node.as_char_ptr(),
+                value.as_char_ptr(),
+            )
+        })
+    }
+
+    fn raw(&self) -> bindings::xenbus_transaction {
+        bindings::xenbus_transaction { id: self.id }
+    }
+
+    fn commit(self) -> Result {
+        let raw = self.raw();
+        core::mem::forget(self);
+        // SAFETY: By the type invariant, which this ends.
+        to_result(unsafe { bindings::xenbus_transaction_end(raw, false) })
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant. Nothing is lost if it fails: nothing is changed.
+        unsafe { bindings::xenbus_transaction_end(self.raw(), true) };
+    }
 }
 
 /// The names of the nodes in a directory.

@@ -7,6 +7,7 @@
 #include <xen/xen.h>
 #include <xen/xenbus.h>
 #include <xen/interface/physdev.h>
+#include <xen/interface/sched.h>
 #include <xen/interface/xen.h>
 
 /* Macros with a cast are no constants to bindgen. */

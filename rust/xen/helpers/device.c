@@ -11,3 +11,14 @@ __rust_helper void rust_helper_device_unlock(struct device *dev)
 {
 	device_unlock(dev);
 }
+
+__rust_helper bool rust_helper_device_has_override(struct device *dev,
+						   const struct device_driver *drv)
+{
+	return device_match_driver_override(dev, drv) > 0;
+}
+
+__rust_helper bool rust_helper_device_has_any_override(struct device *dev)
+{
+	return device_has_driver_override(dev);
+}

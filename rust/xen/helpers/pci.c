@@ -4,6 +4,11 @@
 #include <linux/msi.h>
 #include <linux/pci.h>
 
+__rust_helper void rust_helper_pci_clear_dev_assigned(struct pci_dev *dev)
+{
+	pci_clear_dev_assigned(dev);
+}
+
 __rust_helper int rust_helper_pci_domain_nr(struct pci_dev *dev)
 {
 	return pci_domain_nr(dev->bus);
@@ -22,6 +27,16 @@ __rust_helper bool rust_helper_pci_is_virtfn(struct pci_dev *dev)
 __rust_helper struct pci_dev *rust_helper_pci_physfn(struct pci_dev *dev)
 {
 	return pci_physfn(dev);
+}
+
+__rust_helper void rust_helper_pci_set_dev_assigned(struct pci_dev *dev)
+{
+	pci_set_dev_assigned(dev);
+}
+
+__rust_helper struct pci_dev *rust_helper_pci_upstream_bridge(struct pci_dev *dev)
+{
+	return pci_upstream_bridge(dev);
 }
 
 /*

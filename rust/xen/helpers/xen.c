@@ -8,6 +8,11 @@ __rust_helper int rust_helper_HYPERVISOR_physdev_op(int cmd, void *arg)
 	return HYPERVISOR_physdev_op(cmd, arg);
 }
 
+__rust_helper int rust_helper_HYPERVISOR_sched_op(int cmd, void *arg)
+{
+	return HYPERVISOR_sched_op(cmd, arg);
+}
+
 __rust_helper bool rust_helper_xen_domain(void)
 {
 	return xen_domain();

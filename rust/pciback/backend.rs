@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The backend side of XenStore: which functions which guest has.
+//!
+//! Toolstacks describe a guest's functions in `backend/pci/DOMAIN/0`: `num_devs`, and for each one
+//! `dev-N` and `state-N`. Answers are `vdev-N`, `state-N`, `root-N` and `state`. HVM guests have no
+//! frontend that would connect; what they write to their side is not looked at.
+
+use kernel::{
+    fmt,
+    new_mutex,
+    new_work,
+    prelude::*,
+    str::CString,
+    sync::{
+        aref::ARef,
+        Arc,
+        ArcBorrow,
+        Mutex, //
+    },
+    workqueue::{
+        Work,
+        WorkItem, //
+    },
+};
+
+use xen::{
+    pci::DeviceExt,
+    xenbus::{
+        self,
+        State, //
+    },
+    xenstore::{
+        self,
+        Observer,
+        Transaction, //
+    },
+    Sbdf, //
+};
+
+use crate::{
+    life::{
+        Domain,
+        Refusal, //
+    },
+    state,
+    topology::{
+        self,
+        Place,
+        Topology, //
+    },
+    PASSTHROUGH, //
+};
+
+/// Guests have few functions: no more are looked at.
+const MOST: u32 = 1024;
+
+/// The backend of one guest.
+#[pin_data]
+pub(crate) struct Backend {
+    dev: ARef<xenbus::Device>,
+    domain: Domain,
+    /// Only used by the work.
+    #[pin]
+    guest: Mutex<Guest>,
+    /// Whether its directory may be written to.
+    #[pin]
+    is_there: Mutex<bool>,
+    #[pin]
+    work: Work<Backend>,
+}
+
+kernel::impl_has_work! {
+    impl HasWork<Self> for Backend { self.work }
+}
+
+/// What was done for a guest.
+struct Guest {
+    topology: Topology,
+    /// Entries that were complained of.
+    refused: KVec<Entry>,
+    /// Its frontend wants to connect, which was said.
+    frontend: bool,
+}
+
+/// A function in the directory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    index: u32,
+    function: Sbdf,
+}
+
+/// The driver of backends.
+pub(crate) struct Backends;
+
+impl xenbus::Driver for Backends {
+    const NAME: &'static CStr = c"xen-pciback";
+    const TYPE: &'static CStr = c"pci";
+    type Data = Backend;
+
+    fn probe(dev: ARef<xenbus::Device>) -> Result<Arc<Backend>> {
+        let kind = if PASSTHROUGH.get() {
+            topology::Kind::Real
+        } else {
+            topology::Kind::Virtual
+        };
+        let backend = Arc::pin_init(
+            pin_init!(Backend {
+                domain: dev.domain(),
+                dev,
+                guest <- new_mutex!(Guest {
+                    topology: Topology::new(kind),
+                    refused: KVec::new(),
+                    frontend: false,
+                }),
+                is_there <- new_mutex!(true),
+                work <- new_work!("pciback::Backend"),
+            }),
+            GFP_KERNEL,
+        )?;
+        state::with(|state| Ok(state.backends.lock().push(backend.clone(), GFP_KERNEL)?))?;
+        backend.dev.switch(State::InitWait);
+        backend.queue();
+        Ok(backend)
+    }
+
+    fn other_end(backend: ArcBorrow<'_, Backend>, state: State) {
+        // All that a guest can make us do: one line in the log.
+        if matches!(state, State::Initialised | State::Connected) {
+            if let Some(mut guest) = backend.guest.try_lock() {
+                if !core::mem::replace(&mut guest.frontend, true) {
+                    pr_warn!(
+                        "domain {} has a PCI frontend, which is not served: HVM guests need none\n",
+                        backend.domain
+                    );
+                }
+            }
+        }
+    }
+
+    fn remove(backend: ArcBorrow<'_, Backend>) {
+        *backend.is_there.lock() = false;
+        let _ = state::with(|state| {
+            state
+                .backends
+                .lock()
+                .retain(|other| !core::ptr::eq(&**other, &*backend));
+            state.release(backend.domain, |_| false);
+            Ok(())
+        });
+    }
+}
+
+/// Hears of what toolstacks write.
+pub(crate) struct Changes;
+
+impl Observer for Changes {
+    const PATH: &'static CStr = c"backend/pci";
+
+    fn changed(path: &CStr) {
+        let _ = state::with(|state| {
+            for backend in state.backends.lock().iter() {
+                let node = backend.dev.node().to_bytes();
+                let rest = path.to_bytes().strip_prefix(node);
+                if rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/'))) {
+                    backend.queue();
+                }
+            }
+            Ok(())
+        });
+    }
+}
+
+impl WorkItem for Backend {
+    type Pointer = Arc<Backend>;
+
+    fn run(this: Arc<Backend>) {
+        if let Err(e) = this.follow() {
+            this.report(e, fmt!("cannot follow {:?}", this.dev.node()));
+        }
+    }
+}
+
+impl Backend {
+    fn queue(self: &Arc<Self>) {
+        let _ = state::with(|state| {
+            // Queued already: it will see what has changed meanwhile.
+            let _ = state.toolstack.enqueue(self.clone());
+            Ok(())
+        });
+    }
+
+    fn report(&self, error: Error, message: fmt::Arguments<'_>) {
+        let is_there = self.is_there.lock();
+        match CString::try_from_fmt(message) {
+            Ok(message) if *is_there => self.dev.report(error, &message),
+            _ => (),
+        }
+    }
+
+    /// Does what the toolstack has written.
+    fn follow(&self) -> Result {
+        let Some(wanted) = self.state_in(c"state")? else {
+            // It is being removed.
+            return Ok(());
+        };
+        let mut guest = self.guest.lock();
+        let entries = if wanted == State::Closing {
+            KVec::new()
+        } else {
+            self.entries(&mut guest)?
+        };
+        let has = |function| entries.iter().any(|entry| entry.function == function);
+        state::with(|state| {
+            state.release(self.domain, &has);
+            Ok(())
+        })?;
+        guest.topology.retain(has);
+        guest.refused.retain(|refused| entries.contains(refused));
+
+        let mut placed = KVec::new();
+        for entry in &entries {
+            match self.export(&mut guest.topology, entry.function) {
+                Ok(place) => placed.push((entry.index, place), GFP_KERNEL)?,
+                Err(e) => self.refuse(&mut guest, *entry, e)?,
+            }
+        }
+        let is_there = self.is_there.lock();
+        if *is_there {
+            self.publish(&guest.topology, &placed)?;
+            match wanted {
+                State::Closing => self.dev.switch(State::Closed),
+                State::Initialising | State::InitWait => self.dev.switch(State::Initialised),
+                State::Reconfiguring => {
+                    self.dev.switch(State::Reconfigured);
+                    self.dev.switch(State::Initialised);
+                }
+                _ => (),
+            }
+        }
+        Ok(())
+    }
+
+    /// The functions that the guest is to have.
+    fn entries(&self, guest: &mut Guest) -> Result<KVec<Entry>> {
+        let mut entries = KVec::new();
+        let count = match xenstore::read(self.dev.node(), c"num_devs") {
+            Ok(count) => count.text().and_then(|n| n.parse().ok()).ok_or(EINVAL)?,
+            Err(e) if e == ENOENT => 0,
+            Err(e) => return Err(e),
+        };
+        if count > MOST {
+            return Err(E2BIG);
+        }
+        for index in 0..count {
+            let node = CString::try_from_fmt(fmt!("dev-{index}"))?;
+            let state = CString::try_from_fmt(fmt!("state-{index}"))?;
+            // Its place in the list is closed up next.
+            let Ok(name) = xenstore::read(self.dev.node(), &node) else {
+                continue;
+            };
+            if matches!(self.state_in(&state)?, Some(State::Closing | State::Closed)) {
+                continue;
+            }
+            let Some(function) = name.text().and_then(Sbdf::parse) else {
+                let nothing = Sbdf::from_u32(u32::MAX);
+                self.refuse(guest, Entry { index, function: nothing }, EINVAL)?;
+                continue;
+            };
+            entries.push(Entry { index, function }, GFP_KERNEL)?;
+        }
+        Ok(entries)
+    }
+
+    /// A state that is written down, if it is.
+    fn state_in(&self, node: &CStr) -> Result<Option<State>> {
+        match xenstore::read(self.dev.node(), node) {
+            Ok(value) => {
+                let number = value.text().and_then(|text| text.parse::<u32>().ok());
+                Ok(Some(number.map_or(State::Unknown, State::from)))
+            }
+            Err(e) if e == ENOENT => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn export(&self, topology: &mut Topology, function: Sbdf) -> Result<Place> {
+        let device = state::device(function)?;
+        let place = topology.place(function, device.dev.is_virtfn())?;
+        let exported = device.export(self.domain).map_err(|refusal| match refusal {
+            Refusal::Busy(_) => EBUSY,
+            Refusal::Broken => EIO,
+        });
+        if exported.is_err() {
+            topology.retain(|other| other != function);
+        }
+        exported.map(|()| place)
+    }
+
+    /// Complains, once, of an entry.
+    fn refuse(&self, guest: &mut Guest, entry: Entry, error: Error) -> Result {
+        if guest.refused.contains(&entry) {
+            return Ok(());
+        }
+        guest.refused.push(entry, GFP_KERNEL)?;
+        let Entry { index, function } = entry;
+        let why = match error {
+            EINVAL => {
+                self.report(error, fmt!("dev-{index} is no address such as 0000:03:00.0"));
+                return Ok(());
+            }
+            ENODEV => "xen-pciback does not have it: xl pci-assignable-add",
+            EBUSY => "another domain has it",
+            EIO => "it could not be reset",
+            ENOSPC => "32 devices are the most that a guest can have",
+            _ => "see the error",
+        };
+        self.report(
+            error,
+            fmt!("domain {} is not to have {function}: {why}", self.domain),
+        );
+        Ok(())
+    }
+
+    /// Writes where the functions are, unless it is written.
+    fn publish(&self, topology: &Topology, placed: &[(u32, Place)]) -> Result {
+        let dir = self.dev.node();
+        let mut news = KVec::new();
+        for (index, place) in placed {
+            let state = CString::try_from_fmt(fmt!("state-{index}"))?;
+            if self.state_in(&state)? != Some(State::Initialised) {
+                let node = CString::try_from_fmt(fmt!("vdev-{index}"))?;
+                news.push((node, CString::try_from_fmt(fmt!("{place}"))?), GFP_KERNEL)?;
+                let value = CString::try_from_fmt(fmt!("{}", State::Initialised as u32))?;
+                news.push((state, value), GFP_KERNEL)?;
+            }
+        }
+        if news.is_empty() {
+            return Ok(());
+        }
+        let mut roots = 0u32;
+        for (segment, bus) in topology.roots() {
+            let node = CString::try_from_fmt(fmt!("root-{roots}"))?;
+            news.push((node, CString::try_from_fmt(fmt!("{segment:04x}:{bus:02x}"))?), GFP_KERNEL)?;
+            roots = roots.saturating_add(1);
+        }
+        let count = CString::try_from_fmt(fmt!("{roots}"))?;
+        news.push((CString::try_from_fmt(fmt!("root_num"))?, count), GFP_KERNEL)?;
+        Transaction::run(|transaction| {
+            // What is gone must not be made again.
+            if !transaction.exists(dir, c"state") {
+                return Ok(());
+            }
+            news.iter()
+                .try_for_each(|(node, value)| transaction.write(dir, node, value))
+        })
+    }
+}

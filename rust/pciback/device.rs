@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A function that the driver has.
+
+use kernel::{
+    new_mutex,
+    new_work,
+    pci,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        Mutex,
+        SetOnce, //
+    },
+    workqueue::{
+        Work,
+        WorkItem, //
+    },
+};
+
+use xen::{
+    config::{
+        self,
+        Command,
+        Saved, //
+    },
+    driver,
+    pci::{
+        Assigned,
+        DeviceExt,
+        Locked, //
+    },
+    Sbdf, //
+};
+
+use crate::{
+    life::{
+        Domain,
+        Export,
+        Flr,
+        Life,
+        Outcome,
+        Refusal,
+        State, //
+    },
+    quirks::Quirk,
+    state, //
+};
+
+/// A function that the driver has.
+///
+/// What takes long is done under the function's own lock, which the driver core holds in its
+/// callbacks: an argument `dev` is the proof. `inner` is locked for moments only.
+#[pin_data]
+pub(crate) struct Device {
+    pub(crate) dev: ARef<pci::Device>,
+    pub(crate) sbdf: Sbdf,
+    /// What it is like while no guest has it.
+    pub(super) saved: SetOnce<Saved>,
+    #[pin]
+    pub(super) inner: Mutex<Inner>,
+    /// For PV guests, and for toolstacks to tell their device model.
+    pub(crate) permissive: Atomic<bool>,
+    /// As above.
+    pub(crate) interrupt_control: Atomic<bool>,
+    /// As above.
+    #[pin]
+    pub(crate) quirks: Mutex<KVec<Quirk>>,
+    /// Makes a returned function fit for the next guest.
+    #[pin]
+    work: Work<Device>,
+}
+
+/// What changes while the driver has the function.
+pub(super) struct Inner {
+    pub(super) life: Life,
+    /// How the reset that the PCI core is doing, or has done, goes.
+    pub(super) outcome: Result,
+    assigned: Option<Assigned>,
+    found: Option<Command>,
+}
+
+kernel::impl_has_work! {
+    impl HasWork<Self> for Device { self.work }
+}
+
+impl Device {
+    /// A function that is about to be seized.
+    pub(crate) fn new(dev: &Locked, sbdf: Sbdf) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                dev: (&**dev).into(),
+                sbdf,
+                saved: SetOnce::new(),
+                inner <- new_mutex!(Inner {
+                    life: Life::new(),
+                    outcome: Ok(()),
+                    assigned: None,
+                    found: None,
+                }),
+                permissive: Atomic::new(false),
+                interrupt_control: Atomic::new(false),
+                quirks <- new_mutex!(KVec::new()),
+                work <- new_work!("pciback::Device"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Makes the function one that a guest can be given. After an error it is as it was found.
+    pub(crate) fn seize(&self, dev: &Locked) -> Result {
+        let failed = |step| move |e: &Error| dev_err!(dev, "not seized: {} failed: {:?}\n", step, e);
+
+        let found = Command::keep(dev).inspect_err(failed("reading it"))?;
+        // Decodes its BARs after, and keeps on doing so when it is disabled again.
+        drop(dev.enable().inspect_err(failed("enabling it"))?);
+        dev.clear_master();
+        let saved = Saved::new(dev).inspect_err(failed("saving its configuration"))?;
+        self.saved.populate(saved);
+        self.reset(dev).inspect_err(failed("resetting it"))?;
+        self.inner.lock().found = Some(found);
+        Ok(())
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.inner.lock().life.state()
+    }
+
+    /// The guest that has it.
+    pub(crate) fn guest(&self) -> Option<Domain> {
+        self.inner.lock().life.guest()
+    }
+
+    /// Somebody wants it reset.
+    pub(crate) fn flr(self: &Arc<Self>) -> Result {
+        match self.inner.lock().life.flr() {
+            Flr::Nothing => return Ok(()),
+            // Not a moment longer than this, as its owner may be waited for with the lock held.
+            Flr::Quiesce => return config::quiesce(&self.dev),
+            Flr::Reset => (),
+        }
+        let result = {
+            let dev = self.dev.lock();
+            if !self.is_ours(&dev) {
+                return Err(ENODEV);
+            }
+            // It may have become a guest's while this waited.
+            if self.guest().is_some() {
+                return config::quiesce(&self.dev);
+            }
+            let result = self.reset(&dev);
+            self.inner.lock().life.touch();
+            result
+        };
+        if self.state() == State::Broken {
+            self.queue();
+        }
+        match result {
+            Ok(Outcome::Unresettable) => Err(ENOTTY),
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// A guest gets it. It is reset first if that is still to be done, so this may sleep.
+    pub(crate) fn export(self: &Arc<Self>, domain: Domain) -> Result<(), Refusal> {
+        loop {
+            {
+                let mut inner = self.inner.lock();
+                if inner.found.is_none() {
+                    return Err(Refusal::Broken);
+                }
+                if inner.life.export(domain)? == Export::Done {
+                    inner.assigned.get_or_insert_with(|| Assigned::new(&self.dev));
+                    return Ok(());
+                }
+            }
+            self.freshen();
+        }
+    }
+
+    /// A guest does not have it any more. Does not sleep for long.
+    pub(crate) fn release(self: &Arc<Self>, domain: Domain) {
+        let assigned = {
+            let mut inner = self.inner.lock();
+            if !inner.life.release(domain) {
+                return;
+            }
+            inner.assigned.take()
+        };
+        drop(assigned);
+        self.permissive.store(false, Relaxed);
+        self.interrupt_control.store(false, Relaxed);
+        self.queue();
+    }
+
+    /// Looks after it soon, without the caller's locks.
+    pub(crate) fn queue(self: &Arc<Self>) {
+        // While the module goes, remove does all that is left to do.
+        let _ = state::with(|state| {
+            // Queued already: it will see what happened meanwhile.
+            let _ = state.returns.enqueue(self.clone());
+            Ok(())
+        });
+    }
+
+    /// Resets a function that was returned, unless somebody else has.
+    fn freshen(&self) {
+        let dev = self.dev.lock();
+        if self.is_ours(&dev) && self.state() == State::Returned {
+            // It has said what there is to say.
+            let _ = self.reset(&dev);
+        }
+    }
+
+    /// Whether the driver still has it, and not anew.
+    fn is_ours(&self, _dev: &Locked) -> bool {
+        self.inner.lock().found.is_some()
+    }
+
+    /// Gives the function up; returns the guest that still has it.
+    pub(crate) fn give_up(&self, dev: &Locked) -> Option<Domain> {
+        let (life, found, assigned) = {
+            let mut inner = self.inner.lock();
+            (inner.life, inner.found.take(), inner.assigned.take())
+        };
+        drop(assigned);
+        let guest = life.guest();
+        if let Some(domain) = guest {
+            dev_warn!(
+                dev,
+                "taken from domain {}, which loses it: it is dead in there, and stays assigned in Xen until xl pci-detach or xl destroy\n",
+                domain
+            );
+            self.inner.lock().life.release(domain);
+        }
+        if config::is_present(dev) {
+            let is_clean = !life.needs_reset() && self.saved.as_ref().is_some_and(Saved::is_current);
+            if !is_clean && self.reset(dev).is_err() {
+                dev_err!(dev, "left switched off: what a guest left in it is still there\n");
+                if let Some(mut found) = found {
+                    found.keep_quiet();
+                }
+            }
+        }
+        guest
+    }
+
+    /// The guest is stopped before it can touch the function again.
+    pub(crate) fn cut_off(&self) -> Option<Domain> {
+        let guest = self.guest()?;
+        if let Err(e) = config::quiesce(&self.dev) {
+            dev_warn!(self.dev, "does not answer ({:?})\n", e);
+        }
+        Some(guest)
+    }
+}
+
+impl WorkItem for Device {
+    type Pointer = Arc<Device>;
+
+    fn run(this: Arc<Device>) {
+        this.freshen();
+        if this.state() == State::Broken && this.is_ours(&this.dev.lock()) {
+            dev_err!(
+                this.dev,
+                "no guest gets it any more: given up by xen-pciback; xl pci-assignable-add tries again\n"
+            );
+            driver::release(&this.dev);
+        }
+    }
+}

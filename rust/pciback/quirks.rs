@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Registers that a PV guest may write although its frontend would be refused: the file `quirks`.
+//!
+//! HVM guests do not need them. They are kept, and shown, for tools that set them.
+
+use kernel::fmt;
+
+use xen::Sbdf;
+
+use crate::slots::{
+    hex,
+    Pattern, //
+};
+
+/// A register of 1, 2 or 4 bytes, and its writable bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Quirk {
+    register: u16,
+    size: u8,
+    mask: u32,
+}
+
+impl Quirk {
+    /// Reads `SBDF-REGISTER:SIZE:MASK`, all in hexadecimal.
+    pub(crate) fn parse(text: &str) -> Option<(Sbdf, Self)> {
+        let (function, quirk) = text.trim().split_once('-')?;
+        let (register, rest) = quirk.split_once(':')?;
+        let (size, mask) = rest.split_once(':')?;
+        let size = u8::try_from(hex(size, 4)?).ok()?;
+        let widest = match size {
+            1 => 0xff,
+            2 => 0xffff,
+            4 => u32::MAX,
+            _ => return None,
+        };
+        let quirk = Self {
+            register: u16::try_from(hex(register, 0xfff)?).ok()?,
+            size,
+            mask: hex(mask, widest)?,
+        };
+        Some((Pattern::parse(function)?.function()?, quirk))
+    }
+
+    /// Whether both are about one register.
+    pub(crate) fn replaces(&self, other: &Self) -> bool {
+        self.register == other.register
+    }
+}
+
+/// Formats as in the file.
+impl fmt::Display for Quirk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}:{:01x}:{:08x}", self.register, self.size, self.mask)
+    }
+}
+
+#[kernel::macros::kunit_tests(xen_pciback_quirks)]
+mod tests {
+    use super::*;
+
+    /// What the C driver reads, and nothing that makes no sense.
+    #[test]
+    fn quirks_are_read() {
+        let at = Sbdf::new(0, 0, 0x20);
+        let quirk = |register, size, mask| Some((at, Quirk { register, size, mask }));
+        assert_eq!(Quirk::parse("0000:00:04.0-40:1:ff"), quirk(0x40, 1, 0xff));
+        assert_eq!(Quirk::parse("00:04.0-fff:4:ffffffff\n"), quirk(0xfff, 4, u32::MAX));
+        for text in [
+            "", "00:04.0", "00:04.0-", "00:04.0-40", "00:04.0-40:1", "00:04.0-40:3:1",
+            "00:04.0-40:0:1", "00:04.0-40:8:1", "00:04.0-1000:1:1", "00:04.0-40:1:100",
+            "00:04.0-40:2:10000", "00:04.*-40:1:1", "00:04.0-40:1:1:1", "00:04.0-40:1:-1",
+        ] {
+            assert_eq!(Quirk::parse(text), None);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The one way in which a function is reset.
+//!
+//! Stop it, wake it up, reset it, put its configuration back, tell Xen's vPCI, look whether it is
+//! back. The PCI core resets; the rest is in its two callbacks, so that it is done whoever asks for
+//! the reset.
+//!
+//! vPCI keeps dom0 from writing BARs that it believes to be in use, and says nothing if the value is
+//! the one that it remembers: exactly what is put back after a reset. Stopping the function through
+//! vPCI makes it forget that they are in use. A reset of the link after an error comes without
+//! that, so Xen is told of it before anything is put back, too.
+
+use kernel::prelude::*;
+
+use xen::{
+    config,
+    pci::{
+        DeviceExt,
+        Locked, //
+    },
+    physdev,
+    reset::Kind, //
+};
+
+use crate::{
+    device::Device,
+    life::Outcome,
+    state,
+    TELL, //
+};
+
+impl Device {
+    /// Resets the function by the best method it has. Logs, and returns, how that failed. A function
+    /// that has no method gets its configuration back only.
+    pub(super) fn reset(&self, dev: &Locked) -> Result<Outcome> {
+        let method = dev.reset_method();
+        let result = state::with(|state| {
+            // A bridge has one secondary bus reset at a time.
+            let by_bridge = method.is_some_and(|method| method.is_by_bridge());
+            let _in_turn = by_bridge.then(|| state.bridges.lock());
+            Ok(match dev.reset() {
+                Err(e) if e == ENOTTY => Ok(Outcome::Unresettable),
+                result => result.map(|()| Outcome::Reset),
+            })
+        });
+        let result = match result.and_then(|result| result) {
+            // The core did not call back.
+            Ok(Outcome::Unresettable) => {
+                self.reset_prepare(dev);
+                self.reset_done(dev);
+                Ok(Outcome::Unresettable)
+            }
+            result => result,
+        };
+        let result = result.and_then(|outcome| self.inner.lock().outcome.map(|()| outcome));
+        match (result, method) {
+            (Err(e), Some(method)) => {
+                dev_err!(dev, "reset ({}) failed: {:?}\n", method, e)
+            }
+            (Err(e), None) => dev_err!(dev, "cannot be put back as it was: {:?}\n", e),
+            (Ok(Outcome::Unresettable), _) => dev_warn!(
+                dev,
+                "has no reset: what one owner leaves in it, the next one finds\n"
+            ),
+            _ => (),
+        }
+        self.inner
+            .lock()
+            .life
+            .was_reset(result.unwrap_or(Outcome::Failed));
+        result
+    }
+
+    /// The PCI core is about to reset the function, for whomever.
+    pub(crate) fn reset_prepare(&self, dev: &Locked) {
+        if let Some(domain) = self.guest() {
+            dev_warn!(dev, "is reset under domain {}, which has it\n", domain);
+            return;
+        }
+        let result = config::quiesce(dev).and_then(|()| config::wake(dev));
+        self.inner.lock().outcome = result;
+    }
+
+    /// The PCI core has reset the function, and put back what it was like before.
+    pub(crate) fn reset_done(&self, dev: &Locked) {
+        let (guest, prepared) = {
+            let inner = self.inner.lock();
+            (inner.life.guest(), inner.outcome)
+        };
+        // Then Xen, and the guest's device model, know what it is like.
+        if guest.is_some() {
+            return;
+        }
+        let kind = dev.reset_method().map_or(Kind::Warm, |method| method.kind());
+        let result = prepared.and_then(|()| self.put_back(dev, kind));
+        self.noticed(result);
+    }
+
+    /// The link was reset after an error, behind everybody's back.
+    pub(crate) fn slot_reset(&self, dev: &Locked) -> Result {
+        // With MSI-X this fails, as there are no BARs: Xen has forgotten the function all the same.
+        let _ = tell(dev, Kind::Hot);
+        let result = self.put_back(dev, Kind::Hot);
+        self.noticed(result);
+        result
+    }
+
+    /// Whoever did it, a function that is not right after a reset is not for guests.
+    fn noticed(&self, result: Result) {
+        let mut inner = self.inner.lock();
+        inner.outcome = result;
+        if result.is_err() {
+            inner.life.was_reset(Outcome::Failed);
+        }
+    }
+
+    fn put_back(&self, dev: &Locked, kind: Kind) -> Result {
+        let saved = self.saved.as_ref().ok_or(ENODEV)?;
+        saved.restore(dev)?;
+        tell(dev, kind).inspect_err(|e| dev_err!(dev, "Xen does not take notice of its reset: {:?}; see xl dmesg\n", e))?;
+        saved.verify()
+    }
+}
+
+fn tell(dev: &Locked, kind: Kind) -> Result {
+    if TELL.get() {
+        physdev::was_reset(dev, kind)
+    } else {
+        Ok(())
+    }
+}

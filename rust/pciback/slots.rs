@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The addresses of functions that the driver is to take.
+
+use kernel::{
+    prelude::*,
+    rbtree::RBTree, //
+};
+
+use xen::Sbdf;
+
+/// One function, or all functions of a device or bus: `0000:03:00.0`, `03:00.*`, `0000:03:*.*`.
+/// The segment may be left out; all digits are hexadecimal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pattern {
+    segment: u16,
+    bus: u8,
+    device: Option<u8>,
+    function: Option<u8>,
+}
+
+impl Pattern {
+    /// Reads a pattern, with space around it or not.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (rest, function) = text.trim().rsplit_once('.')?;
+        let (rest, device) = rest.rsplit_once(':')?;
+        let (segment, bus) = rest.rsplit_once(':').unwrap_or(("0", rest));
+        let pattern = Self {
+            segment: u16::try_from(hex(segment, 0xffff)?).ok()?,
+            bus: u8::try_from(hex(bus, 0xff)?).ok()?,
+            device: field(device, 0x1f)?,
+            function: field(function, 7)?,
+        };
+        // A bus of which one function of each device is meant has never been a pattern.
+        (pattern.device.is_some() || pattern.function.is_none()).then_some(pattern)
+    }
+
+    /// The function, if it is one.
+    pub(crate) fn function(&self) -> Option<Sbdf> {
+        Some(self.at(self.device?, self.function?))
+    }
+
+    /// The functions.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Sbdf> + '_ {
+        (0..32u8)
+            .filter(|device| self.device.is_none_or(|only| only == *device))
+            .flat_map(move |device| {
+                (0..8u8)
+                    .filter(|function| self.function.is_none_or(|only| only == *function))
+                    .map(move |function| self.at(device, function))
+            })
+    }
+
+    fn at(&self, device: u8, function: u8) -> Sbdf {
+        Sbdf::new(self.segment, self.bus, device << 3 | function)
+    }
+}
+
+/// A hexadecimal number up to `most`.
+pub(crate) fn hex(digits: &str, most: u32) -> Option<u32> {
+    let digits = digits.trim();
+    u32::from_str_radix(digits, 16)
+        .ok()
+        .filter(|value| *value <= most && !digits.starts_with('+'))
+}
+
+/// A number, or `None` for all.
+fn field(digits: &str, most: u32) -> Option<Option<u8>> {
+    if digits == "*" {
+        return Some(None);
+    }
+    u8::try_from(hex(digits, most)?).ok().map(Some)
+}
+
+/// Patterns in parentheses, as the parameter `hide` has them. The error is what was not understood.
+pub(crate) fn parse_list(
+    mut rest: &str,
+    mut found: impl FnMut(Pattern) -> Result,
+) -> Result<Result, &str> {
+    loop {
+        rest = rest.trim_start();
+        if rest.is_empty() {
+            return Ok(Ok(()));
+        }
+        let group = rest
+            .strip_prefix('(')
+            .and_then(|inside| inside.split_once(')'));
+        let Some((pattern, after)) = group.and_then(|(inside, after)| Some((Pattern::parse(inside)?, after)))
+        else {
+            return Err(rest);
+        };
+        if let Err(e) = found(pattern) {
+            return Ok(Err(e));
+        }
+        rest = after;
+    }
+}
+
+/// The addresses, in order.
+pub(crate) struct Slots(RBTree<Sbdf, ()>);
+
+impl Slots {
+    pub(crate) fn new() -> Self {
+        Self(RBTree::new())
+    }
+
+    /// Adds all functions of a pattern; `ENOMEM`.
+    pub(crate) fn add(&mut self, pattern: &Pattern) -> Result {
+        pattern.iter().try_for_each(|sbdf| self.add_one(sbdf))
+    }
+
+    /// Adds a function, unless it is there; `ENOMEM`.
+    pub(crate) fn add_one(&mut self, sbdf: Sbdf) -> Result {
+        self.0.try_create_and_insert(sbdf, (), GFP_KERNEL)?;
+        Ok(())
+    }
+
+    /// Removes all functions of a pattern; `ENOENT` if there was none.
+    pub(crate) fn remove(&mut self, pattern: &Pattern) -> Result {
+        let removed = pattern
+            .iter()
+            .filter(|sbdf| self.0.remove(sbdf).is_some())
+            .count();
+        if removed > 0 {
+            Ok(())
+        } else {
+            Err(ENOENT)
+        }
+    }
+
+    pub(crate) fn has(&self, sbdf: Sbdf) -> bool {
+        self.0.get(&sbdf).is_some()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Sbdf> + '_ {
+        self.0.iter().map(|(sbdf, ())| *sbdf)
+    }
+}
+
+#[kernel::macros::kunit_tests(xen_pciback_slots)]
+mod tests {
+    use super::*;
+
+    fn functions(text: &str) -> usize {
+        Pattern::parse(text).map_or(0, |pattern| pattern.iter().count())
+    }
+
+    /// What administrators and libxl write.
+    #[test]
+    fn patterns_are_read() {
+        let nic = Some(Sbdf::new(0, 3, 0x20));
+        for text in ["0000:03:04.0", "03:04.0", " 3:4.0\n", "0:3:4.0"] {
+            assert_eq!(Pattern::parse(text).and_then(|p| p.function()), nic);
+        }
+        assert_eq!(functions("0000:03:04.*"), 8);
+        assert_eq!(functions("03:*.*"), 256);
+        assert_eq!(functions("ffff:ff:1f.7"), 1);
+    }
+
+    /// Nothing else is.
+    #[test]
+    fn other_texts_are_refused() {
+        for text in [
+            "", " ", ".", ":", "03", "03:04", "03:04.", "03:04.8", "03:20.0", "100:04.0",
+            "10000:03:04.0", "0000:03:04.0.0", "0000:03:04.0 x", "03:*.0", "*:04.0", "*:03:04.0",
+            "+3:04.0", "-3:04.0", "0000:03:04:0", "0:0:03:04.0", "x:y.z", "03:04.*x", "\u{fffd}:4.0",
+        ] {
+            assert_eq!(Pattern::parse(text), None);
+        }
+    }
+
+    fn count(text: &str) -> Result<usize, &str> {
+        let mut n = 0;
+        let _ = parse_list(text, |pattern| {
+            n += pattern.iter().count();
+            Ok(())
+        })?;
+        Ok(n)
+    }
+
+    /// `hide=` as it was always written; an error shows where.
+    #[test]
+    fn lists_are_read() {
+        assert_eq!(count(""), Ok(0));
+        assert_eq!(count("(03:04.0)"), Ok(1));
+        assert_eq!(count(" (0000:03:04.0) (05:00.*)\n"), Ok(9));
+        assert_eq!(count("(03:04.0)(03:*.*)"), Ok(257));
+        assert_eq!(count("(03:04.0),(03:05.0)"), Err(",(03:05.0)"));
+        assert_eq!(count("(03:04.0"), Err("(03:04.0"));
+        assert_eq!(count("03:04.0"), Err("03:04.0"));
+        assert_eq!(count("()"), Err("()"));
+    }
+
+    /// A set: nothing twice, in order, and what is not there cannot be removed.
+    #[test]
+    fn slots_are_a_set() {
+        let mut slots = Slots::new();
+        let all = Pattern::parse("0:0:1.*");
+        let one = Pattern::parse("0:0:1.3");
+        let (Some(all), Some(one)) = (all, one) else {
+            panic!("patterns");
+        };
+        assert_eq!(slots.remove(&one), Err(ENOENT));
+        assert!(slots.add(&one).is_ok() && slots.add(&all).is_ok() && slots.add(&one).is_ok());
+        assert_eq!(slots.iter().count(), 8);
+        assert!(slots.iter().is_sorted());
+        assert_eq!(slots.remove(&one), Ok(()));
+        assert!(!slots.has(Sbdf::new(0, 0, 0xb)) && slots.has(Sbdf::new(0, 0, 0xa)));
+        assert_eq!(slots.remove(&all), Ok(()));
+        assert_eq!(slots.iter().count(), 0);
+    }
+}

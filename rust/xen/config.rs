@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A function's configuration: keeping it, putting it back, and seeing whether it is back.
+//!
+//! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
+
+use core::ptr::NonNull;
+
+use kernel::{
+    error::to_result,
+    pci::Device,
+    prelude::*,
+    sync::aref::ARef, //
+};
+
+use crate::{
+    bindings,
+    pci::{
+        as_raw,
+        read_config_dword,
+        read_config_word,
+        write_config_word,
+        Locked, //
+    }, //
+};
+
+/// Registers of a type 0 header that a reset clears and a driver needs: the BARs and the ROM's.
+const BARS: [u8; 7] = [0x10, 0x14, 0x18, 0x1c, 0x20, 0x24, 0x30];
+
+/// What addresses a function decodes, and whether it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registers {
+    command: u16,
+    bars: [u32; BARS.len()],
+}
+
+impl Registers {
+    /// Reads them; `EIO` if the function does not answer.
+    pub fn read(dev: &Device) -> Result<Self> {
+        let command = read_config_word(dev, COMMAND).ok_or(EIO)?;
+        let mut bars = [0; BARS.len()];
+        for (bar, offset) in bars.iter_mut().zip(BARS) {
+            *bar = bar_at(dev, offset)?;
+        }
+        Ok(Self { command, bars })
+    }
+
+    /// The name of the first register that is not as in `wanted`, what it is and what it should be.
+    pub fn differs(&self, wanted: &Self) -> Option<(&'static str, u32, u32)> {
+        const NAMES: [&str; BARS.len()] = ["BAR 0", "BAR 1", "BAR 2", "BAR 3", "BAR 4", "BAR 5", "ROM BAR"];
+        if self.command != wanted.command {
+            return Some(("COMMAND", self.command.into(), wanted.command.into()));
+        }
+        NAMES
+            .iter()
+            .zip(self.bars.iter().zip(wanted.bars))
+            .find(|(_, (is, wanted))| **is != *wanted)
+            .map(|(name, (is, wanted))| (*name, *is, wanted))
+    }
+}
+
+/// A BAR may well hold all ones.
+fn bar_at(dev: &Device, offset: u8) -> Result<u32> {
+    let mut value = 0;
+    // SAFETY: `dev` is a valid `struct pci_dev`.
+    match unsafe { bindings::pci_read_config_dword(as_raw(dev), offset.into(), &mut value) } {
+        0 => Ok(value),
+        _ => Err(EIO),
+    }
+}
+
+const COMMAND: i32 = bindings::PCI_COMMAND as i32;
+
+/// A function's whole configuration, as it was at one time.
+///
+/// # Invariants
+///
+/// `state` was stored from `dev`, and is ours.
+pub struct Saved {
+    dev: ARef<Device>,
+    state: NonNull<bindings::pci_saved_state>,
+    registers: Registers,
+}
+
+// SAFETY: Plain memory.
+unsafe impl Send for Saved {}
+// SAFETY: Only read.
+unsafe impl Sync for Saved {}
+
+impl Saved {
+    /// Keeps the configuration as it is now. `ENOMEM`, or `EIO` if the function does not answer.
+    pub fn new(dev: &Locked) -> Result<Self> {
+        let registers = Registers::read(dev)?;
+        let raw = as_raw(dev);
+        // SAFETY: `raw` is a valid `struct pci_dev`, whose lock is held.
+        let state = unsafe {
+            to_result(bindings::pci_save_state(raw))?;
+            bindings::pci_store_saved_state(raw)
+        };
+        // INVARIANT: Stored just now.
+        Ok(Self {
+            dev: (&**dev).into(),
+            state: NonNull::new(state).ok_or(ENOMEM)?,
+            registers,
+        })
+    }
+
+    /// Puts the configuration back. May sleep.
+    ///
+    /// BARs that Xen's vPCI believes to be in use stay as they are: see [`Saved::verify`].
+    pub fn restore(&self, _dev: &Locked) -> Result {
+        let raw = as_raw(&self.dev);
+        // SAFETY: `raw` is a valid `struct pci_dev`, the device is locked, and by the type
+        // invariant the state is one of this device.
+        unsafe {
+            to_result(bindings::pci_load_saved_state(raw, self.state.as_ptr()))?;
+            bindings::pci_restore_state(raw);
+        }
+        Ok(())
+    }
+
+    /// Reads the BARs and COMMAND back; `EIO`, and a line in the log, if one is not as it was.
+    pub fn verify(&self) -> Result {
+        match Registers::read(&self.dev)?.differs(&self.registers) {
+            None => Ok(()),
+            Some((name, is, wanted)) => {
+                dev_err!(self.dev, "{} reads {:#x}, not {:#x}\n", name, is, wanted);
+                Err(EIO)
+            }
+        }
+    }
+
+    /// Whether the BARs and COMMAND are as they were; says nothing.
+    pub fn is_current(&self) -> bool {
+        Registers::read(&self.dev).is_ok_and(|now| now == self.registers)
+    }
+}
+
+impl Drop for Saved {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant it is ours; it was allocated with `kzalloc()`.
+        unsafe { bindings::kfree(self.state.as_ptr().cast()) };
+    }
+}
+
+/// COMMAND as it was; dropping it puts that back, if the function is still there.
+pub struct Command {
+    dev: ARef<Device>,
+    value: u16,
+}
+
+impl Command {
+    /// Keeps COMMAND as it is now; `EIO` if the function does not answer.
+    pub fn keep(dev: &Device) -> Result<Self> {
+        Ok(Self {
+            value: read_config_word(dev, COMMAND).ok_or(EIO)?,
+            dev: dev.into(),
+        })
+    }
+
+    /// Makes it "decode nothing, do no DMA, raise no INTx" that will be put back.
+    pub fn keep_quiet(&mut self) {
+        self.value = QUIET;
+    }
+}
+
+impl Drop for Command {
+    fn drop(&mut self) {
+        if read_config_word(&self.dev, COMMAND).is_some_and(|now| now != self.value) {
+            // One that stops answering right now has nothing to put back.
+            let _ = write_config_word(&self.dev, COMMAND, self.value);
+        }
+    }
+}
+
+const QUIET: u16 = bindings::PCI_COMMAND_INTX_DISABLE as u16;
+
+/// Stops the function: it decodes nothing, does no DMA, raises no interrupt.
+///
+/// Can be called at any time, from any context that may read configuration space. Xen's vPCI, if it
+/// handles the function, sees that the BARs are not in use any more.
+pub fn quiesce(dev: &Device) -> Result {
+    write_config_word(dev, COMMAND, QUIET)?;
+    // SAFETY: `dev` is a valid `struct pci_dev`; these do not change after set-up.
+    let (msi, msix) = unsafe { ((*as_raw(dev)).msi_cap, (*as_raw(dev)).msix_cap) };
+    for (capability, flags, enable) in [
+        (msi, bindings::PCI_MSI_FLAGS, bindings::PCI_MSI_FLAGS_ENABLE),
+        (msix, bindings::PCI_MSIX_FLAGS, bindings::PCI_MSIX_FLAGS_ENABLE),
+    ] {
+        if capability == 0 {
+            continue;
+        }
+        let flags = i32::from(capability) + flags as i32;
+        let now = read_config_word(dev, flags).ok_or(EIO)?;
+        // CAST: Bits of a word.
+        if now & enable as u16 != 0 {
+            write_config_word(dev, flags, now & !(enable as u16))?;
+        }
+    }
+    Ok(())
+}
+
+/// Brings the function to D0, whoever put it to sleep. To be called after [`quiesce`]: waking up
+/// may reset it. May sleep.
+pub fn wake(dev: &Locked) -> Result {
+    let raw = as_raw(dev);
+    // SAFETY: `raw` is a valid `struct pci_dev`.
+    let capability = i32::from(unsafe { (*raw).pm_cap });
+    if capability != 0 {
+        let control = read_config_word(dev, capability + bindings::PCI_PM_CTRL as i32).ok_or(EIO)?;
+        // CAST: Bits of a word.
+        if control & bindings::PCI_PM_CTRL_STATE_MASK as u16 != 0 {
+            // A guest does not tell Linux, which would think that there is nothing to do.
+            // SAFETY: As above; the device's lock keeps drivers from changing it.
+            unsafe { (*raw).current_state = PCI_UNKNOWN };
+        }
+    }
+    // SAFETY: `raw` is a valid `struct pci_dev`.
+    to_result(unsafe { bindings::pci_set_power_state(raw, PCI_D0) })
+}
+
+const PCI_D0: c_int = 0;
+const PCI_UNKNOWN: c_int = 5;
+
+/// Whether the function answers at all.
+pub fn is_present(dev: &Device) -> bool {
+    read_config_dword(dev, bindings::PCI_VENDOR_ID as i32).is_some()
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Drivers of backends: the half of a device that is in this domain and serves another.
+//!
+//! C header: [`include/xen/xenbus.h`](srctree/include/xen/xenbus.h)
+
+use core::{
+    marker::PhantomData,
+    ptr,
+    ptr::NonNull, //
+};
+
+use kernel::{
+    error::{
+        from_result,
+        to_result, //
+    },
+    prelude::*,
+    sync::{
+        aref::{
+            ARef,
+            AlwaysRefCounted, //
+        },
+        Arc,
+        ArcBorrow, //
+    },
+    types::{
+        ForeignOwnable,
+        Opaque, //
+    },
+};
+
+use crate::{
+    bindings,
+    module, //
+};
+
+/// Where a half of a device is in connecting to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum State {
+    /// Nobody knows.
+    Unknown = bindings::xenbus_state_XenbusStateUnknown,
+    /// Beginning.
+    Initialising = bindings::xenbus_state_XenbusStateInitialising,
+    /// Ready for the other half's details.
+    InitWait = bindings::xenbus_state_XenbusStateInitWait,
+    /// Waiting for the other half to connect.
+    Initialised = bindings::xenbus_state_XenbusStateInitialised,
+    /// In use.
+    Connected = bindings::xenbus_state_XenbusStateConnected,
+    /// About to be closed.
+    Closing = bindings::xenbus_state_XenbusStateClosing,
+    /// Closed.
+    Closed = bindings::xenbus_state_XenbusStateClosed,
+    /// The toolstack changes what the device consists of.
+    Reconfiguring = bindings::xenbus_state_XenbusStateReconfiguring,
+    /// What changed is known.
+    Reconfigured = bindings::xenbus_state_XenbusStateReconfigured,
+}
+
+impl From<u32> for State {
+    fn from(number: u32) -> Self {
+        [
+            Self::Initialising,
+            Self::InitWait,
+            Self::Initialised,
+            Self::Connected,
+            Self::Closing,
+            Self::Closed,
+            Self::Reconfiguring,
+            Self::Reconfigured,
+        ]
+        .into_iter()
+        // CAST: The enumeration has the interface's numbers.
+        .find(|state| *state as u32 == number)
+        .unwrap_or(Self::Unknown)
+    }
+}
+
+/// A backend, `struct xenbus_device`.
+///
+/// # Invariants
+///
+/// The value is part of a valid `struct xenbus_device`, which lives while it is referenced.
+#[repr(transparent)]
+pub struct Device(Opaque<bindings::xenbus_device>);
+
+// SAFETY: References can be counted by any task.
+unsafe impl Send for Device {}
+// SAFETY: What the methods use is constant, or has locks of its own.
+unsafe impl Sync for Device {}
+
+// SAFETY: The counting is that of the device in it.
+unsafe impl AlwaysRefCounted for Device {
+    fn inc_ref(&self) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::get_device(self.device()) };
+    }
+
+    unsafe fn dec_ref(obj: NonNull<Self>) {
+        // SAFETY: The caller has a reference, which this gives back.
+        unsafe { bindings::put_device(&raw mut (*obj.cast::<bindings::xenbus_device>().as_ptr()).dev) };
+    }
+}
+
+impl Device {
+    fn device(&self) -> *mut bindings::device {
+        // SAFETY: The place of a field of a valid structure.
+        unsafe { &raw mut (*self.0.get()).dev }
+    }
+
+    /// Its directory in XenStore, such as `backend/pci/1/0`.
+    pub fn node(&self) -> &CStr {
+        // SAFETY: By the type invariant; the name is constant.
+        unsafe { CStr::from_char_ptr((*self.0.get()).nodename) }
+    }
+
+    /// The domain that it serves.
+    pub fn domain(&self) -> u16 {
+        // CAST: A domain's number; Xen has no larger ones.
+        // SAFETY: By the type invariant; set before the driver is asked.
+        unsafe { (*self.0.get()).otherend_id as u16 }
+    }
+
+    /// Writes `state` to its directory, if that is still there. May sleep.
+    ///
+    /// Must not be called by two tasks at a time.
+    pub fn switch(&self, state: State) {
+        // It has already said what it has to say of an error, and where.
+        // SAFETY: By the type invariant.
+        unsafe { bindings::xenbus_switch_state(self.0.get(), state as u32) };
+    }
+
+    /// Says that something went wrong in the log and in XenStore, where toolstacks show it.
+    pub fn report(&self, error: Error, message: &CStr) {
+        // SAFETY: By the type invariant; the format takes one string.
+        unsafe {
+            bindings::xenbus_dev_error(
+                self.0.get(),
+                error.to_errno(),
+                c"%s".as_char_ptr(),
+                message.as_char_ptr(),
+            )
+        };
+    }
+}
+
+/// A driver of backends of one type. Callbacks run on XenStore's thread and hold up everything else
+/// that the kernel hears of XenStore: they must not wait for anything.
+pub trait Driver: 'static {
+    /// The driver's name in sysfs.
+    const NAME: &'static CStr;
+    /// The type, such as `pci`: backends are in `backend/TYPE/DOMAIN/NUMBER`.
+    const TYPE: &'static CStr;
+    /// What the driver keeps of a backend.
+    type Data: Send + Sync + 'static;
+
+    /// There is a backend.
+    fn probe(dev: ARef<Device>) -> Result<Arc<Self::Data>>;
+    /// The other half, which the guest owns, has changed its state.
+    fn other_end(data: ArcBorrow<'_, Self::Data>, state: State);
+    /// The backend is gone, or the driver goes.
+    fn remove(data: ArcBorrow<'_, Self::Data>);
+}
+
+/// A registered driver. The module cannot be unloaded while it has a backend.
+///
+/// # Invariants
+///
+/// `driver` is registered, with the callbacks of `T`; `ids` is its table of types.
+#[pin_data(PinnedDrop)]
+pub struct Registration<T: Driver> {
+    #[pin]
+    driver: Opaque<bindings::xenbus_driver>,
+    #[pin]
+    ids: Opaque<[bindings::xenbus_device_id; 2]>,
+    _driver: PhantomData<T>,
+}
+
+// SAFETY: The driver core has its own locks.
+unsafe impl<T: Driver> Send for Registration<T> {}
+// SAFETY: Nothing can be done with a shared reference.
+unsafe impl<T: Driver> Sync for Registration<T> {}
+
+impl<T: Driver> Registration<T> {
+    /// Registers the driver; `EBUSY` if there is one of that name.
+    pub fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(&this in Self {
+            ids <- Opaque::ffi_init(|slot: *mut [bindings::xenbus_device_id; 2]| {
+                let mut ids: [bindings::xenbus_device_id; 2] = Default::default();
+                // CAST: Bytes are bytes.
+                for (to, from) in ids[0].devicetype.iter_mut().zip(T::TYPE.to_bytes()) {
+                    *to = *from as _;
+                }
+                // SAFETY: `slot` is ours to write.
+                unsafe { slot.write(ids) };
+            }),
+            driver <- Opaque::try_ffi_init(|slot: *mut bindings::xenbus_driver| {
+                // SAFETY: `this` is valid, and the field's place is in it.
+                let ids = unsafe { &raw const (*this.as_ptr()).ids };
+                let driver = bindings::xenbus_driver {
+                    name: T::NAME.as_char_ptr(),
+                    // `Opaque` is a transparent wrapper.
+                    ids: ids.cast(),
+                    probe: Some(Self::probe),
+                    otherend_changed: Some(Self::other_end),
+                    remove: Some(Self::remove),
+                    ..pin_init::zeroed()
+                };
+                // SAFETY: `slot` is ours to write; it and the ids are pinned, and unregistered
+                // before they are freed.
+                to_result(unsafe {
+                    slot.write(driver);
+                    bindings::__xenbus_register_backend(
+                        slot,
+                        module::this(),
+                        T::NAME.as_char_ptr(),
+                    )
+                })
+            }),
+            _driver: PhantomData,
+        }? Error)
+    }
+
+    /// # Safety
+    ///
+    /// Called by xenbus for a backend that has no driver yet.
+    unsafe extern "C" fn probe(
+        dev: *mut bindings::xenbus_device,
+        _id: *const bindings::xenbus_device_id,
+    ) -> c_int {
+        // SAFETY: By the function's requirement; `Device` is a transparent wrapper.
+        let device = unsafe { &*dev.cast::<Device>() };
+        from_result(|| {
+            let data = T::probe(device.into())?;
+            // SAFETY: A valid device, without driver data yet.
+            unsafe { bindings::dev_set_drvdata(device.device(), data.into_foreign().cast()) };
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Called by xenbus for a backend that was probed.
+    unsafe extern "C" fn other_end(
+        dev: *mut bindings::xenbus_device,
+        state: bindings::xenbus_state,
+    ) {
+        // SAFETY: By the function's requirement; the data was set by `probe`.
+        unsafe {
+            let data = bindings::dev_get_drvdata(&raw mut (*dev).dev);
+            T::other_end(Arc::<T::Data>::borrow(data.cast()), State::from(state));
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by xenbus for a backend that was probed.
+    unsafe extern "C" fn remove(dev: *mut bindings::xenbus_device) {
+        // SAFETY: By the function's requirement; the data was set by `probe`, and nobody calls back
+        // any more.
+        unsafe {
+            let raw = &raw mut (*dev).dev;
+            let data = Arc::<T::Data>::from_foreign(bindings::dev_get_drvdata(raw).cast());
+            bindings::dev_set_drvdata(raw, ptr::null_mut());
+            T::remove(data.as_arc_borrow());
+        }
+    }
+}
+
+#[pinned_drop]
+impl<T: Driver> PinnedDrop for Registration<T> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::xenbus_unregister_driver(self.driver.get()) };
+    }
+}
