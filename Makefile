@@ -29,7 +29,7 @@ help:
 	@echo 'make shell     a shell in the tools chroot'
 	@echo 'make clean     remove what was built; distclean: the chroots too'
 	@echo
-	@echo 'Options of a run: PCIDEV=yes|no PCIBACK=stock|none DOM0=pvh|pv|bare SMP=n TIMEOUT=s'
+	@echo 'Options of a run: PCIDEV=yes|no PCIBACK=rust|stock|none DOM0=pvh|pv|bare SMP=n TIMEOUT=s'
 	@echo '  QEMU_ARGS="-device ..." QEMU_NIC=none DOM0_ARGS=... XEN_ARGS=... MODPROBE=...'
 	@echo '  MEMORY=MiB DOM0_MEMORY=MiB'
 	@echo 'Options of test: TESTS=glob (such as lint or guests*), JOBS=machines side by side'

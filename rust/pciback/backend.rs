@@ -205,7 +205,7 @@ impl Backend {
             return Ok(());
         };
         let mut guest = self.guest.lock();
-        let entries = if wanted == State::Closing {
+        let entries = if matches!(wanted, State::Closing | State::Closed) {
             KVec::new()
         } else {
             self.entries(&mut guest)?

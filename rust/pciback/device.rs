@@ -117,6 +117,13 @@ impl Device {
         let failed = |step| move |e: &Error| dev_err!(dev, "not seized: {} failed: {:?}\n", step, e);
 
         let found = Command::keep(dev).inspect_err(failed("reading it"))?;
+        if !config::has_its_bars(dev)? {
+            dev_err!(
+                dev,
+                "not seized: its BARs were lost by a reset; remove it (echo 1 >remove) and rescan\n"
+            );
+            return Err(EIO);
+        }
         // Decodes its BARs after, and keeps on doing so when it is disabled again.
         drop(dev.enable().inspect_err(failed("enabling it"))?);
         dev.clear_master();

@@ -66,6 +66,8 @@ xen::bool_param!(
     "Tell Xen of resets; N is for tests, and breaks functions (default: Y)"
 );
 
+xen::fault_param!();
+
 /// The module. The fields are dropped in order: nothing new is begun first, the state goes last.
 #[pin_data]
 struct PciBack {

@@ -13,6 +13,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    fault,
     pci::{
         as_raw_device,
         Locked, //
@@ -28,6 +29,7 @@ pub struct Claim {
 impl Claim {
     /// Keeps `dev` for `driver`; `EBUSY` if user space has set an override.
     pub fn new(dev: &Device, driver: &CStr) -> Result<Self> {
+        fault::point("claiming the function")?;
         let raw = as_raw_device(dev);
         // SAFETY: `raw` is a valid device, and `driver` a C string.
         unsafe {

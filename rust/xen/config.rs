@@ -15,6 +15,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    fault,
     pci::{
         as_raw,
         read_config_dword,
@@ -37,6 +38,7 @@ pub struct Registers {
 impl Registers {
     /// Reads them; `EIO` if the function does not answer.
     pub fn read(dev: &Device) -> Result<Self> {
+        fault::point("reading the registers")?;
         let command = read_config_word(dev, COMMAND).ok_or(EIO)?;
         let mut bars = [0; BARS.len()];
         for (bar, offset) in bars.iter_mut().zip(BARS) {
@@ -69,6 +71,31 @@ fn bar_at(dev: &Device, offset: u8) -> Result<u32> {
     }
 }
 
+/// Whether the BARs hold what Linux has put there.
+pub fn has_its_bars(dev: &Device) -> Result<bool> {
+    // The low bits are flags, of which an I/O BAR has fewer; no BAR is that small.
+    const ADDRESS: u64 = !0xf;
+    const TYPE: u32 = bindings::PCI_BASE_ADDRESS_SPACE | bindings::PCI_BASE_ADDRESS_MEM_TYPE_MASK;
+    let mut offsets = BARS.into_iter().take(6);
+    let mut index = 0;
+    while let Some(offset) = offsets.next() {
+        let start = dev.resource_start(index)?;
+        index += 1;
+        let low = bar_at(dev, offset)?;
+        let mut address = u64::from(low);
+        if low & TYPE == bindings::PCI_BASE_ADDRESS_MEM_TYPE_64 {
+            if let Some(offset) = offsets.next() {
+                address |= u64::from(bar_at(dev, offset)?) << 32;
+                index += 1;
+            }
+        }
+        if start != 0 && (address ^ start) & ADDRESS != 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 const COMMAND: i32 = bindings::PCI_COMMAND as i32;
 
 /// A function's whole configuration, as it was at one time.
@@ -91,6 +118,7 @@ impl Saved {
     /// Keeps the configuration as it is now. `ENOMEM`, or `EIO` if the function does not answer.
     pub fn new(dev: &Locked) -> Result<Self> {
         let registers = Registers::read(dev)?;
+        fault::point("saving the configuration")?;
         let raw = as_raw(dev);
         // SAFETY: `raw` is a valid `struct pci_dev`, whose lock is held.
         let state = unsafe {
@@ -109,6 +137,7 @@ impl Saved {
     ///
     /// BARs that Xen's vPCI believes to be in use stay as they are: see [`Saved::verify`].
     pub fn restore(&self, _dev: &Locked) -> Result {
+        fault::point("restoring the configuration")?;
         let raw = as_raw(&self.dev);
         // SAFETY: `raw` is a valid `struct pci_dev`, the device is locked, and by the type
         // invariant the state is one of this device.
@@ -152,6 +181,7 @@ pub struct Command {
 impl Command {
     /// Keeps COMMAND as it is now; `EIO` if the function does not answer.
     pub fn keep(dev: &Device) -> Result<Self> {
+        fault::point("reading COMMAND")?;
         Ok(Self {
             value: read_config_word(dev, COMMAND).ok_or(EIO)?,
             dev: dev.into(),
@@ -180,6 +210,7 @@ const QUIET: u16 = bindings::PCI_COMMAND_INTX_DISABLE as u16;
 /// Can be called at any time, from any context that may read configuration space. Xen's vPCI, if it
 /// handles the function, sees that the BARs are not in use any more.
 pub fn quiesce(dev: &Device) -> Result {
+    fault::point("stopping the function")?;
     write_config_word(dev, COMMAND, QUIET)?;
     // SAFETY: `dev` is a valid `struct pci_dev`; these do not change after set-up.
     let (msi, msix) = unsafe { ((*as_raw(dev)).msi_cap, (*as_raw(dev)).msix_cap) };
@@ -203,6 +234,7 @@ pub fn quiesce(dev: &Device) -> Result {
 /// Brings the function to D0, whoever put it to sleep. To be called after [`quiesce`]: waking up
 /// may reset it. May sleep.
 pub fn wake(dev: &Locked) -> Result {
+    fault::point("waking the function up")?;
     let raw = as_raw(dev);
     // SAFETY: `raw` is a valid `struct pci_dev`.
     let capability = i32::from(unsafe { (*raw).pm_cap });

@@ -6,7 +6,10 @@
 
 use kernel::prelude::*;
 
-use crate::bindings;
+use crate::{
+    bindings,
+    fault, //
+};
 
 /// The kind of domain this kernel runs as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +79,7 @@ pub fn is_initial() -> bool {
 ///
 /// Errors: `ESRCH` if there is no such domain or it is this one.
 pub fn crash(domain: u16) -> Result {
+    fault::point("stopping the domain")?;
     let mut arg = bindings::sched_remote_shutdown {
         domain_id: domain,
         reason: bindings::SHUTDOWN_crash,

@@ -15,6 +15,7 @@ use kernel::prelude::*;
 
 use crate::{
     bindings,
+    fault,
     module, //
 };
 
@@ -85,6 +86,13 @@ impl Raw {
     pub const fn text(name: &'static CStr, value: &'static Text) -> Self {
         let ops = &raw const bindings::param_ops_charp;
         Self::new(name, ops, 0o444, ptr::from_ref(value).cast_mut().cast())
+    }
+
+    #[doc(hidden)]
+    pub const fn fault() -> Self {
+        let ops = &raw const bindings::param_ops_uint;
+        let arg = ptr::from_ref(&fault::COUNTDOWN).cast_mut().cast();
+        Self::new(c"fault", ops, 0o644, arg)
     }
 
     const fn new(

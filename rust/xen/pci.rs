@@ -23,6 +23,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    fault,
     reset::Method,
     Sbdf, //
 };
@@ -178,6 +179,7 @@ impl DeviceExt for Device {
     }
 
     fn enable(&self) -> Result<Enabled> {
+        fault::point("enabling the function")?;
         // SAFETY: `self` is a valid `struct pci_dev`.
         to_result(unsafe { bindings::pci_enable_device(as_raw(self)) })?;
         // INVARIANT: Enabled just now.

@@ -11,6 +11,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    fault,
     pci::{
         as_raw,
         DeviceExt, //
@@ -25,6 +26,7 @@ use crate::{
 ///
 /// `arg` is the argument structure of `cmd`.
 pub(crate) unsafe fn call<T>(cmd: u32, arg: &mut T) -> Result {
+    fault::point("hypercall")?;
     // CAST: Operations are small numbers.
     // SAFETY: `arg` is what `cmd` reads and writes, and outlives the call.
     match unsafe { bindings::HYPERVISOR_physdev_op(cmd as c_int, core::ptr::from_mut(arg).cast()) }

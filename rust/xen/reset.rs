@@ -15,6 +15,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    fault,
     pci::{
         as_raw,
         Locked, //
@@ -115,6 +116,7 @@ impl Locked {
     ///
     /// Errors: `ENOTTY` if the function cannot be reset, else those of the method.
     pub fn reset(&self) -> Result {
+        fault::point("reset")?;
         let raw = as_raw(self);
         // SAFETY: `raw` is a valid `struct pci_dev`, and its lock is held. User space and other
         // drivers are kept from its configuration meanwhile.

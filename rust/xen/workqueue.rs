@@ -16,7 +16,10 @@ use kernel::{
     workqueue, //
 };
 
-use crate::bindings;
+use crate::{
+    bindings,
+    fault, //
+};
 
 /// A work queue. Dropping it waits for all its work, and for what that work queued.
 ///
@@ -46,6 +49,7 @@ impl Queue {
     }
 
     fn create(name: &'static CStr, flags: u32, most: u16) -> Result<Self> {
+        fault::point("making a work queue")?;
         // SAFETY: The format takes one string.
         let queue = unsafe {
             bindings::alloc_workqueue_noprof(

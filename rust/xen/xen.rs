@@ -17,6 +17,7 @@
 //! * [`workqueue`]: work that ends with the module.
 //! * [`global`]: state that callbacks without a context argument can reach.
 //! * [`trace`]: events for `trace-cmd` and `perf`.
+//! * [`fault`]: failures for tests.
 //!
 //! Everything that must be given back is a value whose `Drop` gives it back.
 
@@ -29,6 +30,7 @@ pub mod config;
 pub mod domain;
 pub mod driver;
 pub mod driver_files;
+pub mod fault;
 pub mod global;
 pub mod gsi;
 pub mod gsi_lookup;
@@ -52,6 +54,9 @@ mod bindings;
 mod domctl;
 
 pub use crate::sbdf::Sbdf;
+
+/// What `pr_*!` puts before the crate's own messages.
+const __LOG_PREFIX: &[u8] = b"xen\0";
 
 // The name that `macros` expect of a crate that uses them.
 #[doc(hidden)]

@@ -23,7 +23,10 @@ use kernel::{
     types::Opaque, //
 };
 
-use crate::bindings;
+use crate::{
+    bindings,
+    fault, //
+};
 
 /// No transaction, `XBT_NIL`.
 const NO_TRANSACTION: bindings::xenbus_transaction = bindings::xenbus_transaction { id: 0 };
@@ -61,6 +64,7 @@ impl Drop for Value {
 /// Reads `node` in `dir`, which is relative to this domain's own directory unless it begins with a
 /// slash. `ENOENT` if there is none. May sleep, and must not be called before xenstored is there.
 pub fn read(dir: &CStr, node: &CStr) -> Result<Value> {
+    fault::point("reading XenStore")?;
     let mut len = 0;
     // SAFETY: C strings, and an output that outlives the call.
     let data = from_err_ptr(unsafe {
@@ -92,6 +96,7 @@ impl Transaction {
     /// if that happens too often; else the errors of `f`, after which nothing is changed.
     pub fn run<R>(mut f: impl FnMut(&Self) -> Result<R>) -> Result<R> {
         const ATTEMPTS: u32 = 100;
+        fault::point("writing XenStore")?;
         for _ in 0..ATTEMPTS {
             let mut raw = NO_TRANSACTION;
             // SAFETY: An output that outlives the call.

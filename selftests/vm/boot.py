@@ -217,7 +217,7 @@ def parse() -> argparse.Namespace:
         parser.add_argument(f"--{name}", default=value, choices=choices, type=kind, help=f"{text} [{variable}]")
 
     option("dom0", "pvh", "kind of dom0; bare: the same kernel without Xen", ("pvh", "pv", "bare"))
-    option("pciback", "stock", "which xen-pciback to load", ("stock", "rust", "none"))
+    option("pciback", "", "which xen-pciback to load; default: rust, ours, in a PVH dom0", ("stock", "rust", "none", ""))
     option("pcidev", "", "insert xen-pcidev.ko first; default: yes in a PVH dom0", ("yes", "no", ""))
     option("modprobe", "", "further modules to load")
     option("qemu-args", "", "added to the emulator's command line")
@@ -233,6 +233,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="SCRIPT [ARG…]")
     arguments = parser.parse_args()
     arguments.pcidev = arguments.pcidev or ("yes" if arguments.dom0 == "pvh" else "no")
+    arguments.pciback = arguments.pciback or ("rust" if arguments.dom0 == "pvh" else "stock")
     if not arguments.timeout and arguments.command:
         arguments.timeout = 900
     return arguments

@@ -21,9 +21,12 @@ pub mod error {
     pub const ENOENT: Error = Error(2);
     pub const ENXIO: Error = Error(6);
     pub const ENODEV: Error = Error(19);
+    pub const ENOSPC: Error = Error(28);
 
     pub type Result<T = (), E = Error> = core::result::Result<T, E>;
 }
+
+pub use core::fmt;
 
 pub mod prelude {
     //! What every kernel file imports.
@@ -35,6 +38,33 @@ pub mod prelude {
     #[derive(Clone, Copy)]
     pub struct Flags;
     pub const GFP_KERNEL: Flags = Flags;
+
+    /// A vector that says how to allocate.
+    #[derive(Clone, Debug)]
+    pub struct KVec<T>(Vec<T>);
+
+    impl<T> KVec<T> {
+        pub fn new() -> Self {
+            Self(Vec::new())
+        }
+
+        pub fn push(&mut self, value: T, _flags: Flags) -> Result {
+            self.0.push(value);
+            Ok(())
+        }
+
+        pub fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
+            self.0.retain_mut(|value| keep(value));
+        }
+    }
+
+    impl<T> core::ops::Deref for KVec<T> {
+        type Target = [T];
+
+        fn deref(&self) -> &[T] {
+            &self.0
+        }
+    }
 }
 
 pub mod rbtree {
@@ -64,6 +94,14 @@ pub mod rbtree {
             let old = self.0.remove_entry(&key);
             self.0.insert(key, value);
             old.map(|(key, value)| RBTreeNode(key, value))
+        }
+
+        pub fn try_create_and_insert(&mut self, key: K, value: V, _flags: Flags) -> Result<Option<V>> {
+            Ok(self.0.insert(key, value))
+        }
+
+        pub fn remove(&mut self, key: &K) -> Option<V> {
+            self.0.remove(key)
         }
 
         pub fn remove_node(&mut self, key: &K) -> Option<RBTreeNode<K, V>> {

@@ -1,0 +1,136 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Resets from everywhere. Would catch: a reset that Xen's vPCI does not know of.
+# It drops the BARs that are put back then, without a word. And a function that
+# is reset for nothing.
+
+. "${0%/*}/ktap.sh"
+
+tracing=/sys/kernel/tracing
+
+bars() { # SBDF
+	for bar in 0 1 2 3 4 5; do config $1 BASE_ADDRESS_$bar.l; done
+	config $1 COMMAND
+}
+
+# How often the PCI core resets while a command runs.
+resets() { # COMMAND [ARG...]
+	echo __pci_reset_function_locked >$tracing/set_ftrace_filter
+	echo function >$tracing/current_tracer
+	echo >$tracing/trace
+	"$@" >&2
+	grep -c __pci_reset_function_locked $tracing/trace
+	echo nop >$tracing/current_tracer
+}
+
+keeps_bars() { # SBDF COMMAND [ARG...]
+	before=$(bars $1)
+	sbdf=$1
+	shift
+	"$@" || die "no reset: $*"
+	same "BARs and COMMAND of $sbdf" "$before" "$(bars $sbdf)"
+}
+
+flr() {
+	echo $nvme >$pciback/do_flr && echo $nvme >$pciback/do_flr
+}
+
+sysfs() {
+	echo 1 >$devices/$nvme/reset
+}
+
+bridge() {
+	echo 1 >$devices/$port/reset_subordinate
+}
+
+recoveries() {
+	log | grep -c "$port: AER: device recovery"
+}
+
+# The port reports an uncorrectable, fatal error of its link.
+fatal_error() {
+	before_error=$(recoveries)
+	qmp '{"execute": "human-monitor-command", "arguments": {"command-line": "pcie_aer_inject_error port1 DLP 0 0 0 0 0"}}'
+	i=0
+	while [ "$(recoveries)" = "$before_error" ]; do
+		i=$((i + 1))
+		[ $i -lt 100 ] || die "Linux does not see the error: $(log | grep AER)"
+		sleep 0.1
+	done
+}
+
+reset_of_link() {
+	seize $behind
+	keeps_bars $behind fatal_error
+	same state clean "$(cat $devices/$behind/pciback/state)"
+	give_back $behind
+}
+
+# The same with Xen kept in the dark.
+without_a_word() {
+	seize $behind
+	echo 0 >/sys/module/xen_pciback/parameters/tell
+	fatal_error
+	echo 1 >/sys/module/xen_pciback/parameters/tell
+	log | grep "$behind: BAR 0 reads 0x0, not " || die "the BARs are there all the same: this test shows nothing"
+	i=0
+	while [ "$(driver_of $behind)" ]; do
+		i=$((i + 1))
+		[ $i -lt 50 ] || die "a function without BARs is still offered"
+		sleep 0.1
+	done
+	seize $behind
+	give_back $behind
+}
+
+sleeping() {
+	# D3hot, as a guest may leave it.
+	setpci -s $nvme CAP_PM+4.w=3
+	echo $nvme >$pciback/do_flr && echo $nvme >$pciback/do_flr
+	same "power state" 0 "$((0x$(config $nvme CAP_PM+4.w) & 3))"
+}
+
+cycle() {
+	xl pci-assignable-add $nvme
+	xl pci-assignable-remove $nvme
+}
+
+only_if_touched() {
+	same "resets of assignable-add and -remove" 1 "$(resets cycle)"
+	seize $nvme
+	same "resets for the first do_flr" 0 "$(resets sh -c "echo $nvme >$pciback/do_flr")"
+	same "resets for the second" 1 "$(resets sh -c "echo $nvme >$pciback/do_flr")"
+	setpci -s $nvme COMMAND=0
+	same "resets at the return of what somebody changed" 1 "$(resets give_back $nvme)"
+}
+
+none() {
+	seize $unresettable
+	same "reset" none "$(cat $devices/$unresettable/pciback/reset)"
+	log | grep -q "$unresettable: has no reset" || die "the log does not say so"
+	! echo $unresettable >$pciback/do_flr 2>/dev/null || die "do_flr says that it did"
+	give_back $unresettable
+}
+
+in_vm || skip_all "needs our own machine"
+behind=0000:01:00.0
+port=0000:00:08.0
+for sbdf in $(spare_functions has_flr_and_msix); do nvme=$sbdf; done
+unresettable=0000:00:06.0
+[ -e $devices/$behind ] && [ "$nvme" ] && [ -e /sys/module/xen_pciback/parameters/tell ] || skip_all "see tests.toml"
+
+plan 8
+seize $nvme
+check "do_flr loses no BAR" keeps_bars $nvme flr
+check "nor does a reset by sysfs" keeps_bars $nvme sysfs
+check "nor one out of D3hot" keeps_bars $nvme sleeping
+give_back $nvme
+seize $behind
+check "nor one of the bus" keeps_bars $behind bridge
+give_back $behind
+check "nor one of the link after a fatal error" reset_of_link
+check "but that does if Xen is not told; the function is not offered then" without_a_word
+check "what was reset and not touched since is not reset again" only_if_touched
+check "a function without a reset says so" none
+finish

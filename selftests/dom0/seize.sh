@@ -1,0 +1,159 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# What xen-pciback takes, and how it fails to. Would catch: a function that cannot
+# be seized for want of INTx, a bridge that can, and a failure at any step that
+# leaves a function changed, bound by half, or lost.
+
+. "${0%/*}/ktap.sh"
+
+fault=/sys/module/xen_pciback/parameters/fault
+
+registers() { # SBDF
+	for bar in 0 1 2 3 4 5; do config $1 BASE_ADDRESS_$bar.l; done
+	config $1 ROM_ADDRESS.l
+	config $1 COMMAND
+}
+
+round() { # SBDF
+	before=$(registers $1)
+	seize $1
+	give_back $1
+	same "registers of returned $1" "$before" "$(registers $1)"
+}
+
+refused() { # SBDF ERRNO
+	native=$(driver_of $1)
+	[ -z "$native" ] || echo $1 >$drivers/$native/unbind
+	echo $1 >$pciback/new_slot
+	# The shell's own echo does not tell errors apart.
+	! error=$(/bin/echo $1 2>&1 >$pciback/bind) || die "$1 was taken"
+	echo $1 >$pciback/remove_slot
+	same "driver" "" "$(driver_of $1)"
+	case $error in *"$2"*) ;; *) die "$1: $error" ;; esac
+	log | grep -q "$1: not seized: ." || die "the log does not say why"
+	[ -z "$native" ] || echo $1 >$drivers/$native/bind
+}
+
+bridges_refused() {
+	for bridge in $bridges; do refused $bridge "No such device"; done
+}
+
+# With the n-th call failing, for every n: an error, and nothing else has changed.
+every_step() { # COMMAND SBDF: COMMAND must fail cleanly if a call in it does
+	n=0
+	while [ $n -lt 200 ]; do
+		n=$((n + 1))
+		echo $n >$fault
+		("$1" $2) >$tmp/said 2>&1
+		status=$?
+		left=$(cat $fault)
+		echo 0 >$fault
+		if [ $left != 0 ]; then
+			[ $status = 0 ] || die "fails without a fault: $(cat $tmp/said)"
+			"after_$1" $2
+			echo "$n points"
+			[ $n -ge $3 ] || die "only $n points"
+			return 0
+		fi
+		"failed_$1" $2 || die "point $n: $(log | grep 'fault injected' | tail -n 1)"
+	done
+	die "no end of it"
+}
+
+failed_seize() { # SBDF
+	[ $status != 0 ] || die "seized in spite of a fault"
+	same "driver" "" "$(driver_of $1)"
+	same "registers" "$untouched" "$(registers $1)"
+	log | grep "$1: not seized" >/dev/null || die "the log does not say so"
+}
+
+after_seize() { # SBDF
+	give_back $1
+	same "registers after" "$untouched" "$(registers $1)"
+}
+
+# It goes whatever happens: and either is as it was, or switched off.
+failed_give_back() { # SBDF
+	same "driver" "" "$(driver_of $1)"
+	if [ "$(config $1 COMMAND)" = 0400 ]; then
+		log | grep -q "$1: left switched off" || die "switched off without a word"
+		setpci -s $1 COMMAND=$(echo "$untouched" | tail -n 1)
+	fi
+	same "registers" "$untouched" "$(registers $1)"
+	seize $1
+	echo $1 >$pciback/do_flr
+}
+
+after_give_back() { # SBDF
+	same "registers after" "$untouched" "$(registers $1)"
+}
+
+do_flr() { # SBDF
+	echo $1 >$pciback/do_flr
+}
+
+# A function whose reset failed is not offered, until it is bound again.
+failed_do_flr() { # SBDF
+	[ $status != 0 ] || die "no error"
+	i=0
+	while [ "$(driver_of $1)" ]; do
+		i=$((i + 1))
+		[ $i -lt 50 ] || die "still offered: $(cat $devices/$1/pciback/state)"
+		sleep 0.1
+	done
+	log | grep -q "$1: no guest gets it any more" || die "the log does not say so"
+	[ "$(config $1 COMMAND)" != 0400 ] || setpci -s $1 COMMAND=$(echo "$untouched" | tail -n 1)
+	seize $1
+	echo $1 >$pciback/do_flr
+}
+
+after_do_flr() { # SBDF
+	give_back $1
+}
+
+# As a reset that nobody could repair leaves it.
+without_bars() {
+	command=$(config $flr COMMAND)
+	bars="$(config $flr BASE_ADDRESS_0.l) $(config $flr BASE_ADDRESS_1.l)"
+	setpci -s $flr COMMAND=0
+	setpci -s $flr BASE_ADDRESS_0.l=0,0
+	refused $flr "Input/output error"
+	setpci -s $flr BASE_ADDRESS_0.l=${bars% *},${bars#* }
+	setpci -s $flr COMMAND=$command
+	round $flr
+}
+
+walk() { # COMMAND LEAST
+	untouched=$(registers $flr)
+	case $1 in seize) ;; *) seize $flr && echo $flr >$pciback/do_flr ;; esac
+	every_step $1 $flr $2
+}
+
+[ -e $pciback ] || skip_all "xen-pciback is not loaded"
+functions=$(spare_functions)
+! in_vm || bridges=$(grep -l '^0x0604' $devices/*/class | cut -d/ -f6)
+flr=$(spare_functions has_flr_and_msix | head -n 1)
+tmp=$(mktemp -d)
+
+plan 6
+check "every function is seized and returned, with INTx or without" each round
+if [ "$bridges" ]; then
+	check "bridges are refused, and the log says why" bridges_refused
+else
+	skip "bridges are refused, and the log says why" "no bridge"
+fi
+if [ "$flr" ] && [ -e $fault ]; then
+	check "a function that has lost its BARs is refused" without_bars
+	check "a seizure that fails at any step changes nothing" walk seize 10
+	check "a return that fails at any step leaves a function that can be seized" walk give_back 6
+	check "a reset that fails at any step is an error, and the function is not offered" walk do_flr 6
+else
+	for point in "a function that has lost its BARs is refused" \
+		     "a seizure that fails at any step changes nothing" \
+		     "a return that fails at any step leaves a function that can be seized" \
+		     "a reset that fails at any step is an error, and the function is not offered"; do
+		skip "$point" "no function with FLR, or no faults"
+	done
+fi
+finish

@@ -1,0 +1,228 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# The backend side of XenStore, with a toolstack and a guest that this script
+# plays. Would catch: a function that is added later and never exported, one of
+# several that is not given back, a guest's death that leaves a function taken,
+# and a guest that makes xen-pciback map, bind, write or log anything.
+
+. "${0%/*}/ktap.sh"
+
+# No domain has such a number.
+guest=32749
+frontend=/local/domain/$guest/device/pci/0
+backend=/local/domain/0/backend/pci/$guest/0
+
+# Nodes as libxl writes them: all at once would be a transaction there.
+assign() { # SBDF...
+	number=0
+	set -- "$@"
+	xenstore-write $frontend/backend $backend $frontend/backend-id 0 $frontend/state 1
+	xenstore-write $backend/frontend $frontend $backend/frontend-id $guest $backend/online 1 \
+		$backend/num_devs 0 $backend/domain test $backend/state 1
+	for sbdf; do entry $sbdf; done
+}
+
+entry() { # SBDF
+	xenstore-write $backend/key-$number $1 $backend/dev-$number $1 \
+		$backend/opts-$number msitranslate=0,power_mgmt=0,permissive=0 $backend/state-$number 1
+	number=$((number + 1))
+	xenstore-write $backend/num_devs $number
+}
+
+add() { # SBDF
+	entry $1
+	xenstore-write $backend/state 7
+}
+
+# As libxl does: announced first, then the others move up.
+detach_first() {
+	xenstore-write $backend/state-0 5 $backend/state 7
+	i=1
+	while [ $i -lt $number ]; do
+		for node in key dev opts vdev state; do
+			value=$(xenstore-read $backend/$node-$i)
+			xenstore-write $backend/$node-$((i - 1)) "$value"
+		done
+		i=$((i + 1))
+	done
+	number=$((number - 1))
+	for node in key dev opts vdev state; do xenstore-rm $backend/$node-$number; done
+	xenstore-write $backend/num_devs $number
+}
+
+gone() {
+	xenstore-rm $backend
+	xenstore-rm /local/domain/$guest
+}
+
+within() { # WHAT WANTED COMMAND [ARG...]
+	what=$1 wanted=$2
+	shift 2
+	i=0
+	while [ "$("$@" 2>&1)" != "$wanted" ]; do
+		i=$((i + 1))
+		[ $i -lt 50 ] || die "$what: wanted '$wanted', found '$("$@" 2>&1)'"
+		sleep 0.1
+	done
+}
+
+# What the guest's functions are, as the driver has it: "assigned" or not.
+is() { # SBDF STATE
+	within "state of $1" "$2" cat $devices/$1/pciback/state
+}
+
+node() { # NODE VALUE
+	within "$1" "$2" xenstore-read $backend/$1
+}
+
+one_guest() {
+	assign $a
+	node state 3
+	node state-0 3
+	node vdev-0 0000:00:00.00
+	node root_num 1
+	node root-0 0000:00
+	is $a "assigned $guest"
+	gone
+	is $a clean
+	same "what is left" "" "$(xenstore-ls $backend 2>/dev/null)"
+}
+
+later() {
+	assign $a
+	is $a "assigned $guest"
+	add $b
+	node state-1 3
+	node vdev-1 0000:00:01.00
+	is $b "assigned $guest"
+	add $c
+	node state-2 3
+	node state 3
+	is $c "assigned $guest"
+	detach_first
+	is $a clean
+	is $b "assigned $guest"
+	is $c "assigned $guest"
+	gone
+	is $b clean
+	is $c clean
+}
+
+next_guest() {
+	assign $a $b
+	is $b "assigned $guest"
+	gone
+	# At once, before the functions were reset.
+	assign $b $a
+	is $a "assigned $guest"
+	node state-1 3
+	gone
+	is $a clean
+}
+
+closing() {
+	assign $a
+	is $a "assigned $guest"
+	xenstore-write $backend/online 0 $backend/state 5
+	node state 6
+	is $a clean
+	gone
+}
+
+refuses() {
+	assign $a 0000:00:1e.7 nonsense
+	node state-0 3
+	within "complaint" 0 sh -c "dmesg | grep -q 'not to have 0000:00:1e.7: xen-pciback does not have it'; echo \$?"
+	within "complaint" 0 sh -c "dmesg | grep -q 'dev-2 is no address'; echo \$?"
+	xenstore-write $backend/num_devs 4294967295
+	within "complaint" 0 sh -c "dmesg | grep -q 'cannot follow.*$guest'; echo \$?"
+	is $a "assigned $guest"
+	gone
+	is $a clean
+}
+
+# Whatever a guest writes to its own side.
+hostile() {
+	assign $a
+	is $a "assigned $guest"
+	before=$(grep -c . /proc/interrupts)
+	lines=$(dmesg | wc -l)
+	# Other nodes of the backend are the toolstack's.
+	nodes=$(xenstore-ls $backend)
+	for state in 2 3 4 5 6 7 8 9 -1 4294967296 x "" 0; do
+		xenstore-write $frontend/pci-op-ref 8 $frontend/event-channel 1 $frontend/magic 7 $frontend/state "$state"
+	done
+	i=0
+	while [ $i -lt 200 ]; do
+		xenstore-write $frontend/state 3 $frontend/state 4 $frontend/state 7
+		i=$((i + 1))
+	done
+	xenstore-rm $frontend/state
+	sleep 1
+	same "what the backend has" "$nodes" "$(xenstore-ls $backend)"
+	same "event channels" "$before" "$(grep -c . /proc/interrupts)"
+	is $a "assigned $guest"
+	[ $(($(dmesg | wc -l) - lines)) -le 1 ] || die "the log is flooded: $(dmesg | tail -n 5)"
+	gone
+	is $a clean
+}
+
+# While a function of one guest is reset, XenStore's thread goes on.
+not_in_the_way() {
+	seen=$(ps -eo pid,comm | awk '$2 == "xenwatch" { print $1 }')
+	echo __pci_reset_function_locked >$tracing/set_ftrace_filter
+	echo function >$tracing/current_tracer
+	echo >$tracing/trace
+	assign $a $b
+	is $b "assigned $guest"
+	gone
+	is $a clean
+	is $b clean
+	resets=$(grep -v '^#' $tracing/trace)
+	echo nop >$tracing/current_tracer
+	same "resets" 2 "$(echo "$resets" | wc -l)"
+	! echo "$resets" | grep xenwatch || die "a reset on XenStore's thread, $seen"
+}
+
+in_use() {
+	assign $a
+	is $a "assigned $guest"
+	! rmmod xen_pciback 2>/dev/null || die "the module could be unloaded"
+	gone
+	is $a clean
+}
+
+taken_away() {
+	assign $a
+	is $a "assigned $guest"
+	echo $a >$pciback/unbind
+	log | grep -q "$a: taken from domain $guest" || die "the log does not say so"
+	! echo $a >$pciback/bind 2>/dev/null || die "bound again though the guest has it"
+	gone
+	sleep 1
+	echo $a >$pciback/bind
+	is $a clean
+}
+
+tracing=/sys/kernel/tracing
+[ -e $pciback ] && command -v xenstore-write >/dev/null && in_vm || skip_all "needs our own machine"
+set -- $(spare_functions has_msix)
+[ $# -ge 3 ] || skip_all "needs three unused functions"
+a=$1 b=$2 c=$3
+
+plan 10
+for function in $a $b $c; do seize $function; done
+check "a guest's function is exported, and free after its death" one_guest
+check "functions that are added later are exported, and one of several given back" later
+check "the next guest can have them at once" next_guest
+check "a backend that is to close closes" closing
+check "what a guest cannot have is refused, and told" refuses
+check "nothing that a guest writes has an effect" hostile
+check "no reset runs on XenStore's thread" not_in_the_way
+check "the module stays while a guest has a function" in_use
+check "a function is taken from a guest, and kept from others until that has gone" taken_away
+give_back() { echo $1 >$pciback/unbind && echo $1 >$pciback/remove_slot; }
+functions="$a $b $c"
+check "all are returned" each give_back
+finish
