@@ -7,9 +7,7 @@
 //! frontend that would connect; what they write to their side is not looked at.
 
 use kernel::{
-    fmt,
-    new_mutex,
-    new_work,
+    fmt, new_mutex, new_work,
     prelude::*,
     str::CString,
     sync::{
@@ -212,7 +210,7 @@ impl Backend {
         };
         let has = |function| entries.iter().any(|entry| entry.function == function);
         state::with(|state| {
-            state.release(self.domain, &has);
+            state.release(self.domain, has);
             Ok(())
         })?;
         guest.topology.retain(has);
@@ -264,7 +262,14 @@ impl Backend {
             }
             let Some(function) = name.text().and_then(Sbdf::parse) else {
                 let nothing = Sbdf::from_u32(u32::MAX);
-                self.refuse(guest, Entry { index, function: nothing }, EINVAL)?;
+                self.refuse(
+                    guest,
+                    Entry {
+                        index,
+                        function: nothing,
+                    },
+                    EINVAL,
+                )?;
                 continue;
             };
             entries.push(Entry { index, function }, GFP_KERNEL)?;
@@ -306,7 +311,10 @@ impl Backend {
         let Entry { index, function } = entry;
         let why = match error {
             EINVAL => {
-                self.report(error, fmt!("dev-{index} is no address such as 0000:03:00.0"));
+                self.report(
+                    error,
+                    fmt!("dev-{index} is no address such as 0000:03:00.0"),
+                );
                 return Ok(());
             }
             ENODEV => "xen-pciback does not have it: xl pci-assignable-add",
@@ -341,11 +349,20 @@ impl Backend {
         let mut roots = 0u32;
         for (segment, bus) in topology.roots() {
             let node = CString::try_from_fmt(fmt!("root-{roots}"))?;
-            news.push((node, CString::try_from_fmt(fmt!("{segment:04x}:{bus:02x}"))?), GFP_KERNEL)?;
+            news.push(
+                (
+                    node,
+                    CString::try_from_fmt(fmt!("{segment:04x}:{bus:02x}"))?,
+                ),
+                GFP_KERNEL,
+            )?;
             roots = roots.saturating_add(1);
         }
         let count = CString::try_from_fmt(fmt!("{roots}"))?;
-        news.push((CString::try_from_fmt(fmt!("root_num"))?, count), GFP_KERNEL)?;
+        news.push(
+            (CString::try_from_fmt(fmt!("root_num"))?, count),
+            GFP_KERNEL,
+        )?;
         Transaction::run(|transaction| {
             // What is gone must not be made again.
             if !transaction.exists(dir, c"state") {

@@ -3,9 +3,7 @@
 //! A function that the driver has.
 
 use kernel::{
-    new_mutex,
-    new_work,
-    pci,
+    new_mutex, new_work, pci,
     prelude::*,
     sync::{
         aref::ARef,
@@ -112,9 +110,14 @@ impl Device {
         )
     }
 
-    /// Makes the function one that a guest can be given. After an error it is as it was found.
+    /// Makes the function one that a guest can be given, unless it is. After an error it is as it
+    /// was found.
     pub(crate) fn seize(&self, dev: &Locked) -> Result {
-        let failed = |step| move |e: &Error| dev_err!(dev, "not seized: {} failed: {:?}\n", step, e);
+        if self.is_ours(dev) {
+            return Ok(());
+        }
+        let failed =
+            |step| move |e: &Error| dev_err!(dev, "not seized: {} failed: {:?}\n", step, e);
 
         let found = Command::keep(dev).inspect_err(failed("reading it"))?;
         if !config::has_its_bars(dev)? {
@@ -182,7 +185,9 @@ impl Device {
                     return Err(Refusal::Broken);
                 }
                 if inner.life.export(domain)? == Export::Done {
-                    inner.assigned.get_or_insert_with(|| Assigned::new(&self.dev));
+                    inner
+                        .assigned
+                        .get_or_insert_with(|| Assigned::new(&self.dev));
                     return Ok(());
                 }
             }
@@ -224,7 +229,7 @@ impl Device {
         }
     }
 
-    /// Whether the driver still has it, and not anew.
+    /// Whether it is seized.
     fn is_ours(&self, _dev: &Locked) -> bool {
         self.inner.lock().found.is_some()
     }
@@ -246,9 +251,13 @@ impl Device {
             self.inner.lock().life.release(domain);
         }
         if config::is_present(dev) {
-            let is_clean = !life.needs_reset() && self.saved.as_ref().is_some_and(Saved::is_current);
+            let is_clean =
+                !life.needs_reset() && self.saved.as_ref().is_some_and(Saved::is_current);
             if !is_clean && self.reset(dev).is_err() {
-                dev_err!(dev, "left switched off: what a guest left in it is still there\n");
+                dev_err!(
+                    dev,
+                    "left switched off: what a guest left in it is still there\n"
+                );
                 if let Some(mut found) = found {
                     found.keep_quiet();
                 }

@@ -28,7 +28,10 @@ use xen::{
 use crate::{
     device::Device,
     life::Domain,
-    state, //
+    state::{
+        self,
+        State, //
+    }, //
 };
 
 /// The driver's name, which toolstacks know.
@@ -46,20 +49,10 @@ impl Driver for PciBack {
             if !state.wants(dev)? && !dev.is_overridden() {
                 return Err(ENODEV);
             }
-            let sbdf = dev.sbdf()?;
-            if !dev.is_plain() {
-                dev_err!(dev, "not seized: a bridge cannot be handed to a guest\n");
-                return Err(ENODEV);
+            match state.take_hidden(dev.sbdf()?) {
+                Some(device) => Ok(device),
+                None => make(state, dev),
             }
-            state.refuse_orphan(dev, sbdf)?;
-            physdev::has_function(dev).inspect_err(|e| {
-                dev_err!(
-                    dev,
-                    "not seized: Xen refuses this function ({:?}, see xl dmesg), no guest can have it\n",
-                    e
-                )
-            })?;
-            Device::new(dev, sbdf)
         })
     }
 
@@ -128,6 +121,24 @@ impl Driver for PciBack {
     }
 }
 
+/// Looks whether a guest can be given the function, and makes the driver's record of it.
+pub(crate) fn make(state: &State, dev: &Locked) -> Result<Arc<Device>> {
+    let sbdf = dev.sbdf()?;
+    if !dev.is_plain() {
+        dev_err!(dev, "not seized: a bridge cannot be handed to a guest\n");
+        return Err(ENODEV);
+    }
+    state.refuse_orphan(dev, sbdf)?;
+    physdev::has_function(dev).inspect_err(|e| {
+        dev_err!(
+            dev,
+            "not seized: Xen refuses this function ({:?}, see xl dmesg)\n",
+            e
+        )
+    })?;
+    Device::new(dev, sbdf)
+}
+
 /// Stops a guest that must not touch a function any more.
 pub(crate) fn stop(dev: &kernel::pci::Device, guest: Domain, why: &str) {
     match domain::crash(guest) {
@@ -148,12 +159,10 @@ pub(crate) fn stop(dev: &kernel::pci::Device, guest: Domain, why: &str) {
 }
 
 fn tell_udev(dev: &Locked, guest: Domain, error: &str) {
-    let sent = CString::try_from_fmt(fmt!("XEN_PCI_ERROR={error}"))
-        .map_err(Error::from)
-        .and_then(|error| {
-            let guest = CString::try_from_fmt(fmt!("XEN_PCI_DOMAIN={guest}"))?;
-            uevent::changed(dev, [&error, &guest])
-        });
+    let sent = CString::try_from_fmt(fmt!("XEN_PCI_ERROR={error}")).and_then(|error| {
+        let guest = CString::try_from_fmt(fmt!("XEN_PCI_DOMAIN={guest}"))?;
+        uevent::changed(dev, [&error, &guest])
+    });
     if let Err(e) = sent {
         dev_warn!(dev, "udev is not told: {:?}\n", e);
     }

@@ -139,7 +139,8 @@ impl File for DoFlr {
     const MODE: u16 = 0o200;
 
     fn store(request: &[u8]) -> Result {
-        device(request)?.flr()
+        let function = pattern(request)?.function().ok_or(EINVAL)?;
+        state::device_probed(function)?.flr()
     }
 }
 

@@ -58,13 +58,32 @@ impl WorkItem for One {
 
     fn run(this: Arc<One>) {
         let dev = this.claim.device();
-        match this.claim.attach() {
+        // The link in sysfs, by which toolstacks know what they can have, is made before a probe.
+        let offered = seize(dev).and_then(|()| this.claim.attach());
+        // What the probe did not take is as it was found again.
+        let _ = state::with(|state| {
+            drop(state.take_hidden(dev.sbdf()?));
+            Ok(())
+        });
+        match offered {
             Ok(true) => (),
             // It has said why.
             Ok(false) => dev_err!(dev, "not hidden\n"),
             Err(e) => dev_err!(dev, "not hidden: {:?}\n", e),
         }
     }
+}
+
+fn seize(dev: &Device) -> Result {
+    let dev = dev.lock();
+    if dev.driver_name().is_some() {
+        return Err(EBUSY);
+    }
+    state::with(|state| {
+        let device = driver::make(state, &dev)?;
+        device.seize(&dev)?;
+        state.keep_hidden(device)
+    })
 }
 
 /// Reads the parameter; `EINVAL` if it is not as it should be.
@@ -106,7 +125,11 @@ fn take(queue: &Queue, dev: &Device) -> Result {
     if !dev.is_plain() || dev.sbdf().is_err() || !state::with(|state| state.wants(dev))? {
         return Ok(());
     }
-    if dev.lock().driver_name().is_some_and(|name| name != driver::NAME) {
+    if dev
+        .lock()
+        .driver_name()
+        .is_some_and(|name| name != driver::NAME)
+    {
         dev_warn!(
             dev,
             "not hidden: another driver has it; load xen-pciback before that, from the initramfs\n"

@@ -3,14 +3,14 @@
 //! The life of a function while the driver has it.
 //!
 //! ```text
-//!             was_reset(Ok)              flr               export
-//!  Returned ───────────────▶ Clean ───────────▶ Touched ───────────▶ Assigned
-//!     ▲  │                     │                 ▲  │                  │   │
-//!     │  │ was_reset(Err)      └──── export ─────┼──┼─────────────────▶│   │
-//!     │  ▼                                       │  │                  │   │
-//!     │ Broken ─────── was_reset(Ok) ────────────┘  │                  │   │
-//!     └───────────────────────── release ───────────┼──────────────────┘   │
-//!                                                   └── flr: reset again   └── fatal: cut off
+//!   seized, given back by a guest
+//!            |
+//!            v      reset           do_flr            export
+//!        Returned ---------> Clean ---------> Touched --------> Assigned
+//!            |                 |                 ^ |               ^ |
+//!            | reset fails     +-----------------|-|-- export -----+ | release
+//!            v                                   | v                 v
+//!         Broken ---------- reset ----------> (reset again)       Returned
 //! ```
 //!
 //! One rule holds for every path: between two guests there is a reset that succeeded, or for a
@@ -216,7 +216,10 @@ mod tests {
             Event::Export(domain) => match life.export(domain) {
                 Ok(Export::Done) => {
                     // The rule.
-                    assert!(truth.owner == Some(domain) || (truth.owner.is_none() && !truth.dirty && !truth.failed));
+                    assert!(
+                        truth.owner == Some(domain)
+                            || (truth.owner.is_none() && !truth.dirty && !truth.failed)
+                    );
                     truth.owner = Some(domain);
                     truth.dirty = true;
                 }

@@ -51,7 +51,11 @@ impl Quirk {
 /// Formats as in the file.
 impl fmt::Display for Quirk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}:{:01x}:{:08x}", self.register, self.size, self.mask)
+        write!(
+            f,
+            "{:08x}:{:01x}:{:08x}",
+            self.register, self.size, self.mask
+        )
     }
 }
 
@@ -63,13 +67,36 @@ mod tests {
     #[test]
     fn quirks_are_read() {
         let at = Sbdf::new(0, 0, 0x20);
-        let quirk = |register, size, mask| Some((at, Quirk { register, size, mask }));
+        let quirk = |register, size, mask| {
+            Some((
+                at,
+                Quirk {
+                    register,
+                    size,
+                    mask,
+                },
+            ))
+        };
         assert_eq!(Quirk::parse("0000:00:04.0-40:1:ff"), quirk(0x40, 1, 0xff));
-        assert_eq!(Quirk::parse("00:04.0-fff:4:ffffffff\n"), quirk(0xfff, 4, u32::MAX));
+        assert_eq!(
+            Quirk::parse("00:04.0-fff:4:ffffffff\n"),
+            quirk(0xfff, 4, u32::MAX)
+        );
         for text in [
-            "", "00:04.0", "00:04.0-", "00:04.0-40", "00:04.0-40:1", "00:04.0-40:3:1",
-            "00:04.0-40:0:1", "00:04.0-40:8:1", "00:04.0-1000:1:1", "00:04.0-40:1:100",
-            "00:04.0-40:2:10000", "00:04.*-40:1:1", "00:04.0-40:1:1:1", "00:04.0-40:1:-1",
+            "",
+            "00:04.0",
+            "00:04.0-",
+            "00:04.0-40",
+            "00:04.0-40:1",
+            "00:04.0-40:3:1",
+            "00:04.0-40:0:1",
+            "00:04.0-40:8:1",
+            "00:04.0-1000:1:1",
+            "00:04.0-40:1:100",
+            "00:04.0-40:2:10000",
+            "00:04.*-40:1:1",
+            "00:04.0-40:1:1:1",
+            "00:04.0-40:1:-1",
         ] {
             assert_eq!(Quirk::parse(text), None);
         }

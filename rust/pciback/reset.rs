@@ -6,10 +6,10 @@
 //! back. The PCI core resets; the rest is in its two callbacks, so that it is done whoever asks for
 //! the reset.
 //!
-//! vPCI keeps dom0 from writing BARs that it believes to be in use, and says nothing if the value is
-//! the one that it remembers: exactly what is put back after a reset. Stopping the function through
-//! vPCI makes it forget that they are in use. A reset of the link after an error comes without
-//! that, so Xen is told of it before anything is put back, too.
+//! vPCI keeps dom0 from writing BARs that it believes to be in use, and says nothing if the value
+//! is the one that it remembers: exactly what is put back after a reset. Stopping the function
+//! through vPCI makes it forget that they are in use. A reset of the link after an error comes
+//! without that, so Xen is told of it before anything is put back, too.
 
 use kernel::prelude::*;
 
@@ -25,34 +25,34 @@ use xen::{
 
 use crate::{
     device::Device,
+    driver::NAME,
     life::Outcome,
     state,
     TELL, //
 };
 
 impl Device {
-    /// Resets the function by the best method it has. Logs, and returns, how that failed. A function
-    /// that has no method gets its configuration back only.
+    /// Resets the function by the best method it has. Logs, and returns, how that failed. A
+    /// function that has no method gets its configuration back only.
     pub(super) fn reset(&self, dev: &Locked) -> Result<Outcome> {
         let method = dev.reset_method();
+        // The core calls back the driver that it knows, if it resets.
+        let calls_back = method.is_some() && dev.driver_name() == Some(NAME);
+        if !calls_back {
+            self.reset_prepare(dev);
+        }
         let result = state::with(|state| {
             // A bridge has one secondary bus reset at a time.
             let by_bridge = method.is_some_and(|method| method.is_by_bridge());
             let _in_turn = by_bridge.then(|| state.bridges.lock());
-            Ok(match dev.reset() {
+            match dev.reset() {
                 Err(e) if e == ENOTTY => Ok(Outcome::Unresettable),
                 result => result.map(|()| Outcome::Reset),
-            })
-        });
-        let result = match result.and_then(|result| result) {
-            // The core did not call back.
-            Ok(Outcome::Unresettable) => {
-                self.reset_prepare(dev);
-                self.reset_done(dev);
-                Ok(Outcome::Unresettable)
             }
-            result => result,
-        };
+        });
+        if !calls_back {
+            self.reset_done(dev);
+        }
         let result = result.and_then(|outcome| self.inner.lock().outcome.map(|()| outcome));
         match (result, method) {
             (Err(e), Some(method)) => {
@@ -92,7 +92,9 @@ impl Device {
         if guest.is_some() {
             return;
         }
-        let kind = dev.reset_method().map_or(Kind::Warm, |method| method.kind());
+        let kind = dev
+            .reset_method()
+            .map_or(Kind::Warm, |method| method.kind());
         let result = prepared.and_then(|()| self.put_back(dev, kind));
         self.noticed(result);
     }
@@ -118,7 +120,13 @@ impl Device {
     fn put_back(&self, dev: &Locked, kind: Kind) -> Result {
         let saved = self.saved.as_ref().ok_or(ENODEV)?;
         saved.restore(dev)?;
-        tell(dev, kind).inspect_err(|e| dev_err!(dev, "Xen does not take notice of its reset: {:?}; see xl dmesg\n", e))?;
+        tell(dev, kind).inspect_err(|e| {
+            dev_err!(
+                dev,
+                "Xen does not take notice of its reset: {:?}; see xl dmesg\n",
+                e
+            )
+        })?;
         saved.verify()
     }
 }

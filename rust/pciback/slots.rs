@@ -85,7 +85,8 @@ pub(crate) fn parse_list(
         let group = rest
             .strip_prefix('(')
             .and_then(|inside| inside.split_once(')'));
-        let Some((pattern, after)) = group.and_then(|(inside, after)| Some((Pattern::parse(inside)?, after)))
+        let Some((pattern, after)) =
+            group.and_then(|(inside, after)| Some((Pattern::parse(inside)?, after)))
         else {
             return Err(rest);
         };
@@ -161,9 +162,29 @@ mod tests {
     #[test]
     fn other_texts_are_refused() {
         for text in [
-            "", " ", ".", ":", "03", "03:04", "03:04.", "03:04.8", "03:20.0", "100:04.0",
-            "10000:03:04.0", "0000:03:04.0.0", "0000:03:04.0 x", "03:*.0", "*:04.0", "*:03:04.0",
-            "+3:04.0", "-3:04.0", "0000:03:04:0", "0:0:03:04.0", "x:y.z", "03:04.*x", "\u{fffd}:4.0",
+            "",
+            " ",
+            ".",
+            ":",
+            "03",
+            "03:04",
+            "03:04.",
+            "03:04.8",
+            "03:20.0",
+            "100:04.0",
+            "10000:03:04.0",
+            "0000:03:04.0.0",
+            "0000:03:04.0 x",
+            "03:*.0",
+            "*:04.0",
+            "*:03:04.0",
+            "+3:04.0",
+            "-3:04.0",
+            "0000:03:04:0",
+            "0:0:03:04.0",
+            "x:y.z",
+            "03:04.*x",
+            "\u{fffd}:4.0",
         ] {
             assert_eq!(Pattern::parse(text), None);
         }

@@ -22,6 +22,7 @@ use xen::{
         Global, //
     },
     pci::{
+        self,
         DeviceExt,
         Locked, //
     },
@@ -53,6 +54,9 @@ pub(crate) struct State {
     /// Which it has.
     #[pin]
     devices: Mutex<RBTree<Sbdf, Arc<Device>>>,
+    /// Which are seized and not bound yet.
+    #[pin]
+    hidden: Mutex<KVec<Arc<Device>>>,
     /// Which it has given up while a guest had them.
     #[pin]
     orphans: Mutex<KVec<(Sbdf, Domain)>>,
@@ -76,6 +80,7 @@ pub(crate) fn publish() -> Result<Published> {
         pin_init!(State {
             slots <- new_mutex!(Slots::new()),
             devices <- new_mutex!(RBTree::new()),
+            hidden <- new_mutex!(KVec::new()),
             orphans <- new_mutex!(KVec::new()),
             backends <- new_mutex!(KVec::new()),
             bridges <- new_mutex!(()),
@@ -94,6 +99,14 @@ pub(crate) fn with<R>(f: impl FnOnce(&State) -> Result<R>) -> Result<R> {
 /// The device at `sbdf`; `ENODEV` if the driver does not have it.
 pub(crate) fn device(sbdf: Sbdf) -> Result<Arc<Device>> {
     with(|state| state.devices.lock().get(&sbdf).cloned().ok_or(ENODEV))
+}
+
+/// The same, after a probe that is running, if there is one: its link in sysfs is there already.
+pub(crate) fn device_probed(sbdf: Sbdf) -> Result<Arc<Device>> {
+    device(sbdf).or_else(|e| {
+        drop(pci::find(sbdf).ok_or(e)?.lock());
+        device(sbdf)
+    })
 }
 
 impl State {
@@ -129,6 +142,18 @@ impl State {
                 pr_err!("{sbdf}: no memory to remember that domain {domain} has it\n");
             }
         }
+    }
+
+    /// Keeps a seized device until it is probed.
+    pub(crate) fn keep_hidden(&self, device: Arc<Device>) -> Result {
+        Ok(self.hidden.lock().push(device, GFP_KERNEL)?)
+    }
+
+    /// The seized device, if there is one.
+    pub(crate) fn take_hidden(&self, sbdf: Sbdf) -> Option<Arc<Device>> {
+        let mut hidden = self.hidden.lock();
+        let index = hidden.iter().position(|device| device.sbdf == sbdf)?;
+        hidden.remove(index).ok()
     }
 
     /// All devices, in order, at this moment.

@@ -91,12 +91,18 @@ impl Topology {
         let device = |sbdf: Sbdf| (sbdf.segment(), sbdf.bus(), sbdf.device());
         self.places
             .iter()
-            .find(|(other, place)| device(*other) == device(function) && other.function() == place.0.function())
+            .find(|(other, place)| {
+                device(*other) == device(function) && other.function() == place.0.function()
+            })
             .map(|(_, place)| place.0.device())
     }
 
     fn free_slot(&self) -> Option<u8> {
-        (0..32u8).find(|slot| self.places.iter().all(|(_, place)| place.0.device() != *slot))
+        (0..32u8).find(|slot| {
+            self.places
+                .iter()
+                .all(|(_, place)| place.0.device() != *slot)
+        })
     }
 }
 
@@ -141,8 +147,12 @@ mod tests {
     #[test]
     fn virtual_functions_have_slots_of_their_own() {
         let mut all = Topology::new(Kind::Virtual);
-        assert!(all.place(at(4, 1), true).is_ok_and(|Place(p)| (p.device(), p.function()) == (0, 0)));
-        assert!(all.place(at(4, 2), true).is_ok_and(|Place(p)| (p.device(), p.function()) == (1, 0)));
+        assert!(all
+            .place(at(4, 1), true)
+            .is_ok_and(|Place(p)| (p.device(), p.function()) == (0, 0)));
+        assert!(all
+            .place(at(4, 2), true)
+            .is_ok_and(|Place(p)| (p.device(), p.function()) == (1, 0)));
     }
 
     /// `passthrough=1`: nothing is moved, and every bus is told once.

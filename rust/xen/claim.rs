@@ -65,11 +65,7 @@ impl Drop for Claim {
     fn drop(&mut self) {
         // SAFETY: A valid device, and an empty string, which clears the override and cannot fail.
         unsafe {
-            bindings::__device_set_driver_override(
-                as_raw_device(&self.dev),
-                c"".as_char_ptr(),
-                0,
-            )
+            bindings::__device_set_driver_override(as_raw_device(&self.dev), c"".as_char_ptr(), 0)
         };
     }
 }

@@ -49,7 +49,9 @@ impl Registers {
 
     /// The name of the first register that is not as in `wanted`, what it is and what it should be.
     pub fn differs(&self, wanted: &Self) -> Option<(&'static str, u32, u32)> {
-        const NAMES: [&str; BARS.len()] = ["BAR 0", "BAR 1", "BAR 2", "BAR 3", "BAR 4", "BAR 5", "ROM BAR"];
+        const NAMES: [&str; BARS.len()] = [
+            "BAR 0", "BAR 1", "BAR 2", "BAR 3", "BAR 4", "BAR 5", "ROM BAR",
+        ];
         if self.command != wanted.command {
             return Some(("COMMAND", self.command.into(), wanted.command.into()));
         }
@@ -216,7 +218,11 @@ pub fn quiesce(dev: &Device) -> Result {
     let (msi, msix) = unsafe { ((*as_raw(dev)).msi_cap, (*as_raw(dev)).msix_cap) };
     for (capability, flags, enable) in [
         (msi, bindings::PCI_MSI_FLAGS, bindings::PCI_MSI_FLAGS_ENABLE),
-        (msix, bindings::PCI_MSIX_FLAGS, bindings::PCI_MSIX_FLAGS_ENABLE),
+        (
+            msix,
+            bindings::PCI_MSIX_FLAGS,
+            bindings::PCI_MSIX_FLAGS_ENABLE,
+        ),
     ] {
         if capability == 0 {
             continue;
@@ -239,7 +245,8 @@ pub fn wake(dev: &Locked) -> Result {
     // SAFETY: `raw` is a valid `struct pci_dev`.
     let capability = i32::from(unsafe { (*raw).pm_cap });
     if capability != 0 {
-        let control = read_config_word(dev, capability + bindings::PCI_PM_CTRL as i32).ok_or(EIO)?;
+        let control =
+            read_config_word(dev, capability + bindings::PCI_PM_CTRL as i32).ok_or(EIO)?;
         // CAST: Bits of a word.
         if control & bindings::PCI_PM_CTRL_STATE_MASK as u16 != 0 {
             // A guest does not tell Linux, which would think that there is nothing to do.

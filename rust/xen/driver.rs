@@ -106,7 +106,10 @@ impl<T: Driver> Registration<T> {
     /// Registers the driver with its files, its own and those that each of its functions gets;
     /// `EBUSY` if there is one of that name. All functions
     /// without a driver are offered to it before this returns.
-    pub fn new(files: &'static Files, of_device: &'static sysfs::Files) -> impl PinInit<Self, Error> {
+    pub fn new(
+        files: &'static Files,
+        of_device: &'static sysfs::Files,
+    ) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             driver <- Opaque::try_ffi_init(|slot: *mut bindings::pci_driver| {
                 let driver = bindings::pci_driver {

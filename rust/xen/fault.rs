@@ -43,6 +43,11 @@ macro_rules! fault_param {
             static PARAM: $crate::param::Raw = $crate::param::Raw::fault();
         };
         $crate::modinfo!(b"parmtype=", b"fault", b":", b"uint");
-        $crate::modinfo!(b"parm=", b"fault", b":", b"Let the n-th call from now fail, for tests");
+        $crate::modinfo!(
+            b"parm=",
+            b"fault",
+            b":",
+            b"Let the n-th call from now fail, for tests"
+        );
     };
 }

@@ -167,10 +167,16 @@ macro_rules! bool_param {
     ($(#[$doc:meta])* $value:ident: $name:literal = $default:literal, $description:literal) => {
         $crate::bool_param!(@ $(#[$doc])* $value: $name = $default, 0o444, $description);
     };
-    ($(#[$doc:meta])* writable $value:ident: $name:literal = $default:literal, $description:literal) => {
+    (
+        $(#[$doc:meta])* writable
+        $value:ident: $name:literal = $default:literal, $description:literal
+    ) => {
         $crate::bool_param!(@ $(#[$doc])* $value: $name = $default, 0o644, $description);
     };
-    (@ $(#[$doc:meta])* $value:ident: $name:literal = $default:literal, $perm:literal, $description:literal) => {
+    (
+        @ $(#[$doc:meta])*
+        $value:ident: $name:literal = $default:literal, $perm:literal, $description:literal
+    ) => {
         $(#[$doc])*
         static $value: $crate::param::Bool = $crate::param::Bool::new($default);
 

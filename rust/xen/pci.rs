@@ -138,9 +138,7 @@ impl DeviceExt for Device {
     fn reset_method(&self) -> Option<Method> {
         // SAFETY: `self` is a valid `struct pci_dev`. User space may change the bytes meanwhile;
         // each is read once.
-        Method::from_index(unsafe {
-            (&raw const (*as_raw(self)).reset_methods[0]).read_volatile()
-        })
+        Method::from_index(unsafe { (&raw const (*as_raw(self)).reset_methods[0]).read_volatile() })
     }
 
     fn upstream(&self) -> Option<ARef<Device>> {

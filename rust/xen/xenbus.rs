@@ -100,7 +100,9 @@ unsafe impl AlwaysRefCounted for Device {
 
     unsafe fn dec_ref(obj: NonNull<Self>) {
         // SAFETY: The caller has a reference, which this gives back.
-        unsafe { bindings::put_device(&raw mut (*obj.cast::<bindings::xenbus_device>().as_ptr()).dev) };
+        unsafe {
+            bindings::put_device(&raw mut (*obj.cast::<bindings::xenbus_device>().as_ptr()).dev)
+        };
     }
 }
 
@@ -189,9 +191,8 @@ impl<T: Driver> Registration<T> {
         try_pin_init!(&this in Self {
             ids <- Opaque::ffi_init(|slot: *mut [bindings::xenbus_device_id; 2]| {
                 let mut ids: [bindings::xenbus_device_id; 2] = Default::default();
-                // CAST: Bytes are bytes.
                 for (to, from) in ids[0].devicetype.iter_mut().zip(T::TYPE.to_bytes()) {
-                    *to = *from as _;
+                    *to = *from;
                 }
                 // SAFETY: `slot` is ours to write.
                 unsafe { slot.write(ids) };

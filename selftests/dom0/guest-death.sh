@@ -136,6 +136,7 @@ uevents() {
 import socket
 kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 15)
 kernel.bind((0, 1))
+print("listening")
 while True:
     print(kernel.recv(65536).replace(b"\0", b" ").decode())'
 }
@@ -145,7 +146,7 @@ fatal_error() {
 	create e $behind
 	uevents >$tmp/uevents &
 	monitor=$!
-	sleep 1
+	until grep -q listening $tmp/uevents; do sleep 0.1; done
 	inject port1
 	until_gone e
 	sleep 1

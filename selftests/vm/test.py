@@ -188,7 +188,11 @@ def wanted(name: str, pattern: str) -> bool:
 
 
 def read_plan(path: Path) -> Iterator[Boot]:
-    for name, entry in tomllib.loads(path.read_text(encoding="utf-8"))["boot"].items():
+    boots = tomllib.loads(path.read_text(encoding="utf-8"))["boot"]
+    for name, entry in boots.items():
+        # The machine of another boot, with other options.
+        entry = {option: value for option, value in boots.get(entry.pop("like", ""), {}).items()
+                 if option in OPTIONS} | entry
         boot = Boot(name, entry.pop("tests"), entry.pop("fails", []), entry.pop("before", ""), entry)
         if unknown := set(entry) - set(OPTIONS):
             sys.exit(f"{path.name}: boot {name}: unknown: {', '.join(sorted(unknown))}")

@@ -96,7 +96,12 @@ pub mod rbtree {
             old.map(|(key, value)| RBTreeNode(key, value))
         }
 
-        pub fn try_create_and_insert(&mut self, key: K, value: V, _flags: Flags) -> Result<Option<V>> {
+        pub fn try_create_and_insert(
+            &mut self,
+            key: K,
+            value: V,
+            _flags: Flags,
+        ) -> Result<Option<V>> {
             Ok(self.0.insert(key, value))
         }
 
