@@ -148,31 +148,32 @@ impl Device {
 
     /// Somebody wants it reset.
     pub(crate) fn flr(self: &Arc<Self>) -> Result {
-        match self.inner.lock().life.flr() {
-            Flr::Nothing => return Ok(()),
-            // Not a moment longer than this, as its owner may be waited for with the lock held.
-            Flr::Quiesce => return config::quiesce(&self.dev),
-            Flr::Reset => (),
+        // A reset would be no use before the guest has lost it, which is waited for elsewhere.
+        if self.guest().is_some() {
+            return config::quiesce(&self.dev);
         }
         let result = {
             let dev = self.dev.lock();
             if !self.is_ours(&dev) {
                 return Err(ENODEV);
             }
-            // It may have become a guest's while this waited.
-            if self.guest().is_some() {
-                return config::quiesce(&self.dev);
+            let wanted = self.inner.lock().life.flr();
+            match wanted {
+                Flr::Nothing => return Ok(()),
+                Flr::Quiesce => return config::quiesce(&self.dev),
+                Flr::Reset => (),
             }
             let result = self.reset(&dev);
             self.inner.lock().life.touch();
             result
         };
-        if self.state() == State::Broken {
-            self.queue();
-        }
         match result {
-            Ok(Outcome::Unresettable) => Err(ENOTTY),
-            other => other.map(|_| ()),
+            Ok(Outcome::Reset) => Ok(()),
+            Ok(_) => Err(ENOTTY),
+            Err(e) => {
+                self.queue();
+                Err(e)
+            }
         }
     }
 

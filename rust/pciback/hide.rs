@@ -125,16 +125,17 @@ fn take(queue: &Queue, dev: &Device) -> Result {
     if !dev.is_plain() || dev.sbdf().is_err() || !state::with(|state| state.wants(dev))? {
         return Ok(());
     }
-    if dev
-        .lock()
-        .driver_name()
-        .is_some_and(|name| name != driver::NAME)
-    {
-        dev_warn!(
-            dev,
-            "not hidden: another driver has it; load xen-pciback before that, from the initramfs\n"
-        );
-        return Ok(());
+    match dev.lock().driver_name() {
+        None => (),
+        // By its driver_override.
+        Some(name) if name == driver::NAME => return Ok(()),
+        Some(_) => {
+            dev_warn!(
+                dev,
+                "not hidden: another driver has it; load xen-pciback before that, from the initramfs\n"
+            );
+            return Ok(());
+        }
     }
     let one = Arc::pin_init(
         try_pin_init!(One {

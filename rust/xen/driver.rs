@@ -304,8 +304,8 @@ impl Locked {
     }
 }
 
-/// Takes the function from its driver, as user space can. May sleep, as the driver's remove may; the
-/// caller must not have the function's lock.
+/// Takes the function from its driver, as user space can. May sleep, as the driver's remove may;
+/// the caller must not have the function's lock.
 pub fn release(dev: &Device) {
     // SAFETY: A valid device.
     unsafe { bindings::device_release_driver(as_raw_device(dev)) };

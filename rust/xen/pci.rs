@@ -142,7 +142,7 @@ impl DeviceExt for Device {
     }
 
     fn upstream(&self) -> Option<ARef<Device>> {
-        // SAFETY: `self` is a valid `struct pci_dev`, whose bus lives, and so does the bus's bridge.
+        // SAFETY: `self` is a valid `struct pci_dev`; its bus lives, and so does the bus's bridge.
         unsafe {
             let bridge = bindings::pci_upstream_bridge(as_raw(self));
             bridge.cast::<Device>().as_ref().map(ARef::from)

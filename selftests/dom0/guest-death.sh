@@ -160,44 +160,67 @@ fatal_error() {
 	free $behind
 }
 
+wait_until() { # TENTHS COMMAND [ARG...]
+	i=0
+	left=$1
+	shift
+	until "$@" 2>/dev/null; do
+		i=$((i + 1))
+		[ $i -lt $left ] || die "waited in vain: $*"
+		sleep 0.1
+	done
+}
+
+unplug() {
+	qmp '{"execute": "device_del", "arguments": {"id": "behind"}}'
+	wait_until 800 test ! -e $devices/$behind
+}
+
+plug() {
+	# The emulator is a little later than dom0.
+	wait_until 300 qmp '{"execute": "device_add", "arguments": {"driver": "e1000e", "id": "behind", "bus": "port1"}}'
+	wait_until 200 test -e $devices/$behind/driver_override
+	sleep 1
+}
+
+a_guest_has_it() { # SBDF
+	[ "$(driver_of $1)" ] || xl pci-assignable-add $1
+	create p $1
+	xl destroy p
+	free $1
+}
+
 unplugged() {
 	assignable $behind
 	create p $behind
-	qmp '{"execute": "device_del", "arguments": {"id": "behind"}}'
-	i=0
-	while [ -e $devices/$behind ]; do
-		i=$((i + 1))
-		[ $i -lt 400 ] || die "it is still there"
-		sleep 0.2
-	done
+	unplug
 	xl destroy p 2>/dev/null
 	until_gone p
 	log | grep -q "$behind:.*unplugged under a guest" || die "the log does not say so"
-	i=0
-	until qmp '{"execute": "device_add", "arguments": {"driver": "e1000e", "id": "behind", "bus": "port1"}}'; do
-		i=$((i + 1))
-		[ $i -lt 60 ] || die "no device_add"
-		sleep 0.5
-	done
-	i=0
-	while [ ! -e $devices/$behind ]; do
-		i=$((i + 1))
-		[ $i -lt 100 ] || die "it is not there again"
-		sleep 0.2
-	done
-	sleep 1
-	[ "$(driver_of $behind)" ] || xl pci-assignable-add $behind
-	create p $behind
-	xl destroy p
-	free $behind
+	plug
+	a_guest_has_it $behind
 }
 
-plan 7
+unplugged_idle() {
+	unplug
+	plug
+	a_guest_has_it $behind
+}
+
+unloaded_idle() {
+	rmmod xen_pciback || die "it cannot be unloaded"
+	modprobe xen-pciback
+	a_guest_has_it $nvme
+}
+
+plan 9
 check "a function's life takes two resets, none of them on XenStore's thread" two_resets
 check "a guest that crashes leaves its function free" crash
 check "so does one whose device model was killed" killed_device_model
 check "the module stays while a guest has a function" in_use
 check "a guest is destroyed whose function was unbound, the next one gets it" unbound
 check "a fatal error stops the guest, and administrators hear of it" fatal_error
+check "a function that is assignable is unplugged, and plugged again" unplugged_idle
+check "xen-pciback is unloaded with an assignable function, and loaded again" unloaded_idle
 check "a guest is stopped whose function is unplugged, and destroyed before Xen can fall" unplugged
 finish
