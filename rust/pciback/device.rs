@@ -79,7 +79,9 @@ pub(super) struct Inner {
     pub(super) life: Life,
     /// How the reset that the PCI core is doing, or has done, goes.
     pub(super) outcome: Result,
+    /// While a guest has it.
     assigned: Option<Assigned>,
+    /// As it was found; while it is seized.
     found: Option<Command>,
 }
 
@@ -159,21 +161,18 @@ impl Device {
             }
             let wanted = self.inner.lock().life.flr();
             match wanted {
-                Flr::Nothing => return Ok(()),
+                Flr::Nothing if self.is_as_saved() => return Ok(()),
                 Flr::Quiesce => return config::quiesce(&self.dev),
-                Flr::Reset => (),
+                Flr::Nothing | Flr::Reset => (),
             }
             let result = self.reset(&dev);
             self.inner.lock().life.touch();
             result
         };
-        match result {
-            Ok(Outcome::Reset) => Ok(()),
-            Ok(_) => Err(ENOTTY),
-            Err(e) => {
-                self.queue();
-                Err(e)
-            }
+        self.look_after();
+        match result? {
+            Outcome::Unresettable => Err(ENOTTY),
+            _ => Ok(()),
         }
     }
 
@@ -211,8 +210,14 @@ impl Device {
         self.queue();
     }
 
-    /// Looks after it soon, without the caller's locks.
-    pub(crate) fn queue(self: &Arc<Self>) {
+    /// Takes it from those that are offered if it is broken, soon and without the caller's locks.
+    pub(crate) fn look_after(self: &Arc<Self>) {
+        if self.state() == State::Broken {
+            self.queue();
+        }
+    }
+
+    fn queue(self: &Arc<Self>) {
         // While the module goes, remove does all that is left to do.
         let _ = state::with(|state| {
             // Queued already: it will see what happened meanwhile.
@@ -230,30 +235,36 @@ impl Device {
         }
     }
 
+    /// Whether nobody has changed its registers either.
+    fn is_as_saved(&self) -> bool {
+        self.saved.as_ref().is_some_and(Saved::is_current)
+    }
+
     /// Whether it is seized.
     fn is_ours(&self, _dev: &Locked) -> bool {
         self.inner.lock().found.is_some()
     }
 
-    /// Gives the function up; returns the guest that still has it.
-    pub(crate) fn give_up(&self, dev: &Locked) -> Option<Domain> {
-        let (life, found, assigned) = {
+    /// Gives the function up, whoever has it.
+    pub(crate) fn give_up(&self, dev: &Locked) {
+        let (guest, found, assigned) = {
             let mut inner = self.inner.lock();
-            (inner.life, inner.found.take(), inner.assigned.take())
+            let guest = inner.life.guest();
+            if let Some(domain) = guest {
+                inner.life.release(domain);
+            }
+            (guest, inner.found.take(), inner.assigned.take())
         };
         drop(assigned);
-        let guest = life.guest();
         if let Some(domain) = guest {
             dev_warn!(
                 dev,
                 "taken from domain {}, which loses it: it is dead in there, and stays assigned in Xen until xl pci-detach or xl destroy\n",
                 domain
             );
-            self.inner.lock().life.release(domain);
         }
         if config::is_present(dev) {
-            let is_clean =
-                !life.needs_reset() && self.saved.as_ref().is_some_and(Saved::is_current);
+            let is_clean = !self.inner.lock().life.needs_reset() && self.is_as_saved();
             if !is_clean && self.reset(dev).is_err() {
                 dev_err!(
                     dev,
@@ -264,7 +275,6 @@ impl Device {
                 }
             }
         }
-        guest
     }
 
     /// The guest is stopped before it can touch the function again.

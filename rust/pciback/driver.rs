@@ -75,9 +75,13 @@ impl Driver for PciBack {
     }
 
     fn remove(dev: &Locked, device: ArcBorrow<'_, Device>) {
-        let guest = device.give_up(dev);
         let _ = state::with(|state| {
-            state.remove(device.sbdf, guest);
+            state.disown(&device);
+            Ok(())
+        });
+        device.give_up(dev);
+        let _ = state::with(|state| {
+            state.remove(device.sbdf);
             Ok(())
         });
     }
@@ -88,6 +92,7 @@ impl Driver for PciBack {
 
     fn reset_done(dev: &Locked, device: ArcBorrow<'_, Device>) {
         device.reset_done(dev);
+        Arc::from(device).look_after();
     }
 
     fn error_detected(dev: &Locked, device: ArcBorrow<'_, Device>, severity: Severity) {
@@ -114,9 +119,7 @@ impl Driver for PciBack {
 
     fn slot_reset(dev: &Locked, device: ArcBorrow<'_, Device>) -> Result {
         let result = device.slot_reset(dev);
-        if result.is_err() {
-            Arc::from(device).queue();
-        }
+        Arc::from(device).look_after();
         result
     }
 }

@@ -132,15 +132,20 @@ impl State {
         Ok(())
     }
 
-    /// Forgets a device; `guest` still has it.
-    pub(crate) fn remove(&self, sbdf: Sbdf, guest: Option<Domain>) {
+    /// Forgets a device.
+    pub(crate) fn remove(&self, sbdf: Sbdf) {
         let gone = self.devices.lock().remove(&sbdf);
         drop(gone);
-        if let Some(domain) = guest {
-            let kept = self.orphans.lock().push((sbdf, domain), GFP_KERNEL);
-            if kept.is_err() {
-                pr_err!("{sbdf}: no memory to remember that domain {domain} has it\n");
-            }
+    }
+
+    /// Remembers who has a device that is about to be given up.
+    pub(crate) fn disown(&self, device: &Device) {
+        // Taken before the guest is asked for, so that `release` comes before or after both.
+        let mut orphans = self.orphans.lock();
+        let Some(domain) = device.guest() else { return };
+        let sbdf = device.sbdf;
+        if orphans.push((sbdf, domain), GFP_KERNEL).is_err() {
+            pr_err!("{sbdf}: no memory to remember that domain {domain} has it\n");
         }
     }
 
@@ -168,9 +173,8 @@ impl State {
 
     /// `domain` has, of all functions, only those that satisfy `has`. Does not sleep for long.
     pub(crate) fn release(&self, domain: Domain, has: impl Fn(Sbdf) -> bool) {
-        self.orphans
-            .lock()
-            .retain(|(sbdf, owner)| *owner != domain || has(*sbdf));
+        let mut orphans = self.orphans.lock();
+        orphans.retain(|(sbdf, owner)| *owner != domain || has(*sbdf));
         for (sbdf, device) in self.devices.lock().iter() {
             if !has(*sbdf) {
                 device.release(domain);

@@ -12,14 +12,8 @@ use kernel::{
 };
 
 use xen::{
-    bus::{
-        self,
-        Event, //
-    },
-    pci::{
-        DeviceExt,
-        Locked, //
-    },
+    bus,
+    pci::DeviceExt, //
 };
 
 use crate::{
@@ -36,8 +30,6 @@ pub(crate) struct Unplug;
 impl bus::Observer for Unplug {
     /// Before `xen-pcidev`, whose look-ups the toolstack needs to destroy the guest.
     const PRIORITY: i32 = 2;
-
-    fn added(_dev: &Device) {}
 
     fn removing(dev: &Device) {
         let Ok(sbdf) = dev.sbdf() else { return };
@@ -57,6 +49,4 @@ impl bus::Observer for Unplug {
             Ok(())
         });
     }
-
-    fn driver(_dev: &Locked, _event: Event) {}
 }

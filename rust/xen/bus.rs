@@ -43,12 +43,18 @@ pub trait Observer: 'static {
     const PRIORITY: i32 = 1;
 
     /// A function was added; no driver has seen it.
-    fn added(dev: &Device);
+    fn added(dev: &Device) {
+        let _ = dev;
+    }
     /// A function is about to be removed; its driver, if it had one, is gone, and Xen still knows
     /// the function.
-    fn removing(dev: &Device);
+    fn removing(dev: &Device) {
+        let _ = dev;
+    }
     /// A driver comes or goes.
-    fn driver(dev: &Locked, event: Event);
+    fn driver(dev: &Locked, event: Event) {
+        let _ = (dev, event);
+    }
 }
 
 /// Makes `T` hear of events for as long as this value lives.
