@@ -209,7 +209,7 @@ taken_away() {
 
 tracing=/sys/kernel/tracing
 [ -e $pciback ] && command -v xenstore-write >/dev/null && in_vm || skip_all "needs our own machine"
-set -- $(spare_functions has_msix)
+set -- $(spare_functions routed has_msix)
 [ $# -ge 3 ] || skip_all "needs three unused functions"
 a=$1 b=$2 c=$3
 
