@@ -85,7 +85,8 @@ struct Guest {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Entry {
     index: u32,
-    function: Sbdf,
+    /// None if it is not understood.
+    function: Option<Sbdf>,
 }
 
 /// The driver of backends.
@@ -206,9 +207,9 @@ impl Backend {
         let entries = if matches!(wanted, State::Closing | State::Closed) {
             KVec::new()
         } else {
-            self.entries(&mut guest)?
+            self.entries()?
         };
-        let has = |function| entries.iter().any(|entry| entry.function == function);
+        let has = |function| entries.iter().any(|entry| entry.function == Some(function));
         state::with(|state| {
             state.release(self.domain, has);
             Ok(())
@@ -218,7 +219,11 @@ impl Backend {
 
         let mut placed = KVec::new();
         for entry in &entries {
-            match self.export(&mut guest.topology, entry.function) {
+            let exported = match entry.function {
+                Some(function) => self.export(&mut guest.topology, function),
+                None => Err(EINVAL),
+            };
+            match exported {
                 Ok(place) => placed.push((entry.index, place), GFP_KERNEL)?,
                 Err(e) => self.refuse(&mut guest, *entry, e)?,
             }
@@ -240,7 +245,7 @@ impl Backend {
     }
 
     /// The functions that the guest is to have.
-    fn entries(&self, guest: &mut Guest) -> Result<KVec<Entry>> {
+    fn entries(&self) -> Result<KVec<Entry>> {
         let mut entries = KVec::new();
         let count = match xenstore::read(self.dev.node(), c"num_devs") {
             Ok(count) => count.text().and_then(|n| n.parse().ok()).ok_or(EINVAL)?,
@@ -253,25 +258,16 @@ impl Backend {
         for index in 0..count {
             let node = CString::try_from_fmt(fmt!("dev-{index}"))?;
             let state = CString::try_from_fmt(fmt!("state-{index}"))?;
-            // Its place in the list is closed up next.
-            let Ok(name) = xenstore::read(self.dev.node(), &node) else {
-                continue;
+            let name = match xenstore::read(self.dev.node(), &node) {
+                Ok(name) => name,
+                // Its place in the list is closed up next.
+                Err(e) if e == ENOENT => continue,
+                Err(e) => return Err(e),
             };
             if matches!(self.state_in(&state)?, Some(State::Closing | State::Closed)) {
                 continue;
             }
-            let Some(function) = name.text().and_then(Sbdf::parse) else {
-                let nothing = Sbdf::from_u32(u32::MAX);
-                self.refuse(
-                    guest,
-                    Entry {
-                        index,
-                        function: nothing,
-                    },
-                    EINVAL,
-                )?;
-                continue;
-            };
+            let function = name.text().and_then(Sbdf::parse);
             entries.push(Entry { index, function }, GFP_KERNEL)?;
         }
         Ok(entries)
@@ -308,15 +304,15 @@ impl Backend {
             return Ok(());
         }
         guest.refused.push(entry, GFP_KERNEL)?;
-        let Entry { index, function } = entry;
+        let Some(function) = entry.function else {
+            let index = entry.index;
+            self.report(
+                error,
+                fmt!("dev-{index} is no address such as 0000:03:00.0"),
+            );
+            return Ok(());
+        };
         let why = match error {
-            EINVAL => {
-                self.report(
-                    error,
-                    fmt!("dev-{index} is no address such as 0000:03:00.0"),
-                );
-                return Ok(());
-            }
             ENODEV => "xen-pciback does not have it: xl pci-assignable-add",
             EBUSY => "another domain has it",
             EIO => "it could not be reset",
