@@ -59,7 +59,10 @@ impl Driver for PciBack {
     fn probe(dev: &Locked, device: ArcBorrow<'_, Device>) -> Result {
         device.seize(dev)?;
         let added = state::with(|state| {
-            state.slots.lock().add_one(device.sbdf)?;
+            if !state.wants(dev)? {
+                // It was bound by its driver_override.
+                state.slots.lock().add_one(device.sbdf)?;
+            }
             state.add(device.into())
         });
         if let Err(e) = added {

@@ -25,46 +25,43 @@ use crate::{
     }, //
 };
 
-/// Registers of a type 0 header that a reset clears and a driver needs: the BARs and the ROM's.
-const BARS: [u8; 7] = [0x10, 0x14, 0x18, 0x1c, 0x20, 0x24, 0x30];
+/// Where the BARs are in a type 0 header.
+const BARS: [u8; 6] = [0x10, 0x14, 0x18, 0x1c, 0x20, 0x24];
 
-/// What addresses a function decodes, and whether it does.
+/// A function's header: what addresses it decodes, whether it does, and the like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Registers {
-    command: u16,
-    bars: [u32; BARS.len()],
-}
+pub struct Registers([u32; 16]);
 
 impl Registers {
     /// Reads them; `EIO` if the function does not answer.
     pub fn read(dev: &Device) -> Result<Self> {
         fault::point("reading the registers")?;
-        let command = read_config_word(dev, COMMAND).ok_or(EIO)?;
-        let mut bars = [0; BARS.len()];
-        for (bar, offset) in bars.iter_mut().zip(BARS) {
-            *bar = bar_at(dev, offset)?;
+        if !is_present(dev) {
+            return Err(EIO);
         }
-        Ok(Self { command, bars })
+        let mut header = [0; 16];
+        for (register, offset) in header.iter_mut().zip((0u8..).step_by(4)) {
+            *register = register_at(dev, offset)?;
+            if offset == COMMAND as u8 {
+                // STATUS changes by itself.
+                *register &= 0xffff;
+            }
+        }
+        Ok(Self(header))
     }
 
-    /// The name of the first register that is not as in `wanted`, what it is and what it should be.
-    pub fn differs(&self, wanted: &Self) -> Option<(&'static str, u32, u32)> {
-        const NAMES: [&str; BARS.len()] = [
-            "BAR 0", "BAR 1", "BAR 2", "BAR 3", "BAR 4", "BAR 5", "ROM BAR",
-        ];
-        if self.command != wanted.command {
-            return Some(("COMMAND", self.command.into(), wanted.command.into()));
-        }
-        NAMES
-            .iter()
-            .zip(self.bars.iter().zip(wanted.bars))
-            .find(|(_, (is, wanted))| **is != *wanted)
-            .map(|(name, (is, wanted))| (*name, *is, wanted))
+    /// The first register that is not as in `wanted`: its offset, what it is, what it should be.
+    pub fn differs(&self, wanted: &Self) -> Option<(u8, u32, u32)> {
+        (0u8..)
+            .step_by(4)
+            .zip(self.0.into_iter().zip(wanted.0))
+            .find(|(_, (is, wanted))| is != wanted)
+            .map(|(offset, (is, wanted))| (offset, is, wanted))
     }
 }
 
-/// A BAR may well hold all ones.
-fn bar_at(dev: &Device, offset: u8) -> Result<u32> {
+/// A register may well hold all ones.
+fn register_at(dev: &Device, offset: u8) -> Result<u32> {
     let mut value = 0;
     // SAFETY: `dev` is a valid `struct pci_dev`.
     match unsafe { bindings::pci_read_config_dword(as_raw(dev), offset.into(), &mut value) } {
@@ -78,16 +75,16 @@ pub fn has_its_bars(dev: &Device) -> Result<bool> {
     // The low bits are flags, of which an I/O BAR has fewer; no BAR is that small.
     const ADDRESS: u64 = !0xf;
     const TYPE: u32 = bindings::PCI_BASE_ADDRESS_SPACE | bindings::PCI_BASE_ADDRESS_MEM_TYPE_MASK;
-    let mut offsets = BARS.into_iter().take(6);
+    let mut offsets = BARS.into_iter();
     let mut index = 0;
     while let Some(offset) = offsets.next() {
         let start = dev.resource_start(index)?;
         index += 1;
-        let low = bar_at(dev, offset)?;
+        let low = register_at(dev, offset)?;
         let mut address = u64::from(low);
         if low & TYPE == bindings::PCI_BASE_ADDRESS_MEM_TYPE_64 {
             if let Some(offset) = offsets.next() {
-                address |= u64::from(bar_at(dev, offset)?) << 32;
+                address |= u64::from(register_at(dev, offset)?) << 32;
                 index += 1;
             }
         }
@@ -150,18 +147,25 @@ impl Saved {
         Ok(())
     }
 
-    /// Reads the BARs and COMMAND back; `EIO`, and a line in the log, if one is not as it was.
+    /// Reads the header back, BARs and COMMAND among it; `EIO`, and a line in the log, if a register
+    /// is not as it was.
     pub fn verify(&self) -> Result {
         match Registers::read(&self.dev)?.differs(&self.registers) {
             None => Ok(()),
-            Some((name, is, wanted)) => {
-                dev_err!(self.dev, "{} reads {:#x}, not {:#x}\n", name, is, wanted);
+            Some((offset, is, wanted)) => {
+                dev_err!(
+                    self.dev,
+                    "register {:#04x} reads {:#x}, not {:#x}\n",
+                    offset,
+                    is,
+                    wanted
+                );
                 Err(EIO)
             }
         }
     }
 
-    /// Whether the BARs and COMMAND are as they were; says nothing.
+    /// Whether the header is as it was; says nothing.
     pub fn is_current(&self) -> bool {
         Registers::read(&self.dev).is_ok_and(|now| now == self.registers)
     }

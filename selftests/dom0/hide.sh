@@ -34,6 +34,12 @@ hidden() {
 	list=$(printf '(%s)' $functions)
 	modprobe xen-pciback hide=$list || die "xen-pciback does not load"
 	for function in $functions; do
+		i=0
+		while [ "$(driver_of $function)" != pciback ] || [ "$(cat $devices/$function/xen/msix)" = free ]; do
+			i=$((i + 1))
+			[ $i -lt 50 ] || break
+			sleep 0.1
+		done
 		same "driver of $function" pciback "$(driver_of $function)"
 		same "MSI-X table of $function" held "$(cat $devices/$function/xen/msix 2>&1)"
 	done

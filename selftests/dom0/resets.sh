@@ -73,7 +73,7 @@ without_a_word() {
 	echo 0 >/sys/module/xen_pciback/parameters/tell
 	fatal_error
 	echo 1 >/sys/module/xen_pciback/parameters/tell
-	log | grep "$behind: BAR 0 reads 0x0, not " || die "the BARs are there all the same: this test shows nothing"
+	log | grep "$behind: register 0x10 reads 0x0, not " || die "the BARs are there all the same: this test shows nothing"
 	i=0
 	while [ "$(driver_of $behind)" ]; do
 		i=$((i + 1))

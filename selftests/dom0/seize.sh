@@ -35,6 +35,23 @@ refused() { # SBDF ERRNO
 	[ -z "$native" ] || echo $1 >$drivers/$native/bind
 }
 
+# "FUNCTION BRIDGE" for a function that is behind a bridge.
+behind() {
+	for function in $functions; do
+		bridge=$(basename $(dirname $(readlink -f $devices/$function)))
+		case $bridge in 0000:*) echo $function $bridge && return ;; esac
+	done
+}
+
+by_bridge() { # SBDF BRIDGE
+	! echo $1 >$pciback/bind 2>/dev/null || die "bound without being asked for"
+	echo $2 >$pciback/new_slot
+	echo $1 >$pciback/bind || die "not bound: $(dmesg | tail -n 1)"
+	same slots $2 "$(cat $pciback/slots)"
+	echo $1 >$pciback/unbind
+	echo $2 >$pciback/remove_slot
+}
+
 bridges_refused() {
 	for bridge in $bridges; do refused $bridge "No such device"; done
 }
@@ -173,8 +190,14 @@ flr=$(spare_functions has_flr_and_msix | head -n 1)
 tmp=$(mktemp -d)
 tracing=/sys/kernel/tracing
 
-plan 7
+plan 8
 check "every function is seized and returned, with INTx or without" each round
+behind=$(behind)
+if [ "$behind" ]; then
+	check "a bridge in new_slot stands for what is behind it" by_bridge $behind
+else
+	skip "a bridge in new_slot stands for what is behind it" "nothing spare behind a bridge"
+fi
 if [ "$bridges" ]; then
 	check "bridges are refused, and the log says why" bridges_refused
 else
