@@ -147,8 +147,8 @@ impl Saved {
         Ok(())
     }
 
-    /// Reads the header back, BARs and COMMAND among it; `EIO`, and a line in the log, if a register
-    /// is not as it was.
+    /// Reads the header back, with BARs and COMMAND; `EIO`, and a line in the log, if a register is
+    /// not as it was.
     pub fn verify(&self) -> Result {
         match Registers::read(&self.dev)?.differs(&self.registers) {
             None => Ok(()),
