@@ -12,6 +12,10 @@ use kernel::{
     str::CString,
     sync::{
         aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         ArcBorrow,
         Mutex, //
@@ -61,6 +65,8 @@ pub(crate) struct Backend {
     /// Only used by the work.
     #[pin]
     guest: Mutex<Guest>,
+    /// Whether it was said that its frontend wants to connect.
+    frontend: Atomic<bool>,
     /// Whether its directory may be written to.
     #[pin]
     is_there: Mutex<bool>,
@@ -77,8 +83,6 @@ struct Guest {
     topology: Topology,
     /// Entries that were complained of.
     refused: KVec<Entry>,
-    /// Its frontend wants to connect, which was said.
-    frontend: bool,
 }
 
 /// A function in the directory.
@@ -110,8 +114,8 @@ impl xenbus::Driver for Backends {
                 guest <- new_mutex!(Guest {
                     topology: Topology::new(kind),
                     refused: KVec::new(),
-                    frontend: false,
                 }),
+                frontend: Atomic::new(false),
                 is_there <- new_mutex!(true),
                 work <- new_work!("pciback::Backend"),
             }),
@@ -125,15 +129,12 @@ impl xenbus::Driver for Backends {
 
     fn other_end(backend: ArcBorrow<'_, Backend>, state: State) {
         // All that a guest can make us do: one line in the log.
-        if matches!(state, State::Initialised | State::Connected) {
-            if let Some(mut guest) = backend.guest.try_lock() {
-                if !core::mem::replace(&mut guest.frontend, true) {
-                    pr_warn!(
-                        "domain {} has a PCI frontend, which is not served: HVM guests need none\n",
-                        backend.domain
-                    );
-                }
-            }
+        let connects = matches!(state, State::Initialised | State::Connected);
+        if connects && !backend.frontend.xchg(true, Relaxed) {
+            pr_warn!(
+                "domain {} has a PCI frontend, which is not served: HVM guests need none\n",
+                backend.domain
+            );
         }
     }
 

@@ -16,16 +16,16 @@ use kernel::{
 
 use xen::{
     driver_files::{
-        self,
         File,
-        List,
         RawFile,
         Text, //
     },
     pci::DeviceExt,
     sysfs::{
-        self,
         Attribute,
+        Files,
+        Group,
+        List,
         RawAttribute, //
     },
 };
@@ -47,7 +47,7 @@ static INTERRUPT_CONTROL: RawFile = RawFile::new::<InterruptControl>();
 static QUIRKS: RawFile = RawFile::new::<Quirks>();
 static IRQ_HANDLERS: RawFile = RawFile::new::<IrqHandlers>();
 static IRQ_HANDLER_STATE: RawFile = RawFile::new::<IrqHandlerState>();
-static LIST: List<9> = List::new([
+static LIST: List<RawFile, 9> = List::new([
     &NEW_SLOT,
     &REMOVE_SLOT,
     &SLOTS,
@@ -58,16 +58,16 @@ static LIST: List<9> = List::new([
     &IRQ_HANDLERS,
     &IRQ_HANDLER_STATE,
 ]);
-static GROUP: driver_files::Group = LIST.group();
+static GROUP: Group<RawFile> = Group::of_files(&LIST);
 /// Those of the driver.
-pub(crate) static FILES: driver_files::Files = driver_files::Files::new(&GROUP);
+pub(crate) static FILES: Files<RawFile> = Files::new(&GROUP);
 
 static STATE: RawAttribute = RawAttribute::new::<StateOf>();
 static RESET: RawAttribute = RawAttribute::new::<ResetOf>();
-static LIST_OF_DEVICE: sysfs::List<2> = sysfs::List::new([&STATE, &RESET]);
-static GROUP_OF_DEVICE: sysfs::Group = sysfs::Group::new(c"pciback", &LIST_OF_DEVICE);
+static LIST_OF_DEVICE: List<RawAttribute, 2> = List::new([&STATE, &RESET]);
+static GROUP_OF_DEVICE: Group<RawAttribute> = Group::new(c"pciback", &LIST_OF_DEVICE);
 /// Those of each function.
-pub(crate) static OF_DEVICE: sysfs::Files = sysfs::Files::new(&GROUP_OF_DEVICE);
+pub(crate) static OF_DEVICE: Files<RawAttribute> = Files::new(&GROUP_OF_DEVICE);
 
 fn text(request: &[u8]) -> Result<&str> {
     core::str::from_utf8(request).map_err(|_| EINVAL)

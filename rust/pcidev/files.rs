@@ -39,10 +39,10 @@ static GSI: RawAttribute = RawAttribute::new::<Gsi>();
 static IRQ: RawAttribute = RawAttribute::new::<Irq>();
 static INTX: RawAttribute = RawAttribute::new::<Intx>();
 static MSIX: RawAttribute = RawAttribute::new::<MsixHold>();
-static FILES: List<4> = List::new([&GSI, &IRQ, &INTX, &MSIX]);
+static FILES: List<RawAttribute, 4> = List::new([&GSI, &IRQ, &INTX, &MSIX]);
 
 /// The directory of a function.
-pub(crate) static DIRECTORY: Group = Group::new(c"xen", &FILES);
+pub(crate) static DIRECTORY: Group<RawAttribute> = Group::new(c"xen", &FILES);
 
 fn facts(dev: &Device) -> Result<Facts> {
     let sbdf = dev.sbdf()?;

@@ -36,13 +36,16 @@ use kernel::{
 
 use crate::{
     bindings,
-    driver_files::Files,
+    driver_files::RawFile,
     module,
     pci::{
         as_raw_device,
         Locked, //
     },
-    sysfs, //
+    sysfs::{
+        Files,
+        RawAttribute, //
+    },
 };
 
 /// How bad an error is.
@@ -104,11 +107,11 @@ static IDS: IdArray<DeviceId, (), 1> = IdArray::new([(DeviceId::from_class(0, 0)
 
 impl<T: Driver> Registration<T> {
     /// Registers the driver with its files, its own and those that each of its functions gets;
-    /// `EBUSY` if there is one of that name. All functions
-    /// without a driver are offered to it before this returns.
+    /// `EBUSY` if there is one of that name. All functions without a driver are offered to it
+    /// before this returns.
     pub fn new(
-        files: &'static Files,
-        of_device: &'static sysfs::Files,
+        files: &'static Files<RawFile>,
+        of_device: &'static Files<RawAttribute>,
     ) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             driver <- Opaque::try_ffi_init(|slot: *mut bindings::pci_driver| {

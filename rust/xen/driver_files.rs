@@ -8,6 +8,7 @@
 //! C header: [`include/linux/sysfs.h`](srctree/include/linux/sysfs.h)
 
 use core::{
+    marker::PhantomData,
     ptr,
     slice, //
 };
@@ -17,7 +18,13 @@ use kernel::{
     prelude::*, //
 };
 
-use crate::bindings;
+use crate::{
+    bindings,
+    sysfs::{
+        Group,
+        List, //
+    },
+};
 
 /// A text of any length.
 pub struct Text(KVVec<u8>);
@@ -127,91 +134,36 @@ unsafe extern "C" fn write<F: File>(
     }
 }
 
-/// A list of `N` files, in a `static`.
-#[repr(C)]
-pub struct List<const N: usize> {
-    files: [*const RawFile; N],
-    end: *const RawFile,
-}
-
-// SAFETY: Nothing changes it after it is made.
-unsafe impl<const N: usize> Sync for List<N> {}
-
-impl<const N: usize> List<N> {
-    /// Makes the list.
-    pub const fn new(files: [&'static RawFile; N]) -> Self {
-        let mut list = Self {
-            files: [ptr::null(); N],
-            end: ptr::null(),
-        };
-        let mut i = 0;
-        while i < N {
-            list.files[i] = ptr::from_ref(files[i]);
-            i += 1;
-        }
-        list
-    }
-
-    /// The list as a group.
-    pub const fn group(&'static self) -> Group {
-        Group(bindings::attribute_group {
+impl Group<RawFile> {
+    /// Makes a group of files.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kernel::{fmt::Write, prelude::*};
+    /// # use xen::{driver_files::{File, RawFile, Text}, sysfs::{Files, Group, List}};
+    /// struct Answer;
+    ///
+    /// impl File for Answer {
+    ///     const NAME: &'static CStr = c"answer";
+    ///     const MODE: u16 = 0o444;
+    ///
+    ///     fn show(out: &mut Text) -> Result {
+    ///         Ok(out.write_fmt(fmt!("42\n"))?)
+    ///     }
+    /// }
+    ///
+    /// static ANSWER: RawFile = RawFile::new::<Answer>();
+    /// static LIST: List<RawFile, 1> = List::new([&ANSWER]);
+    /// static GROUP: Group<RawFile> = Group::of_files(&LIST);
+    /// static FILES: Files<RawFile> = Files::new(&GROUP);
+    /// ```
+    pub const fn of_files<const N: usize>(list: &'static List<RawFile, N>) -> Self {
+        let group = bindings::attribute_group {
             // A `RawFile` is a transparent wrapper.
-            bin_attrs: ptr::from_ref(self).cast(),
+            bin_attrs: ptr::from_ref(list).cast(),
             ..pin_init::zeroed()
-        })
-    }
-}
-
-/// A [`List`] as a group, in a `static`.
-#[repr(transparent)]
-pub struct Group(bindings::attribute_group);
-
-// SAFETY: Nothing changes it after it is made.
-unsafe impl Sync for Group {}
-
-/// All files of a driver, in a `static`.
-///
-/// # Examples
-///
-/// ```
-/// # use kernel::{fmt::Write, prelude::*};
-/// # use xen::driver_files::{File, Files, Group, List, RawFile, Text};
-/// struct Answer;
-///
-/// impl File for Answer {
-///     const NAME: &'static CStr = c"answer";
-///     const MODE: u16 = 0o444;
-///
-///     fn show(out: &mut Text) -> Result {
-///         Ok(out.write_fmt(fmt!("42\n"))?)
-///     }
-/// }
-///
-/// static ANSWER: RawFile = RawFile::new::<Answer>();
-/// static LIST: List<1> = List::new([&ANSWER]);
-/// static GROUP: Group = LIST.group();
-/// static FILES: Files = Files::new(&GROUP);
-/// ```
-#[repr(C)]
-pub struct Files {
-    group: *const Group,
-    end: *const Group,
-}
-
-// SAFETY: Nothing changes it after it is made.
-unsafe impl Sync for Files {}
-
-impl Files {
-    /// The files of `group`.
-    pub const fn new(group: &'static Group) -> Self {
-        Self {
-            group: ptr::from_ref(group),
-            end: ptr::null(),
-        }
-    }
-
-    pub(crate) fn groups(&'static self) -> *mut *const bindings::attribute_group {
-        // A `Group` is a transparent wrapper, and the driver core only reads.
-        ptr::from_ref(self).cast_mut().cast()
+        };
+        Self(group, PhantomData)
     }
 }

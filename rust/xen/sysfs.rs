@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Attribute groups on PCI functions, whichever driver they have.
+//! Attribute groups, and attributes of PCI functions, whichever driver they have.
 //!
 //! C header: [`include/linux/sysfs.h`](srctree/include/linux/sysfs.h)
 
 use core::{
+    marker::PhantomData,
     ptr,
     slice, //
 };
@@ -85,33 +86,34 @@ unsafe extern "C" fn show<A: Attribute>(
     }
 }
 
-/// A list of `N` attributes, in a `static`.
+/// A list of `N` attributes or files, in a `static`.
 #[repr(C)]
-pub struct List<const N: usize> {
-    attrs: [*const RawAttribute; N],
-    end: *const RawAttribute,
+pub struct List<T: 'static, const N: usize> {
+    items: [*const T; N],
+    end: *const T,
 }
 
-// SAFETY: Nothing changes it after it is made.
-unsafe impl<const N: usize> Sync for List<N> {}
+// SAFETY: Nothing changes it after it is made, and what it points to can be shared.
+unsafe impl<T: Sync, const N: usize> Sync for List<T, N> {}
 
-impl<const N: usize> List<N> {
+impl<T, const N: usize> List<T, N> {
     /// Makes the list.
-    pub const fn new(attrs: [&'static RawAttribute; N]) -> Self {
+    pub const fn new(items: [&'static T; N]) -> Self {
         let mut list = Self {
-            attrs: [ptr::null(); N],
+            items: [ptr::null(); N],
             end: ptr::null(),
         };
         let mut i = 0;
         while i < N {
-            list.attrs[i] = ptr::from_ref(attrs[i]);
+            list.items[i] = ptr::from_ref(items[i]);
             i += 1;
         }
         list
     }
 }
 
-/// A named directory of attributes, in a `static`.
+/// Attributes or files, in a `static`. `T` tells on what they can be: [`RawAttribute`] on
+/// functions, [`RawFile`](crate::driver_files::RawFile) on drivers.
 ///
 /// # Examples
 ///
@@ -129,26 +131,33 @@ impl<const N: usize> List<N> {
 /// }
 ///
 /// static VENDOR: RawAttribute = RawAttribute::new::<Vendor>();
-/// static FILES: List<1> = List::new([&VENDOR]);
-/// static DIRECTORY: Group = Group::new(c"example", &FILES);
+/// static FILES: List<RawAttribute, 1> = List::new([&VENDOR]);
+/// static DIRECTORY: Group<RawAttribute> = Group::new(c"example", &FILES);
 /// ```
 #[repr(transparent)]
-pub struct Group(bindings::attribute_group);
+pub struct Group<T>(
+    pub(crate) bindings::attribute_group,
+    pub(crate) PhantomData<T>,
+);
 
 // SAFETY: Nothing changes it after it is made.
-unsafe impl Sync for Group {}
+unsafe impl<T> Sync for Group<T> {}
 
-impl Group {
-    /// Makes the directory.
-    pub const fn new<const N: usize>(name: &'static CStr, list: &'static List<N>) -> Self {
-        Self(bindings::attribute_group {
+impl Group<RawAttribute> {
+    /// Makes a directory of attributes.
+    pub const fn new<const N: usize>(
+        name: &'static CStr,
+        list: &'static List<RawAttribute, N>,
+    ) -> Self {
+        let group = bindings::attribute_group {
             name: kernel::str::as_char_ptr_in_const_context(name),
             __bindgen_anon_2: bindings::attribute_group__bindgen_ty_2 {
                 // A `device_attribute` begins with its `attribute`.
                 attrs: ptr::from_ref(list).cast_mut().cast(),
             },
             ..pin_init::zeroed()
-        })
+        };
+        Self(group, PhantomData)
     }
 
     /// Puts the directory on `dev` until the returned value is dropped; `EEXIST` if it is there.
@@ -169,20 +178,20 @@ impl Group {
     }
 }
 
-/// A [`Group`] that a driver's functions have from after its probe to before its remove, in a
+/// A [`Group`] that a driver, or each of its functions, has for as long as it is there, in a
 /// `static`.
 #[repr(C)]
-pub struct Files {
-    group: *const Group,
-    end: *const Group,
+pub struct Files<T: 'static> {
+    group: *const Group<T>,
+    end: *const Group<T>,
 }
 
 // SAFETY: Nothing changes it after it is made.
-unsafe impl Sync for Files {}
+unsafe impl<T> Sync for Files<T> {}
 
-impl Files {
+impl<T> Files<T> {
     /// The files of `group`.
-    pub const fn new(group: &'static Group) -> Self {
+    pub const fn new(group: &'static Group<T>) -> Self {
         Self {
             group: ptr::from_ref(group),
             end: ptr::null(),
@@ -201,7 +210,7 @@ impl Files {
 ///
 /// The group is on the device.
 pub struct Added {
-    group: &'static Group,
+    group: &'static Group<RawAttribute>,
     dev: ARef<Device>,
 }
 
