@@ -10,12 +10,14 @@ SANDBOX := selftests/vm/sandbox
 
 # Options of a run, for everything below.
 export QEMU_ARGS QEMU_NIC PCIBACK PCIDEV DOM0 DOM0_ARGS XEN_ARGS MODPROBE
-export SMP MEMORY DOM0_MEMORY TIMEOUT TESTS JOBS SCRIPT DEBIAN_MIRROR KDIR DESTDIR
+export SMP MEMORY DOM0_MEMORY TIMEOUT TESTS PART JOBS SCRIPT DEBIAN_MIRROR KDIR DESTDIR
 
 .PHONY: help
 help:
 	@echo 'make run       assign a NIC to a guest, use it, return it; a table and PASS or FAIL'
 	@echo 'make test      every test there is, and how many passed'
+	@echo 'make test-hard faults, hostile guests, races, fuzzers, soak, a debug kernel: an hour and'
+	@echo '               more; with PART=name: one of debug faults fuzz hostile races soak'
 	@echo 'make vm        a shell in dom0; with SCRIPT=file: run it there as root'
 	@echo '               (make ends with 2 for any failure; selftests/vm/vm FILE [ARG...]'
 	@echo '               ends with the exit status of FILE, or 125 if the VM failed)'
@@ -39,11 +41,14 @@ help:
 setup:
 	@selftests/vm/setup
 
-.PHONY: run test lint doc
+.PHONY: run test test-hard lint doc
 run: setup
 	@$(SANDBOX) selftests/vm/run
 test: setup
 	@$(SANDBOX) selftests/vm/test.py
+test-hard:
+	@selftests/vm/setup debug
+	@$(SANDBOX) selftests/vm/test.py --hard
 lint: setup
 	@$(SANDBOX) selftests/lint
 doc: setup

@@ -49,6 +49,11 @@ skip() { # SENTENCE REASON
 	echo "ok $points $1 # SKIP $2"
 }
 
+# A row of the table at the end of all tests.
+tried() { # NUMBER WHAT...
+	echo "# tried: $*"
+}
+
 finish() {
 	check "the kernel log has no fault" no_fault
 	[ $failures = 0 ]

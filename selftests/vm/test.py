@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run every test there is: lint, host tests, and those of a dom0 in VMs.
 
-tests.toml says which machine is booted for which tests. One line per test as
-it ends, with diagnostics if it failed; the last line is the count. The exit
-status is 0 if something ran and nothing failed.
+tests.toml says which machine is booted for which tests, hard.toml does so for
+the hard tests. One line per test as it ends, with diagnostics if it failed; a
+table of what was tried; the last line is the count. The exit status is 0 if
+something ran and nothing failed.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,30 +30,53 @@ from machine import EMULATOR_FAULT
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 SELFTESTS = HERE.parent
+HARD = SELFTESTS / "hard"
 VM_FAILED = 125
 ATTEMPTS = 3
-OPTIONS = ("dom0", "pciback", "pcidev", "modprobe", "nic", "qemu_args", "xen_args", "dom0_args",
+OPTIONS = ("kernel", "dom0", "pciback", "pcidev", "modprobe", "nic", "qemu_args", "xen_args", "dom0_args",
            "smp", "memory", "dom0_memory", "timeout")
 
 POINT = re.compile(r"(?P<indent> *)(?P<verdict>ok|not ok) \d+ ?-? ?(?P<text>.*?)(?: # SKIP ?(?P<reason>.*))?$")
 SUBTEST = re.compile(r" *# Subtest: (?P<name>\S+)")
 PLAN = re.compile(r" *1\.\.(?P<count>\d+)(?: # SKIP ?(?P<reason>.*))?$")
+TRIED = re.compile(r" *# tried: (?P<number>\d+) (?P<what>.+)")
 DIAGNOSTIC = re.compile(r" *# ?(?P<text>.*)")
 
 
 @dataclass
+class Tried:
+    """A row of the table: what a test did, and how often."""
+
+    test: str
+    what: str
+    number: int
+
+
+@dataclass
 class Count:
-    """How the points of a suite ended."""
+    """How the points of a suite ended, and what it tried."""
 
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    tried: list[Tried] = field(default_factory=list)
+    found: Counter[str] = field(default_factory=Counter)
 
     def __iadd__(self, other: "Count") -> "Count":
         self.passed += other.passed
         self.failed += other.failed
         self.skipped += other.skipped
+        self.tried += other.tried
+        self.found += other.found
         return self
+
+    def table(self) -> str:
+        """What was tried, how often, and in how many points of its test something was found."""
+        rows = [("test", "tried", "times", "found")]
+        rows += [(row.test, row.what, f"{row.number:,}", str(self.found[row.test])) for row in self.tried]
+        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(f"{test:<{wide[0]}}  {what:<{wide[1]}}  {times:>{wide[2]}}  {found:>{wide[3]}}"
+                         for test, what, times, found in rows)
 
 
 @dataclass
@@ -76,9 +101,15 @@ class Suite:
     def nested(self) -> bool:
         return self.tests is not None
 
+    @property
+    def where(self) -> str:
+        return f"{self.name}/{self.subtest}" if self.subtest else self.name
+
     def feed(self, line: str) -> None:
         line = line.rstrip("\n")
-        if found := SUBTEST.match(line):
+        if found := TRIED.match(line):
+            self.count.tried.append(Tried(self.where, found["what"], int(found["number"])))
+        elif found := SUBTEST.match(line):
             self.subtest, self.missing, self.failed, self.notes = found["name"], None, 0, []
             self.last = time.monotonic()
         elif (found := POINT.match(line)) and bool(found["indent"]) == self.nested:
@@ -141,6 +172,7 @@ class Suite:
 
     def fail(self, text: str, notes: list[str]) -> None:
         self.count.failed += 1
+        self.count.found[self.where] += 1
         self.report("FAIL", text, notes=notes)
 
     def report(self, verdict: str, text: str, remark: str = "", notes: list[str] | None = None) -> None:
@@ -151,9 +183,8 @@ class Suite:
             if key in self.shown:   # by an attempt that was in vain
                 return
             self.shown.add(key)
-        where = f"{self.name}/{self.subtest}" if self.subtest else self.name
         remark = f" [{remark}]" if remark else ""
-        print("\n".join([f"{verdict:<5} {where}: {text}{remark} ({seconds:.1f} s)",
+        print("\n".join([f"{verdict:<5} {self.where}: {text}{remark} ({seconds:.1f} s)",
                          *(f"          {note}" for note in notes or ())]), flush=True)
 
 
@@ -165,6 +196,7 @@ class Boot:
     tests: list[str]
     fails: list[str]
     before: str
+    part: str
     options: dict[str, str | int]
 
     def select(self, pattern: str) -> bool:
@@ -187,17 +219,25 @@ def wanted(name: str, pattern: str) -> bool:
     return fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(name.partition("/")[0], pattern)
 
 
-def read_plan(path: Path) -> Iterator[Boot]:
-    boots = tomllib.loads(path.read_text(encoding="utf-8"))["boot"]
+def read(name: str) -> dict:
+    return tomllib.loads((HERE / name).read_text(encoding="utf-8"))["boot"]
+
+
+def read_plan(path: str) -> Iterator[Boot]:
+    """The boots of a plan; those of tests.toml can be named in a "like"."""
+    boots = read(path)
+    known = read("tests.toml") | boots
     for name, entry in boots.items():
         # The machine of another boot, with other options.
-        entry = {option: value for option, value in boots.get(entry.pop("like", ""), {}).items()
-                 if option in OPTIONS} | entry
-        boot = Boot(name, entry.pop("tests"), entry.pop("fails", []), entry.pop("before", ""), entry)
+        if (like := entry.pop("like", name)) not in known:
+            sys.exit(f"{path}: boot {name}: like a boot that does not exist: {like}")
+        entry = {option: value for option, value in known[like].items() if option in OPTIONS} | entry
+        boot = Boot(name, entry.pop("tests"), entry.pop("fails", []), entry.pop("before", ""), entry.pop("part", ""),
+                    entry)
         if unknown := set(entry) - set(OPTIONS):
-            sys.exit(f"{path.name}: boot {name}: unknown: {', '.join(sorted(unknown))}")
+            sys.exit(f"{path}: boot {name}: unknown: {', '.join(sorted(unknown))}")
         if stray := [point for point in boot.fails if point.partition(":")[0] not in boot.tests]:
-            sys.exit(f"{path.name}: boot {name}: not a test of it: {stray[0]}")
+            sys.exit(f"{path}: boot {name}: not a test of it: {stray[0]}")
         yield boot
 
 
@@ -253,20 +293,52 @@ async def stream(suite: Suite, command: list[str]) -> tuple[int, list[str]]:
             await process.wait()
 
 
-async def run_all(pattern: str, jobs: int) -> Count:
+def programs_of(folder: Path) -> Iterator[tuple[str, Path]]:
+    for path in sorted(folder.glob("*")):
+        if path.is_file() and os.access(path, os.X_OK):
+            yield f"{folder.name}/{path.stem}", path
+
+
+@dataclass
+class Selection:
+    """What is to be run: a glob of names, or the hard tests, all or those of one part."""
+
+    pattern: str
+    hard: bool
+    part: str
+
+    def programs(self) -> Iterator[tuple[str, Path]]:
+        """Those that need no machine. The names of hard ones begin with their part."""
+        programs = list(programs_of(HARD)) if self.hard else [("lint", SELFTESTS / "lint"),
+                                                              *programs_of(SELFTESTS / "host")]
+        for name, path in programs:
+            if wanted(name, self.pattern) and self.has(path.stem.partition("-")[0]):
+                yield name, path
+
+    def boots(self) -> list[Boot]:
+        plan = read_plan("hard.toml" if self.hard else "tests.toml")
+        return [boot for boot in plan if self.has(boot.part) and boot.select(self.pattern)]
+
+    def has(self, part: str) -> bool:
+        return not self.part or self.part == part
+
+    def check(self) -> None:
+        """A part that does not exist is a mistake of whoever asks for it."""
+        parts = {path.stem.partition("-")[0] for _, path in programs_of(HARD)}
+        parts |= {boot.part for boot in read_plan("hard.toml")}
+        if self.part and self.part not in parts:
+            sys.exit(f"test: there is no part '{self.part}': {', '.join(sorted(parts))}")
+
+
+async def run_all(selection: Selection, jobs: int) -> Count:
     """First what needs no machine, one after the other; then the boots, some side by side."""
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, asyncio.current_task().cancel)
     total = Count()
-    programs = {"lint": SELFTESTS / "lint"} | {
-        f"host/{path.stem}": path for path in sorted((SELFTESTS / "host").iterdir())
-        if path.is_file() and os.access(path, os.X_OK)}
-    for name, path in programs.items():
-        if wanted(name, pattern):
-            total += await run_program(name, [str(path)])
+    for name, path in selection.programs():
+        total += await run_program(name, [str(path)])
 
-    boots = [boot for boot in read_plan(HERE / "tests.toml") if boot.select(pattern)]
-    if boots:
+    if boots := selection.boots():
         await prepare()
     places = asyncio.Semaphore(jobs)
 
@@ -300,15 +372,22 @@ def main() -> int:
                         help="only these: lint, host/NAME, BOOT or BOOT/TEST [TESTS]")
     parser.add_argument("--jobs", type=int, default=int(os.environ.get("JOBS") or 0) or max(2, (os.cpu_count() or 1) - 1),
                         help="machines side by side [JOBS]; default: one less than processors, and two at least")
+    parser.add_argument("--hard", action="store_true", help="the hard tests")
+    parser.add_argument("--part", default=os.environ.get("PART") or "",
+                        help="of the hard tests, only these [PART]")
     arguments = parser.parse_args()
+    selection = Selection(arguments.only, arguments.hard, arguments.part if arguments.hard else "")
+    selection.check()
     for name in OPTIONS:    # of a single run, not for us
         os.environ.pop(name.upper(), None)
     os.environ.pop("QEMU_NIC", None)
     try:
-        total = asyncio.run(run_all(arguments.only, arguments.jobs))
+        total = asyncio.run(run_all(selection, arguments.jobs))
     except asyncio.CancelledError:
         print("interrupted", file=sys.stderr)
         return 130
+    if total.tried:
+        print(f"\n{total.table()}\n")
     print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped", flush=True)
     return 0 if total.passed and not total.failed else 1
 
