@@ -80,12 +80,7 @@ against_the_native() {
 	modprobe -r nvme
 	modprobe xen-pciback "hide=$(list "$functions")"
 	modprobe nvme
-	i=0
-	until all_bound "$functions"; do
-		i=$((i + 1))
-		[ $i -lt 100 ] || die "not all are offered: $(for f in $functions; do driver_of $f; done)"
-		sleep 0.1
-	done
+	wait_for 10 all_bound "$functions"
 	modprobe -r nvme
 	for function in $functions; do
 		grep -q null $devices/$function/driver_override || die "$function is left with an override"

@@ -74,6 +74,17 @@ die() {
 	exit 1
 }
 
+# In what "check" runs: until a command succeeds.
+wait_for() { # SECONDS COMMAND [ARG...]
+	tenths=$(($1 * 10))
+	shift
+	until "$@" 2>/dev/null; do
+		tenths=$((tenths - 1))
+		[ $tenths -gt 0 ] || die "waited in vain: $*"
+		sleep 0.1
+	done
+}
+
 same() { # WHAT WANTED FOUND
 	[ "$2" = "$3" ] || die "$1: wanted '$2', found '$3'"
 }
@@ -157,6 +168,10 @@ spare_functions() { # [COMMAND that a function has to satisfy]...
 		done
 		echo $function
 	done
+}
+
+without_driver() { # SBDF
+	[ ! -e $devices/$1/driver ]
 }
 
 seize() { # SBDF

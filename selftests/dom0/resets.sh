@@ -48,16 +48,15 @@ recoveries() {
 	log | grep -c "$port: AER: device recovery"
 }
 
+recovered() {
+	[ "$(recoveries)" != "$before_error" ]
+}
+
 # The port reports an uncorrectable, fatal error of its link.
 fatal_error() {
 	before_error=$(recoveries)
 	qmp '{"execute": "human-monitor-command", "arguments": {"command-line": "pcie_aer_inject_error port1 DLP 0 0 0 0 0"}}'
-	i=0
-	while [ "$(recoveries)" = "$before_error" ]; do
-		i=$((i + 1))
-		[ $i -lt 100 ] || die "Linux does not see the error: $(log | grep AER)"
-		sleep 0.1
-	done
+	wait_for 10 recovered
 }
 
 reset_of_link() {
@@ -74,12 +73,7 @@ without_a_word() {
 	fatal_error
 	echo 1 >/sys/module/xen_pciback/parameters/tell
 	log | grep "$behind: register 0x10 reads 0x0, not " || die "the BARs are there all the same: this test shows nothing"
-	i=0
-	while [ "$(driver_of $behind)" ]; do
-		i=$((i + 1))
-		[ $i -lt 50 ] || die "a function without BARs is still offered"
-		sleep 0.1
-	done
+	wait_for 5 without_driver $behind
 	seize $behind
 	give_back $behind
 }

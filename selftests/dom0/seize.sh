@@ -113,12 +113,7 @@ do_flr() { # SBDF
 # A function whose reset failed is not offered, until it is bound again.
 failed_do_flr() { # SBDF
 	[ $status != 0 ] || die "no error"
-	i=0
-	while [ "$(driver_of $1)" ]; do
-		i=$((i + 1))
-		[ $i -lt 50 ] || die "still offered: $(cat $devices/$1/pciback/state)"
-		sleep 0.1
-	done
+	wait_for 5 without_driver $1
 	log | grep -q "$1: no guest gets it any more" || die "the log does not say so"
 	[ "$(config $1 COMMAND)" != 0400 ] || setpci -s $1 COMMAND=$(echo "$untouched" | tail -n 1)
 	seize $1

@@ -41,26 +41,12 @@ seize_and_return() { # SBDF...
 	for function; do give_back $function; done
 }
 
-wait_for() { # TEST-OPERATOR FILE
-	i=0
-	while ! test "$@"; do
-		i=$((i + 1))
-		[ $i -lt 150 ] || die "waited in vain: $*"
-		sleep 0.2
-	done
-}
-
 unplug_and_plug() { # SBDF
 	qmp '{"execute": "device_del", "arguments": {"id": "plugged"}}' || die "no device_del"
-	wait_for ! -e $devices/$1
+	wait_for 30 test ! -e $devices/$1
 	# The emulator is a little later than dom0.
-	i=0
-	until qmp '{"execute": "device_add", "arguments": {"driver": "e1000e", "id": "plugged", "bus": "port1"}}'; do
-		i=$((i + 1))
-		[ $i -lt 60 ] || die "no device_add"
-		sleep 0.5
-	done
-	wait_for -e $devices/$1/xen/gsi
+	wait_for 30 qmp '{"execute": "device_add", "arguments": {"driver": "e1000e", "id": "plugged", "bus": "port1"}}'
+	wait_for 30 test -e $devices/$1/xen/gsi
 }
 
 unplug_seized() { # SBDF
