@@ -9,7 +9,7 @@ SHELL := /bin/sh
 SANDBOX := selftests/vm/sandbox
 
 # Options of a run, for everything below.
-export QEMU_ARGS QEMU_NIC PCIBACK PCIDEV DOM0 DOM0_ARGS XEN_ARGS MODPROBE
+export KERNEL QEMU_ARGS QEMU_NIC PCIBACK PCIDEV DOM0 DOM0_ARGS XEN_ARGS MODPROBE
 export SMP MEMORY DOM0_MEMORY TIMEOUT TESTS PART JOBS SCRIPT DEBIAN_MIRROR KDIR DESTDIR
 
 .PHONY: help
@@ -32,6 +32,7 @@ help:
 	@echo 'make clean     remove what was built; distclean: the chroots too'
 	@echo
 	@echo 'Options of a run: PCIDEV=yes|no PCIBACK=rust|stock|none DOM0=pvh|pv|bare SMP=n TIMEOUT=s'
+	@echo '  KERNEL=stock|debug (debug: make vm only; its first build takes minutes)'
 	@echo '  QEMU_ARGS="-device ..." QEMU_NIC=none DOM0_ARGS=... XEN_ARGS=... MODPROBE=...'
 	@echo '  MEMORY=MiB DOM0_MEMORY=MiB'
 	@echo 'Options of test: TESTS=glob (such as lint or guests*), JOBS=machines side by side'

@@ -32,6 +32,8 @@ from machine import Machine, Options
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 BUILD = TOP / "build"
+# Our modules, built for each kernel of dom0.
+MODULES = {"stock": BUILD / "modules", "debug": BUILD / "debug_modules"}
 VM_FAILED = 125
 KEEP_RUNS = 20
 ATTEMPTS = 3
@@ -61,7 +63,8 @@ class Run:
         arguments = self.arguments
         with (self.folder / "console.log").open("ab") as log, initrd(arguments, self.interactive()) as image:
             machine = Machine(Options(arguments.dom0, arguments.nic != "none", arguments.qemu_args, arguments.xen_args,
-                                      arguments.dom0_args, arguments.smp, arguments.memory, arguments.dom0_memory),
+                                      arguments.dom0_args, arguments.smp, arguments.memory, arguments.dom0_memory,
+                                      arguments.kernel),
                               BUILD, log)
             try:
                 async with asyncio.timeout(arguments.timeout or None):
@@ -157,9 +160,10 @@ def note(text: str) -> None:
 def initrd(arguments: argparse.Namespace, interactive: bool):
     """dom0's image with what is ours appended, in memory: nothing to clean up."""
     file = os.fdopen(os.memfd_create("initrd"), "w+b")
-    with (BUILD / "images/dom0.cpio").open("rb") as image:
-        while os.sendfile(file.fileno(), image.fileno(), None, 1 << 30):
-            pass
+    for name in ("dom0.cpio", images.modules(arguments.kernel)):
+        with (images.IMAGES / name).open("rb") as image:
+            while os.sendfile(file.fileno(), image.fileno(), None, 1 << 30):
+                pass
     file.seek(0, os.SEEK_END)
     archive = Archive(file)
     archive.directories |= {"usr", "usr/local", "usr/local/bin", "root"}
@@ -170,7 +174,7 @@ def initrd(arguments: argparse.Namespace, interactive: bool):
         command[0] = "/root/script"
     archive.add("vm/run", SCRIPT, (HERE / f"dom0/run-{'shell' if interactive else 'script'}").read_bytes())
     archive.add("vm/orders", SCRIPT, orders(arguments, command).encode())
-    for folder, target in ((BUILD / "modules", "modules"), (BUILD / "bin", "usr/local/bin"),
+    for folder, target in ((MODULES[arguments.kernel], "modules"), (BUILD / "bin", "usr/local/bin"),
                            (TOP / "selftests/dom0", "selftests/dom0")):
         if folder.is_dir():
             archive.tree(target, folder)
@@ -178,7 +182,7 @@ def initrd(arguments: argparse.Namespace, interactive: bool):
     for tool in ("guest-run", "guest-exec", "qmp"):
         archive.file(f"usr/local/bin/{tool}", HERE / "dom0" / tool)
     archive.add("boot/guest.cpio", SCRIPT, guest_image())
-    archive.add("boot/vmlinuz", SCRIPT, next((BUILD / "kernel/usr/lib/modules").glob("*/vmlinuz")).read_bytes())
+    archive.add("boot/vmlinuz", SCRIPT, images.vmlinuz("stock").read_bytes())
     archive.close()
     file.flush()
     return file
@@ -190,8 +194,8 @@ def guest_image() -> bytes:
     image.write((BUILD / "images/guest.cpio").read_bytes())
     archive = Archive(image)
     archive.file("init", HERE / "guest/init")
-    if (BUILD / "modules").is_dir():
-        archive.tree("modules", BUILD / "modules")
+    if MODULES["stock"].is_dir():
+        archive.tree("modules", MODULES["stock"])
     archive.close()
     return image.getvalue()
 
@@ -217,6 +221,7 @@ def parse() -> argparse.Namespace:
         parser.add_argument(f"--{name}", default=value, choices=choices, type=kind, help=f"{text} [{variable}]")
 
     option("dom0", "pvh", "kind of dom0; bare: the same kernel without Xen", ("pvh", "pv", "bare"))
+    option("kernel", "stock", "dom0's kernel; debug: one that looks for bugs, much slower", tuple(images.KERNELS))
     option("pciback", "", "which xen-pciback to load; default: rust, ours, in a PVH dom0", ("stock", "rust", "none", ""))
     option("pcidev", "", "insert xen-pcidev.ko first; default: yes in a PVH dom0", ("yes", "no", ""))
     option("modprobe", "", "further modules to load")
@@ -244,8 +249,8 @@ def check(arguments: argparse.Namespace) -> None:
     if arguments.command and not Path(arguments.command[0]).is_file():
         raise VmFailed(f"no such script: {arguments.command[0]}")
     for wanted, module in ((arguments.pcidev == "yes", "xen-pcidev.ko"), (arguments.pciback == "rust", "xen-pciback.ko")):
-        if wanted and not (BUILD / "modules" / module).exists():
-            raise VmFailed(f"build/modules/{module} is missing: make modules")
+        if wanted and not (MODULES[arguments.kernel] / module).exists():
+            raise VmFailed(f"{module} is missing in {MODULES[arguments.kernel]}: run the set-up")
 
 
 def new_folder() -> Path:
@@ -303,7 +308,7 @@ def attempts(arguments: argparse.Namespace) -> int:
 def main() -> int:
     arguments = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    images.main()
+    images.main({arguments.kernel})
     try:
         check(arguments)
         return attempts(arguments)

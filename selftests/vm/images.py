@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Make the two initial file systems: dom0's and the guest's.
+"""Make the initial file systems: dom0's, the modules of its kernel, and the guest's.
 
-Both hold only what Debian ships. What is ours is added at each boot (boot.py),
-so a change of our code costs no new image. An image is made again only when
-what it is made of has changed.
+They hold nothing that is ours: that is added at each boot (boot.py), so a
+change of our code costs no new image. An image is made again only when what
+it is made of has changed.
 """
 
 import fcntl
@@ -21,7 +21,9 @@ from pathlib import Path
 from cpio import CONSOLE, Archive
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
-DOM0, KERNEL, IMAGES = BUILD / "dom0", BUILD / "kernel", BUILD / "images"
+DOM0, IMAGES = BUILD / "dom0", BUILD / "images"
+# What dom0 can boot, as found in lib/modules. Guests boot the stock kernel.
+KERNELS = {"stock": BUILD / "kernel/usr", "debug": BUILD / "debug"}
 
 DRIVERS = ("e1000e", "igb", "igbvf", "nvme", "ahci", "sd_mod", "xhci-pci", "usb-storage", "virtio-net",
            "virtio_blk", "virtio_scsi", "uio_pci_generic", "vfio-pci")
@@ -42,25 +44,34 @@ DOM0_SKIP = frozenset((
 GUEST_PROGRAMS = ("bin/busybox", "usr/bin/lspci", "usr/bin/setpci", "usr/bin/kmod")
 
 
-def main() -> None:
-    need(DOM0 / "usr/bin", KERNEL / "usr/lib/modules")
+def main(kernels: set[str]) -> None:
+    """Make what machines with these kernels boot."""
+    need(DOM0 / "usr/bin", "setup")
+    for kernel in ("stock", *kernels):
+        need(KERNELS[kernel] / "lib/modules", "setup debug" if kernel == "debug" else "setup")
     IMAGES.mkdir(parents=True, exist_ok=True)
     with (IMAGES / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        make("dom0.cpio", write_dom0)
-        make("guest.cpio", write_guest)
+        make("dom0.cpio", "stock", write_dom0)
+        make("guest.cpio", "stock", write_guest)
+        for kernel in sorted(kernels):
+            make(modules(kernel), kernel, write_debug_modules if kernel == "debug" else write_stock_modules)
 
 
-def need(*paths: Path) -> None:
-    for path in paths:
-        if not path.exists():
-            sys.exit(f"images: {path} is missing: run the set-up first")
+def modules(kernel: str) -> str:
+    """The image that holds the modules of a kernel."""
+    return f"modules-{kernel}.cpio"
 
 
-def make(name: str, write) -> None:
+def need(path: Path, remedy: str) -> None:
+    if not path.exists():
+        sys.exit(f"images: {path} is missing: run selftests/vm/{remedy}")
+
+
+def make(name: str, kernel: str, write) -> None:
     """Write an image unless the one there was made of the same things."""
     image, stamp = IMAGES / name, IMAGES / f".{name}.stamp"
-    inputs = fingerprint()
+    inputs = fingerprint(kernel)
     if image.exists() and stamp.exists() and stamp.read_text() == inputs:
         return
     began = time.monotonic()
@@ -79,18 +90,23 @@ def make(name: str, write) -> None:
     print(f"images: {name}, {size} MiB, {time.monotonic() - began:.1f} s", file=sys.stderr)
 
 
-def fingerprint() -> str:
+def fingerprint(kernel: str) -> str:
     """Changes when a package of dom0's chroot, the kernel or this recipe changes."""
     digest = hashlib.sha256()
     for source in (Path(__file__), Path(__file__).with_name("cpio.py"), DOM0 / "var/lib/dpkg/status"):
         digest.update(source.read_bytes())
-    vmlinuz = (KERNEL / "usr/lib/modules" / release() / "vmlinuz").stat()
-    digest.update(f"{release()} {vmlinuz.st_size} {vmlinuz.st_mtime_ns}".encode())
+    file = vmlinuz(kernel).stat()
+    digest.update(f"{folder(kernel).name} {file.st_size} {file.st_mtime_ns}".encode())
     return digest.hexdigest()
 
 
-def release() -> str:
-    return next((KERNEL / "usr/lib/modules").iterdir()).name
+def folder(kernel: str) -> Path:
+    """lib/modules/RELEASE of a kernel."""
+    return next((KERNELS[kernel] / "lib/modules").iterdir())
+
+
+def vmlinuz(kernel: str) -> Path:
+    return folder(kernel) / "vmlinuz"
 
 
 def write_dom0(archive: Archive) -> None:
@@ -98,7 +114,16 @@ def write_dom0(archive: Archive) -> None:
     for folder in ("dev", "proc", "run", "sys", "tmp", "var/log/xen/console"):
         archive.add(folder, stat.S_IFDIR | 0o755)
     archive.add("dev/console", stat.S_IFCHR | 0o600, device=CONSOLE)
-    add_modules(archive, "usr/lib/modules", DOM0_MODULES)
+
+
+def write_stock_modules(archive: Archive) -> None:
+    add_modules(archive, DOM0_MODULES)
+
+
+def write_debug_modules(archive: Archive) -> None:
+    """All of them: it has few."""
+    source = folder("debug")
+    archive.tree(f"usr/lib/modules/{source.name}", source, frozenset(("vmlinuz",)))
 
 
 def write_guest(archive: Archive) -> None:
@@ -116,7 +141,7 @@ def write_guest(archive: Archive) -> None:
         archive.add(f"usr/lib/{library.name}", stat.S_IFREG | 0o755, library.read_bytes())
     for tool in ("modprobe", "insmod", "rmmod", "lsmod", "depmod", "modinfo"):
         archive.add(f"usr/bin/{tool}", stat.S_IFLNK | 0o777, b"kmod")
-    add_modules(archive, "usr/lib/modules", GUEST_MODULES)
+    add_modules(archive, GUEST_MODULES)
 
 
 def libraries(programs: list[Path]) -> list[Path]:
@@ -141,44 +166,44 @@ def find_library(name: str) -> Path:
     sys.exit(f"images: {DOM0} has no {name}")
 
 
-def add_modules(archive: Archive, prefix: str, names: tuple[str, ...]) -> None:
-    """These modules and all they need, unpacked (xz costs seconds when emulated)."""
-    source = KERNEL / "usr/lib/modules" / release()
+def add_modules(archive: Archive, names: tuple[str, ...]) -> None:
+    """These modules of the stock kernel and all they need, unpacked (xz costs seconds when emulated)."""
+    source = folder("stock")
     stage = IMAGES / ".modules"
     shutil.rmtree(stage, ignore_errors=True)
-    target = stage / "lib/modules" / release()
+    target = stage / "lib/modules" / source.name
     try:
-        for path in closure(names):
+        for path in closure(source, names):
             copy = target / path.removesuffix(".xz")
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(lzma.decompress((source / path).read_bytes()))
         for listing in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
             shutil.copy(source / listing, target)
-        subprocess.run(["depmod", "-b", stage, release()], check=True)
-        archive.tree(prefix, stage / "lib/modules")
+        subprocess.run(["depmod", "-b", stage, source.name], check=True)
+        archive.tree("usr/lib/modules", stage / "lib/modules")
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 
 
-def closure(names: tuple[str, ...]) -> list[str]:
+def closure(source: Path, names: tuple[str, ...]) -> list[str]:
     """Paths of the named modules and of those they depend on."""
-    listing = subprocess.run(["depmod", "-n", "-b", KERNEL / "usr", release()],
+    listing = subprocess.run(["depmod", "-n", "-b", source.parents[2], source.name],
                              check=True, capture_output=True, text=True).stdout
     needs: dict[str, list[str]] = {}
     for line in listing.splitlines():
         path, colon, rest = line.partition(":")
         if colon and path.startswith("kernel/"):
             needs[os.path.basename(path).split(".")[0].replace("-", "_")] = [path, *rest.split()]
-    builtin = (KERNEL / "usr/lib/modules" / release() / "modules.builtin").read_text()
+    builtin = (source / "modules.builtin").read_text()
     wanted: dict[str, None] = {}
     for name in names:
         key = name.replace("-", "_")
         if key in needs:
             wanted.update(dict.fromkeys(needs[key]))
         elif f"/{key}.ko" not in builtin.replace("-", "_"):
-            sys.exit(f"images: kernel {release()} has no module {name}")
+            sys.exit(f"images: kernel {source.name} has no module {name}")
     return list(wanted)
 
 
 if __name__ == "__main__":
-    main()
+    main({"stock"})

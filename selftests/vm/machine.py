@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Callable
 
+import images
+
 # Xen under emulation survives neither xsave and avx (its PVH guests see sizes that do not
 # fit), nor rdtscp and monitor (TCG reports the wrong instruction, or none, on an intercept).
 CPU = "EPYC,-xsave,-avx,-avx2,-xsavec,-xsaves,-xsaveopt,-xgetbv1,-fma,-f16c,-rdtscp,-monitor"
@@ -51,6 +53,7 @@ class Options:
     smp: int = 1
     memory: int = 4096
     dom0_memory: int = 2048
+    kernel: str = "stock"
 
 
 @dataclass
@@ -90,7 +93,7 @@ class Machine:
 
     def arguments(self, initrd: int) -> list[str]:
         options = self.options
-        vmlinuz = next((self.build / "kernel/usr/lib/modules").glob("*/vmlinuz"))
+        vmlinuz = images.vmlinuz(options.kernel)
         command = ["qemu-system-x86_64", "-machine", "q35,kernel-irqchip=split", "-accel", "tcg",
                    "-smp", str(options.smp), "-m", f"{options.memory}M", "-cpu", CPU,
                    "-display", "none", "-monitor", "none", "-parallel", "none", "-no-reboot",

@@ -339,7 +339,7 @@ async def run_all(selection: Selection, jobs: int) -> Count:
         total += await run_program(name, [str(path)])
 
     if boots := selection.boots():
-        await prepare()
+        await prepare({str(boot.options.get("kernel", "stock")) for boot in boots})
     places = asyncio.Semaphore(jobs)
 
     async def in_turn(boot: Boot) -> Count:
@@ -353,12 +353,12 @@ async def run_all(selection: Selection, jobs: int) -> Count:
     return total
 
 
-async def prepare() -> None:
+async def prepare(kernels: set[str]) -> None:
     """What the boots would otherwise make at the same time."""
     process = await asyncio.create_subprocess_exec("flock", str(TOP / "build/.lock"), "make", "-s", "-C", str(SELFTESTS))
     if await process.wait():
         sys.exit("test: cannot build the programs of the tests")
-    images.main()
+    images.main(kernels)
     # For a boot of tests.toml: device 11 has a pin that leads nowhere.
     (TOP / "build/images/unrouted.aml").write_bytes(acpi.unroute(11))
     # For guest-msix: what a guest has to find on its disks.
