@@ -28,6 +28,7 @@ use kernel::{
 
 use xen::{
     pci::DeviceExt,
+    pci_backend,
     xenbus::{
         self,
         State, //
@@ -155,14 +156,12 @@ impl xenbus::Driver for Backends {
 pub(crate) struct Changes;
 
 impl Observer for Changes {
-    const PATH: &'static CStr = c"backend/pci";
+    const PATH: &'static CStr = pci_backend::PATH;
 
     fn changed(path: &CStr) {
         let _ = state::with(|state| {
             for backend in state.backends.lock().iter() {
-                let node = backend.dev.node().to_bytes();
-                let rest = path.to_bytes().strip_prefix(node);
-                if rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/'))) {
+                if pci_backend::is_in(path.to_bytes(), backend.dev.node().to_bytes()) {
                     backend.queue();
                 }
             }
@@ -249,7 +248,7 @@ impl Backend {
     fn entries(&self) -> Result<KVec<Entry>> {
         let mut entries = KVec::new();
         let count = match xenstore::read(self.dev.node(), c"num_devs") {
-            Ok(count) => count.text().and_then(|n| n.parse().ok()).ok_or(EINVAL)?,
+            Ok(count) => pci_backend::decimal(count.bytes()).ok_or(EINVAL)?,
             Err(e) if e == ENOENT => 0,
             Err(e) => return Err(e),
         };
@@ -268,7 +267,7 @@ impl Backend {
             if matches!(self.state_in(&state)?, Some(State::Closing | State::Closed)) {
                 continue;
             }
-            let function = name.text().and_then(Sbdf::parse);
+            let function = pci_backend::function(name.bytes());
             entries.push(Entry { index, function }, GFP_KERNEL)?;
         }
         Ok(entries)
@@ -277,10 +276,7 @@ impl Backend {
     /// A state that is written down, if it is.
     fn state_in(&self, node: &CStr) -> Result<Option<State>> {
         match xenstore::read(self.dev.node(), node) {
-            Ok(value) => {
-                let number = value.text().and_then(|text| text.parse::<u32>().ok());
-                Ok(Some(number.map_or(State::Unknown, State::from)))
-            }
+            Ok(value) => Ok(Some(pci_backend::state(value.bytes()))),
             Err(e) if e == ENOENT => Ok(None),
             Err(e) => Err(e),
         }

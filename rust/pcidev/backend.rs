@@ -12,11 +12,11 @@ use kernel::{
 };
 
 use xen::{
+    pci_backend,
     xenstore::{
         self,
         Observer, //
-    },
-    Sbdf, //
+    }, //
 };
 
 use crate::state::{
@@ -31,10 +31,10 @@ const MOST: u32 = 1024;
 pub(crate) struct Backends;
 
 impl Observer for Backends {
-    const PATH: &'static CStr = c"backend/pci";
+    const PATH: &'static CStr = pci_backend::PATH;
 
     fn changed(path: &CStr) {
-        let result = state::with(|state| match domain(path.to_bytes()) {
+        let result = state::with(|state| match pci_backend::domain(path.to_bytes()) {
             Some(domain) => update(state, domain),
             // The directory itself: at the beginning, or it is gone.
             None => update_all(state),
@@ -45,15 +45,6 @@ impl Observer for Backends {
     }
 }
 
-/// The domain in `backend/pci/DOMAIN/...`.
-fn domain(path: &[u8]) -> Option<u16> {
-    let rest = path
-        .strip_prefix(Backends::PATH.to_bytes())?
-        .strip_prefix(b"/")?;
-    let domain = rest.split(|byte| *byte == b'/').next()?;
-    core::str::from_utf8(domain).ok()?.parse().ok()
-}
-
 fn update_all(state: &State) -> Result {
     let domains = match xenstore::list(Backends::PATH) {
         Ok(domains) => domains,
@@ -61,7 +52,7 @@ fn update_all(state: &State) -> Result {
         Err(e) => return Err(e),
     };
     for name in domains.iter() {
-        if let Some(domain) = name.to_str().ok().and_then(|name| name.parse().ok()) {
+        if let Some(domain) = pci_backend::decimal(name.to_bytes()) {
             update(state, domain)?;
         }
     }
@@ -72,7 +63,7 @@ fn update_all(state: &State) -> Result {
 fn update(state: &State, domain: u16) -> Result {
     let dir = CString::try_from_fmt(fmt!("backend/pci/{domain}/0"))?;
     let count = match xenstore::read(&dir, c"num_devs") {
-        Ok(count) => count.text().and_then(|n| n.parse().ok()).ok_or(EINVAL)?,
+        Ok(count) => pci_backend::decimal(count.bytes()).ok_or(EINVAL)?,
         Err(e) if e == ENOENT => 0,
         Err(e) => return Err(e),
     };
@@ -83,7 +74,7 @@ fn update(state: &State, domain: u16) -> Result {
         let Ok(name) = xenstore::read(&dir, &node) else {
             continue;
         };
-        if let Some(sbdf) = name.text().and_then(Sbdf::parse) {
+        if let Some(sbdf) = pci_backend::function(name.bytes()) {
             functions.push(sbdf, GFP_KERNEL)?;
         }
     }

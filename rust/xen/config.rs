@@ -16,6 +16,7 @@ use kernel::{
 use crate::{
     bindings,
     fault,
+    header,
     pci::{
         as_raw,
         read_config_dword,
@@ -25,12 +26,13 @@ use crate::{
     }, //
 };
 
-/// Where the BARs are in a type 0 header.
-const BARS: [u8; 6] = [0x10, 0x14, 0x18, 0x1c, 0x20, 0x24];
+pub use crate::header::Registers;
 
-/// A function's header: what addresses it decodes, whether it does, and the like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Registers([u32; 16]);
+// What the decoder, which knows no bindings, takes the bits to be.
+const _: () = assert!(
+    header::TYPE == bindings::PCI_BASE_ADDRESS_SPACE | bindings::PCI_BASE_ADDRESS_MEM_TYPE_MASK
+        && header::TYPE_64 == bindings::PCI_BASE_ADDRESS_MEM_TYPE_64
+);
 
 impl Registers {
     /// Reads them; `EIO` if the function does not answer.
@@ -42,21 +44,8 @@ impl Registers {
         let mut header = [0; 16];
         for (register, offset) in header.iter_mut().zip((0u8..).step_by(4)) {
             *register = register_at(dev, offset)?;
-            if offset == COMMAND as u8 {
-                // STATUS changes by itself.
-                *register &= 0xffff;
-            }
         }
-        Ok(Self(header))
-    }
-
-    /// The first register that is not as in `wanted`: its offset, what it is, what it should be.
-    pub fn differs(&self, wanted: &Self) -> Option<(u8, u32, u32)> {
-        (0u8..)
-            .step_by(4)
-            .zip(self.0.into_iter().zip(wanted.0))
-            .find(|(_, (is, wanted))| is != wanted)
-            .map(|(offset, (is, wanted))| (offset, is, wanted))
+        Ok(Self::new(header))
     }
 }
 
@@ -72,29 +61,20 @@ fn register_at(dev: &Device, offset: u8) -> Result<u32> {
 
 /// Whether the BARs hold what Linux has put there.
 pub fn has_its_bars(dev: &Device) -> Result<bool> {
-    // The low bits are flags, of which an I/O BAR has fewer; no BAR is that small.
-    const ADDRESS: u64 = !0xf;
-    const TYPE: u32 = bindings::PCI_BASE_ADDRESS_SPACE | bindings::PCI_BASE_ADDRESS_MEM_TYPE_MASK;
-    let mut offsets = BARS.into_iter();
-    let mut index = 0;
-    while let Some(offset) = offsets.next() {
+    let mut bars = [0; 6];
+    for (bar, offset) in bars.iter_mut().zip((BAR_0..).step_by(4)) {
+        *bar = register_at(dev, offset)?;
+    }
+    for (index, address) in header::bar_addresses(bars) {
         let start = dev.resource_start(index)?;
-        index += 1;
-        let low = register_at(dev, offset)?;
-        let mut address = u64::from(low);
-        if low & TYPE == bindings::PCI_BASE_ADDRESS_MEM_TYPE_64 {
-            if let Some(offset) = offsets.next() {
-                address |= u64::from(register_at(dev, offset)?) << 32;
-                index += 1;
-            }
-        }
-        if start != 0 && (address ^ start) & ADDRESS != 0 {
+        if start != 0 && address != start & header::ADDRESS {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
+const BAR_0: u8 = bindings::PCI_BASE_ADDRESS_0 as u8;
 const COMMAND: i32 = bindings::PCI_COMMAND as i32;
 
 /// A function's whole configuration, as it was at one time.

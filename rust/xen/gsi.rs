@@ -16,54 +16,19 @@ use crate::{
         as_raw,
         DeviceExt, //
     },
+    route, //
 };
 
-/// How a line signals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trigger {
-    /// A change of the line is an interrupt.
-    Edge,
-    /// The line is an interrupt for as long as it is active. What PCI asks for.
-    Level,
-}
+pub use crate::route::{
+    NoRoute,
+    Polarity,
+    Route,
+    Trigger, //
+};
 
-/// When a line is active.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Polarity {
-    /// Active high.
-    High,
-    /// Active low. What PCI asks for.
-    Low,
-}
-
-/// Why a function has no GSI.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoRoute {
-    /// It has no INTx pin: normal for SR-IOV VFs and for MSI-only functions. `ENOENT`.
-    NoPin,
-    /// It has a pin, but the firmware routes it nowhere. `ENXIO`.
-    Unrouted,
-}
-
-impl From<NoRoute> for Error {
-    fn from(reason: NoRoute) -> Self {
-        match reason {
-            NoRoute::NoPin => ENOENT,
-            NoRoute::Unrouted => ENXIO,
-        }
-    }
-}
-
-/// The I/O APIC input that a function's INTx pin is wired to, by ACPI's `_PRT`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// The GSI.
-    pub gsi: u32,
-    /// How the line signals.
-    pub trigger: Trigger,
-    /// When the line is active.
-    pub polarity: Polarity,
-}
+// What the decoder, which knows no bindings, takes the numbers to be.
+const _: () = assert!(bindings::ACPI_EDGE_SENSITIVE as i32 == route::ACPI_EDGE);
+const _: () = assert!(bindings::ACPI_ACTIVE_HIGH as i32 == route::ACPI_HIGH);
 
 impl Route {
     /// Asks ACPI for the route of `dev`'s pin.
@@ -81,19 +46,7 @@ impl Route {
         if ret != 0 {
             return Err(NoRoute::Unrouted);
         }
-        Ok(Self {
-            gsi: u32::try_from(gsi).map_err(|_| NoRoute::Unrouted)?,
-            trigger: if trigger == c_int::from(bindings::ACPI_EDGE_SENSITIVE) {
-                Trigger::Edge
-            } else {
-                Trigger::Level
-            },
-            polarity: if polarity == c_int::from(bindings::ACPI_ACTIVE_HIGH) {
-                Polarity::High
-            } else {
-                Polarity::Low
-            },
-        })
+        Self::decode(gsi, trigger, polarity)
     }
 
     /// Gives the line a Linux irq, or shares the one it has. The line stays masked. May sleep.

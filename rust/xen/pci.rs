@@ -28,6 +28,11 @@ use crate::{
     Sbdf, //
 };
 
+pub use crate::{
+    header::Pin,
+    msix_table::MsixTable, //
+};
+
 /// The `struct pci_dev` behind a reference.
 pub(crate) fn as_raw(dev: &Device) -> *mut bindings::pci_dev {
     // `Device` is a transparent wrapper of `Opaque<struct pci_dev>`.
@@ -38,36 +43,6 @@ pub(crate) fn as_raw(dev: &Device) -> *mut bindings::pci_dev {
 pub(crate) fn as_raw_device(dev: &Device) -> *mut bindings::device {
     // SAFETY: `dev` is a valid `struct pci_dev`, so the place of its `dev` field is in bounds.
     unsafe { &raw mut (*as_raw(dev)).dev }
-}
-
-/// An INTx pin of a PCI function, the "interrupt pin" register without "none".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pin(u8);
-
-impl Pin {
-    /// 1 for INTA to 4 for INTD, as the register has it.
-    pub fn number(self) -> u8 {
-        self.0
-    }
-
-    /// `'A'` to `'D'`.
-    pub fn letter(self) -> char {
-        match self.0 {
-            1 => 'A',
-            2 => 'B',
-            3 => 'C',
-            _ => 'D',
-        }
-    }
-}
-
-/// What a function's MSI-X capability says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MsixTable {
-    /// Number of entries, 1 to 2048.
-    pub entries: u16,
-    /// The BAR that holds the table, 0 to 5.
-    pub bar: u32,
 }
 
 /// What this crate adds to [`kernel::pci::Device`].
@@ -86,7 +61,7 @@ pub trait DeviceExt {
     fn upstream(&self) -> Option<ARef<Device>>;
     /// Whether this is an SR-IOV virtual function.
     fn is_virtfn(&self) -> bool;
-    /// The MSI-X table, if the function has one. Reads configuration space.
+    /// The MSI-X table, if the function has one that can be. Reads configuration space.
     fn msix_table(&self) -> Option<MsixTable>;
     /// Locks the device against binding and unbinding until the guard is dropped. May sleep.
     fn lock(&self) -> DeviceLock<'_>;
@@ -111,10 +86,7 @@ impl DeviceExt for Device {
 
     fn pin(&self) -> Option<Pin> {
         // SAFETY: `self` is a valid `struct pci_dev`; `pin` does not change after set-up.
-        match unsafe { (*as_raw(self)).pin } {
-            n @ 1..=4 => Some(Pin(n)),
-            _ => None,
-        }
+        Pin::decode(unsafe { (*as_raw(self)).pin })
     }
 
     fn is_plain(&self) -> bool {
@@ -160,13 +132,9 @@ impl DeviceExt for Device {
             0 => return None,
             cap => i32::from(cap),
         };
-        let flags = read_config_word(self, cap.checked_add(bindings::PCI_MSIX_FLAGS as i32)?)?;
-        let table = read_config_dword(self, cap.checked_add(bindings::PCI_MSIX_TABLE as i32)?)?;
-        Some(MsixTable {
-            // PANIC: Eleven bits plus one.
-            entries: (flags & bindings::PCI_MSIX_FLAGS_QSIZE as u16) + 1,
-            bar: table & bindings::PCI_MSIX_TABLE_BIR,
-        })
+        let control = read_config_word(self, cap.checked_add(bindings::PCI_MSIX_FLAGS as i32)?)?;
+        let offset = read_config_dword(self, cap.checked_add(bindings::PCI_MSIX_TABLE as i32)?)?;
+        MsixTable::decode(control, offset)
     }
 
     fn lock(&self) -> DeviceLock<'_> {

@@ -10,10 +10,11 @@
 //! * [`sbdf`], [`pci`], [`config`], [`reset`]: PCI functions by their address, their state and
 //!   configuration, resetting them.
 //! * [`driver`], [`driver_files`], [`claim`]: PCI drivers that take functions by their address.
-//! * [`gsi`], [`gsi_lookup`], [`irq`]: the way of an INTx line from pin to handler.
+//! * [`header`], [`msix_table`]: what their registers say.
+//! * [`gsi`], [`route`], [`gsi_lookup`], [`irq`]: the way of an INTx line from pin to handler.
 //! * [`bus`], [`module`]: notifications of driver binding and of module loading.
 //! * [`sysfs`], [`miscdevice`], [`param`], [`uevent`]: what user space sees.
-//! * [`xenstore`], [`xenbus`]: what the toolstack says.
+//! * [`xenstore`], [`xenbus`], [`xenbus_state`], [`pci_backend`]: what the toolstack says.
 //! * [`workqueue`]: work that ends with the module.
 //! * [`global`]: state that callbacks without a context argument can reach.
 //! * [`trace`]: events for `trace-cmd` and `perf`.
@@ -34,13 +35,17 @@ pub mod fault;
 pub mod global;
 pub mod gsi;
 pub mod gsi_lookup;
+pub mod header;
 pub mod irq;
 pub mod miscdevice;
 pub mod module;
 pub mod msix;
+pub mod msix_table;
 pub mod pci;
+pub mod pci_backend;
 pub mod physdev;
 pub mod reset;
+pub mod route;
 pub mod sbdf;
 pub mod sysfs;
 pub mod task;
@@ -48,6 +53,7 @@ pub mod trace;
 pub mod uevent;
 pub mod workqueue;
 pub mod xenbus;
+pub mod xenbus_state;
 pub mod xenstore;
 
 mod bindings;

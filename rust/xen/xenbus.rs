@@ -35,48 +35,13 @@ use crate::{
     module, //
 };
 
-/// Where a half of a device is in connecting to the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum State {
-    /// Nobody knows.
-    Unknown = bindings::xenbus_state_XenbusStateUnknown,
-    /// Beginning.
-    Initialising = bindings::xenbus_state_XenbusStateInitialising,
-    /// Ready for the other half's details.
-    InitWait = bindings::xenbus_state_XenbusStateInitWait,
-    /// Waiting for the other half to connect.
-    Initialised = bindings::xenbus_state_XenbusStateInitialised,
-    /// In use.
-    Connected = bindings::xenbus_state_XenbusStateConnected,
-    /// About to be closed.
-    Closing = bindings::xenbus_state_XenbusStateClosing,
-    /// Closed.
-    Closed = bindings::xenbus_state_XenbusStateClosed,
-    /// The toolstack changes what the device consists of.
-    Reconfiguring = bindings::xenbus_state_XenbusStateReconfiguring,
-    /// What changed is known.
-    Reconfigured = bindings::xenbus_state_XenbusStateReconfigured,
-}
+pub use crate::xenbus_state::State;
 
-impl From<u32> for State {
-    fn from(number: u32) -> Self {
-        [
-            Self::Initialising,
-            Self::InitWait,
-            Self::Initialised,
-            Self::Connected,
-            Self::Closing,
-            Self::Closed,
-            Self::Reconfiguring,
-            Self::Reconfigured,
-        ]
-        .into_iter()
-        // CAST: The enumeration has the interface's numbers.
-        .find(|state| *state as u32 == number)
-        .unwrap_or(Self::Unknown)
-    }
-}
+// The states have the interface's numbers.
+const _: () = assert!(
+    State::Initialising as u32 == bindings::xenbus_state_XenbusStateInitialising
+        && State::Reconfigured as u32 == bindings::xenbus_state_XenbusStateReconfigured
+);
 
 /// A backend, `struct xenbus_device`.
 ///

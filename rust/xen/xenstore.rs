@@ -47,11 +47,6 @@ impl Value {
         // SAFETY: By the type invariant.
         unsafe { slice::from_raw_parts(self.data.as_ptr(), self.len) }
     }
-
-    /// The text, if it is UTF-8.
-    pub fn text(&self) -> Option<&str> {
-        core::str::from_utf8(self.bytes()).ok()
-    }
 }
 
 impl Drop for Value {
