@@ -6,9 +6,7 @@ use kernel::{
     prelude::*,
     uaccess::{
         UserPtr,
-        UserSlice,
-        UserSliceReader,
-        UserSliceWriter, //
+        UserSlice, //
     }, //
 };
 
@@ -23,8 +21,13 @@ use xen::{
 };
 
 use crate::{
+    request::{
+        self,
+        Known,
+        Words, //
+    },
     state,
-    uapi, //
+    table::Facts, //
 };
 
 /// `/dev/xen/pcidev`.
@@ -36,112 +39,44 @@ impl MiscDevice for Device {
 
     fn ioctl(cmd: u32, arg: usize) -> Result<isize> {
         task::require_admin()?;
-        match cmd {
-            uapi::GET_GSI => info(arg, true)?,
-            uapi::GET_INFO => info(arg, false)?,
-            uapi::GET_LIST => list(arg)?,
-            _ => return Err(ENOTTY),
-        }
+        request::answer(cmd, &mut Argument(UserPtr::from_addr(arg)), &Traced)?;
         Ok(0)
     }
 }
 
-/// A structure in user memory, of which `argsz`, its first word, was read.
-struct Argument {
-    reader: UserSliceReader,
-    writer: UserSliceWriter,
-    /// Bytes that the caller has room for.
-    room: usize,
-}
+/// A structure of words in user memory.
+struct Argument(UserPtr);
 
 impl Argument {
-    /// Opens the structure at `arg`; `EINVAL` unless it has room for `least` bytes.
-    fn open(arg: usize, least: usize) -> Result<Self> {
-        let at = UserPtr::from_addr(arg);
-        let room = UserSlice::new(at, size_of::<u32>())
-            .reader()
-            .read::<u32>()? as usize;
-        if room < least {
-            return Err(EINVAL);
-        }
-        let mut reader = UserSlice::new(at, least).reader();
-        reader.skip(size_of::<u32>())?;
-        Ok(Self {
-            reader,
-            writer: UserSlice::new(at, room).writer(),
-            room,
-        })
-    }
-
-    /// The next word.
-    fn read(&mut self) -> Result<u32> {
-        self.reader.read()
-    }
-
-    /// Writes the structure from its start, as far as there is room.
-    fn write(&mut self, words: &[u32]) -> Result {
-        for word in words.iter().take(self.room / size_of::<u32>()) {
-            self.writer.write(word)?;
-        }
-        Ok(())
+    fn at(&self, index: usize) -> Result<UserSlice> {
+        let offset = index.checked_mul(size_of::<u32>()).ok_or(EFAULT)?;
+        let at = self.0.wrapping_byte_add(offset);
+        Ok(UserSlice::new(at, size_of::<u32>()))
     }
 }
 
-fn info(arg: usize, needs_gsi: bool) -> Result {
-    let mut argument = Argument::open(arg, uapi::Info::SIZE)?;
-    let flags = argument.read()?;
-    let sbdf = Sbdf::from_u32(argument.read()?);
-    if flags != 0 {
-        return Err(EINVAL);
+impl Words for Argument {
+    fn read(&self, index: usize) -> Result<u32> {
+        self.at(index)?.reader().read()
     }
-    let facts = state::with(|state| state.facts(sbdf));
-    let gsi = facts.and_then(|facts| Ok(facts.route?.gsi));
-    trace::lookup(Door::Ioctl, sbdf, gsi);
-    if needs_gsi {
-        gsi?;
+
+    fn write(&mut self, index: usize, word: u32) -> Result {
+        self.at(index)?.writer().write(&word)
     }
-    let facts = facts?;
-    argument.write(&facts.info(sbdf).to_words())
 }
 
-fn list(arg: usize) -> Result {
-    let mut argument = Argument::open(arg, uapi::List::SIZE)?;
-    let (flags, gsi, irq) = (argument.read()?, argument.read()?, argument.read()?);
-    let functions = match flags {
-        0 => state::with(|state| state.list(|_| true))?,
-        uapi::BY_GSI => {
-            state::with(|state| state.list(|facts| facts.route.is_ok_and(|r| r.gsi == gsi)))?
-        }
-        uapi::BY_IRQ => state::with(|state| state.list(|facts| facts.irq == Some(irq)))?,
-        _ => return Err(EINVAL),
-    };
+/// What is known, and that it was asked for.
+struct Traced;
 
-    let mut head = uapi::List {
-        count: u32::try_from(functions.len())?,
-        ..Default::default()
-    };
-    head.argsz = head
-        .count
-        .checked_mul(size_of::<u32>() as u32)
-        .and_then(|bytes| bytes.checked_add(uapi::List::SIZE as u32))
-        .ok_or(EOVERFLOW)?;
-    if flags != 0 {
-        let (_, facts) = functions.first().ok_or(ENOENT)?;
-        if let Ok(route) = facts.route {
-            head.flags |= uapi::FLAG_GSI;
-            head.gsi = route.gsi;
-        }
-        if let Some(irq) = functions.iter().find_map(|(_, facts)| facts.irq) {
-            head.flags |= uapi::FLAG_IRQ;
-            head.irq = irq;
-        }
+impl Known for Traced {
+    fn facts(&self, sbdf: Sbdf) -> Result<Facts> {
+        let facts = state::with(|state| state.facts(sbdf));
+        let gsi = facts.and_then(|facts| Ok(facts.route?.gsi));
+        trace::lookup(Door::Ioctl, sbdf, gsi);
+        facts
     }
-    argument.write(&head.to_words())?;
-    if argument.room < head.argsz as usize {
-        return Err(ENOSPC);
+
+    fn list(&self, wanted: impl Fn(&Facts) -> bool) -> Result<KVec<(Sbdf, Facts)>> {
+        state::with(|state| state.list(wanted))
     }
-    for (sbdf, _) in &functions {
-        argument.writer.write(&sbdf.to_u32())?;
-    }
-    Ok(())
 }

@@ -6,6 +6,7 @@
 //!   place, and holds its MSI-X table while the driver has it.
 //! * [`table`]: what is known of every function.
 //! * [`privcmd`], [`ioctl`], [`files`]: the doors through which user space asks.
+//! * [`request`]: what is said at the second of them.
 //! * [`backend`]: which guest has which function.
 //! * [`state`], [`events`]: what ties them together.
 
@@ -14,6 +15,7 @@ mod events;
 mod files;
 mod ioctl;
 mod privcmd;
+mod request;
 mod seize;
 mod state;
 mod table;

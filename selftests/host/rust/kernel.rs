@@ -20,8 +20,18 @@ pub mod error {
 
     pub const ENOENT: Error = Error(2);
     pub const ENXIO: Error = Error(6);
+    pub const EFAULT: Error = Error(14);
     pub const ENODEV: Error = Error(19);
+    pub const EINVAL: Error = Error(22);
+    pub const ENOTTY: Error = Error(25);
     pub const ENOSPC: Error = Error(28);
+    pub const EOVERFLOW: Error = Error(75);
+
+    impl From<core::num::TryFromIntError> for Error {
+        fn from(_: core::num::TryFromIntError) -> Self {
+            EINVAL
+        }
+    }
 
     pub type Result<T = (), E = Error> = core::result::Result<T, E>;
 }
@@ -55,6 +65,15 @@ pub mod prelude {
 
         pub fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
             self.0.retain_mut(|value| keep(value));
+        }
+    }
+
+    impl<'a, T> IntoIterator for &'a KVec<T> {
+        type Item = &'a T;
+        type IntoIter = core::slice::Iter<'a, T>;
+
+        fn into_iter(self) -> Self::IntoIter {
+            self.0.iter()
         }
     }
 

@@ -4,6 +4,8 @@
 
 #![allow(dead_code)]
 
+#[path = "../../../rust/pcidev/request.rs"]
+mod request;
 #[path = "../../../rust/pcidev/table.rs"]
 mod table;
 #[path = "../../../rust/uapi/pcidev.rs"]
