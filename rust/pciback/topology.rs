@@ -38,70 +38,84 @@ impl fmt::Display for Place {
     }
 }
 
+/// A function that has its place.
+struct Placed {
+    function: Sbdf,
+    place: Place,
+    /// Whether the slot is for no other function.
+    alone: bool,
+}
+
 /// The functions of one guest.
 pub(crate) struct Topology {
     kind: Kind,
-    places: KVec<(Sbdf, Place)>,
+    placed: KVec<Placed>,
 }
 
 impl Topology {
     pub(crate) fn new(kind: Kind) -> Self {
         Self {
             kind,
-            places: KVec::new(),
+            placed: KVec::new(),
         }
     }
 
     /// The place of a function, which it gets if it has none. A VF, which is `alone`, does not
     /// share a slot with the functions beside it. `ENOSPC` if the bus is full.
     pub(crate) fn place(&mut self, function: Sbdf, alone: bool) -> Result<Place> {
-        if let Some((_, place)) = self.places.iter().find(|(other, _)| *other == function) {
-            return Ok(*place);
+        if let Some(placed) = self
+            .placed
+            .iter()
+            .find(|placed| placed.function == function)
+        {
+            return Ok(placed.place);
         }
-        let place = match self.kind {
+        let place = Place(match self.kind {
             Kind::Real => function,
             Kind::Virtual if alone => Sbdf::new(0, 0, self.free_slot().ok_or(ENOSPC)? << 3),
             Kind::Virtual => {
                 let slot = self.slot_of_siblings(function).or_else(|| self.free_slot());
                 Sbdf::new(0, 0, slot.ok_or(ENOSPC)? << 3 | function.function())
             }
+        });
+        let placed = Placed {
+            function,
+            place,
+            alone,
         };
-        self.places.push((function, Place(place)), GFP_KERNEL)?;
-        Ok(Place(place))
+        self.placed.push(placed, GFP_KERNEL)?;
+        Ok(place)
     }
 
     /// Of all functions, the guest has only those that satisfy `has`.
     pub(crate) fn retain(&mut self, has: impl Fn(Sbdf) -> bool) {
-        self.places.retain(|(function, _)| has(*function));
+        self.placed.retain(|placed| has(placed.function));
     }
 
     /// Segments and buses that the guest would see, each once.
     pub(crate) fn roots(&self) -> impl Iterator<Item = (u16, u8)> + '_ {
         let bus = |index: usize| {
-            self.places
-                .get(index)
-                .map(|(_, Place(place))| (place.segment(), place.bus()))
+            let Place(place) = self.placed.get(index)?.place;
+            Some((place.segment(), place.bus()))
         };
-        (0..self.places.len())
+        (0..self.placed.len())
             .filter(move |index| (0..*index).all(|earlier| bus(earlier) != bus(*index)))
             .filter_map(bus)
     }
 
     fn slot_of_siblings(&self, function: Sbdf) -> Option<u8> {
         let device = |sbdf: Sbdf| (sbdf.segment(), sbdf.bus(), sbdf.device());
-        self.places
+        self.placed
             .iter()
-            .find(|(other, place)| {
-                device(*other) == device(function) && other.function() == place.0.function()
-            })
-            .map(|(_, place)| place.0.device())
+            .find(|placed| !placed.alone && device(placed.function) == device(function))
+            .map(|placed| placed.place.0.device())
     }
 
     fn free_slot(&self) -> Option<u8> {
         (0..32u8).find(|slot| {
-            self.places
+            self.placed
                 .iter()
-                .all(|(_, place)| place.0.device() != *slot)
+                .all(|placed| placed.place.0.device() != *slot)
         })
     }
 }
@@ -153,6 +167,13 @@ mod tests {
         assert!(all
             .place(at(4, 2), true)
             .is_ok_and(|Place(p)| (p.device(), p.function()) == (1, 0)));
+
+        // Nor does another function of the device join one that is its function 0.
+        assert!(all
+            .place(at(5, 0), true)
+            .is_ok_and(|Place(p)| (p.device(), p.function()) == (2, 0)));
+        assert_eq!(place(&mut all, at(5, 1)), Some((3, 1)));
+        assert_eq!(place(&mut all, at(5, 2)), Some((3, 2)));
     }
 
     /// `passthrough=1`: nothing is moved, and every bus is told once.
