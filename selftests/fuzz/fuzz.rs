@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pure logic of the modules under libFuzzer: one program, in which `FUZZ_TARGET` chooses what
+//! is given the input. See `run`.
+//!
+//! A target compares what the logic says with what a second, naive implementation says, and checks
+//! what has to hold whatever comes in. It panics if they differ.
+
+#![no_main]
+#![allow(dead_code, reason = "the drivers use more of it")]
+
+use std::sync::OnceLock;
+
+#[path = "../../rust/pciback/life.rs"]
+mod life;
+#[path = "../../rust/pciback/quirks.rs"]
+mod quirks;
+#[path = "../../rust/pcidev/request.rs"]
+mod request;
+#[path = "../../rust/pciback/slots.rs"]
+mod slots;
+#[path = "../../rust/pcidev/table.rs"]
+mod table;
+#[path = "../../rust/pciback/topology.rs"]
+mod topology;
+#[path = "../../rust/uapi/pcidev.rs"]
+mod uapi;
+
+mod bytes;
+mod naive;
+
+/// What each input is given to.
+macro_rules! targets {
+    ($($name:ident),*) => {
+        mod targets {
+            $(pub(crate) mod $name;)*
+        }
+
+        const TARGETS: &[(&str, fn(&[u8]))] = &[$((stringify!($name), targets::$name::run)),*];
+    };
+}
+
+targets!(address, backend, config, device, functions, hide, ioctl, quirk, slot, vslot);
+
+/// Called by libFuzzer for each input.
+///
+/// # Safety
+///
+/// `data` is `size` bytes.
+#[no_mangle]
+pub unsafe extern "C" fn LLVMFuzzerTestOneInput(data: *const u8, size: usize) -> i32 {
+    static TARGET: OnceLock<fn(&[u8])> = OnceLock::new();
+    let target = TARGET.get_or_init(|| {
+        let name = std::env::var("FUZZ_TARGET").unwrap_or_default();
+        match TARGETS.iter().find(|(target, _)| *target == name) {
+            Some((_, run)) => *run,
+            None => panic!("no target '{name}'"),
+        }
+    });
+    let input = if size == 0 {
+        &[]
+    } else {
+        // SAFETY: By the function's requirement.
+        unsafe { std::slice::from_raw_parts(data, size) }
+    };
+    target(input);
+    0
+}
