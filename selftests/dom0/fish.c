@@ -43,19 +43,6 @@ static void abba(void)
 	mutex_unlock(&b);
 }
 
-static void recursion(void)
-{
-	static struct mutex pair[2];
-	int i;
-
-	for (i = 0; i < 2; i++)
-		mutex_init(&pair[i]);
-	mutex_lock(&pair[0]);
-	mutex_lock(&pair[1]);
-	mutex_unlock(&pair[1]);
-	mutex_unlock(&pair[0]);
-}
-
 static void sleeping(void)
 {
 	spin_lock(&lock);
@@ -114,7 +101,7 @@ static void poison(void)
 	kfree(kmalloc(100, GFP_KERNEL));
 }
 
-/* KFENCE takes one allocation now and then. */
+/* KFENCE takes an allocation now and then. */
 static void kfence(void)
 {
 	char *bytes = NULL, *freed;
@@ -139,8 +126,8 @@ static const struct {
 	void (*run)(void);
 } bugs[] = {
 #define BUG_(name) { #name, name }
-	BUG_(leak), BUG_(abba), BUG_(recursion), BUG_(sleeping), BUG_(list),
-	BUG_(refcount), BUG_(bounds), BUG_(redzone), BUG_(poison), BUG_(kfence),
+	BUG_(leak), BUG_(abba), BUG_(sleeping), BUG_(list), BUG_(refcount),
+	BUG_(bounds), BUG_(redzone), BUG_(poison), BUG_(kfence),
 };
 
 static int __init fish_init(void)
