@@ -291,6 +291,10 @@ impl Backend {
         });
         if exported.is_err() {
             topology.retain(|other| other != function);
+        } else if !*self.is_there.lock() {
+            // The guest has gone meanwhile, with what it had until then.
+            device.release(self.domain);
+            return Err(ENODEV);
         }
         exported.map(|()| place)
     }

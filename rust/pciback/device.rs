@@ -150,10 +150,6 @@ impl Device {
 
     /// Somebody wants it reset.
     pub(crate) fn flr(self: &Arc<Self>) -> Result {
-        // A reset would be no use before the guest has lost it, which is waited for elsewhere.
-        if self.guest().is_some() {
-            return config::quiesce(&self.dev);
-        }
         let result = {
             let dev = self.dev.lock();
             if !self.is_ours(&dev) {
@@ -162,7 +158,9 @@ impl Device {
             let wanted = self.inner.lock().life.flr();
             match wanted {
                 Flr::Nothing if self.is_as_saved() => return Ok(()),
-                Flr::Quiesce => return config::quiesce(&self.dev),
+                // A reset would be no use before the guest has lost it, which is waited for
+                // elsewhere.
+                Flr::Quiesce => return config::quiesce(&dev),
                 Flr::Nothing | Flr::Reset => (),
             }
             let result = self.reset(&dev);
@@ -176,14 +174,16 @@ impl Device {
         }
     }
 
-    /// A guest gets it. It is reset first if that is still to be done, so this may sleep.
-    pub(crate) fn export(self: &Arc<Self>, domain: Domain) -> Result<(), Refusal> {
+    /// A guest gets it. It is reset first if that is still to be done, so this may sleep. Meanwhile
+    /// nobody else resets it, and it is not taken away.
+    pub(crate) fn export(&self, domain: Domain) -> Result<(), Refusal> {
+        let dev = self.dev.lock();
+        if !self.is_ours(&dev) {
+            return Err(Refusal::Broken);
+        }
         loop {
             {
                 let mut inner = self.inner.lock();
-                if inner.found.is_none() {
-                    return Err(Refusal::Broken);
-                }
                 if inner.life.export(domain)? == Export::Done {
                     inner
                         .assigned
@@ -191,7 +191,8 @@ impl Device {
                     return Ok(());
                 }
             }
-            self.freshen();
+            // It says what there is to say.
+            let _ = self.reset(&dev);
         }
     }
 

@@ -95,7 +95,7 @@ impl Driver for PciBack {
 
     fn reset_done(dev: &Locked, device: ArcBorrow<'_, Device>) {
         device.reset_done(dev);
-        Arc::from(device).look_after();
+        Arc::<Device>::from(device).look_after();
     }
 
     fn error_detected(dev: &Locked, device: ArcBorrow<'_, Device>, severity: Severity) {
@@ -122,7 +122,7 @@ impl Driver for PciBack {
 
     fn slot_reset(dev: &Locked, device: ArcBorrow<'_, Device>) -> Result {
         let result = device.slot_reset(dev);
-        Arc::from(device).look_after();
+        Arc::<Device>::from(device).look_after();
         result
     }
 }
