@@ -19,8 +19,12 @@ pub mod error {
     }
 
     pub const ENOENT: Error = Error(2);
+    pub const EIO: Error = Error(5);
     pub const ENXIO: Error = Error(6);
+    pub const E2BIG: Error = Error(7);
+    pub const ENOMEM: Error = Error(12);
     pub const EFAULT: Error = Error(14);
+    pub const EBUSY: Error = Error(16);
     pub const ENODEV: Error = Error(19);
     pub const EINVAL: Error = Error(22);
     pub const ENOTTY: Error = Error(25);
@@ -61,6 +65,14 @@ pub mod prelude {
         pub fn push(&mut self, value: T, _flags: Flags) -> Result {
             self.0.push(value);
             Ok(())
+        }
+
+        pub fn remove(&mut self, index: usize) -> Result<T> {
+            if index < self.0.len() {
+                Ok(self.0.remove(index))
+            } else {
+                Err(EINVAL)
+            }
         }
 
         pub fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Runs a few threads in every order there is: a scenario is a function that loom calls once for
+//! each order.
+//!
+//! A program of scenarios is told which one to run, and optionally what to leave out (a lock, an
+//! order) to see that the checker finds what that costs.
+
+pub use loom;
+
+use std::{
+    env,
+    process::ExitCode,
+    sync::atomic::{AtomicU64, Ordering},
+    sync::OnceLock,
+};
+
+/// A scenario, by its name.
+pub type Scenario = (&'static str, fn());
+
+static ORDERS: AtomicU64 = AtomicU64::new(0);
+static LEFT_OUT: OnceLock<String> = OnceLock::new();
+
+/// Whether `what` is left out in this run.
+pub fn without(what: &str) -> bool {
+    LEFT_OUT.get().is_some_and(|left_out| left_out == what)
+}
+
+/// The order that is being run: a number that no other has.
+pub fn order() -> u64 {
+    ORDERS.load(Ordering::Relaxed)
+}
+
+/// PROGRAM SCENARIO [LEFT-OUT]; `BOUND` is how often a thread is interrupted at most, where it
+/// could have gone on; without it there is no limit. Ends with a panic at the first order that
+/// goes wrong.
+pub fn main(scenarios: &'static [Scenario]) -> ExitCode {
+    let mut arguments = env::args().skip(1);
+    let name = arguments.next().unwrap_or_default();
+    let _ = LEFT_OUT.set(arguments.next().unwrap_or_default());
+    let Some((_, run)) = scenarios.iter().find(|(other, _)| *other == name) else {
+        for (name, _) in scenarios {
+            println!("{name}");
+        }
+        return ExitCode::from(2);
+    };
+    let mut builder = loom::model::Builder::new();
+    builder.max_branches = 100_000;
+    builder.preemption_bound = env::var("BOUND").ok().and_then(|bound| bound.parse().ok());
+    builder.check(|| {
+        ORDERS.fetch_add(1, Ordering::Relaxed);
+        run()
+    });
+    println!("{}", order());
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Keeping functions for one driver.
+
+use core::ffi::CStr;
+
+use kernel::{
+    error::{Result, EBUSY},
+    pci::Device,
+    sync::aref::ARef,
+};
+
+use crate::{driver, pci::Locked};
+
+/// A function that only one driver can have.
+pub struct Claim {
+    dev: ARef<Device>,
+}
+
+impl Claim {
+    pub fn new(dev: &Device, driver: &'static CStr) -> Result<Self> {
+        dev.core(|core| match core.only {
+            Some(_) => Err(EBUSY),
+            None => {
+                core.only = Some(driver);
+                Ok(())
+            }
+        })?;
+        Ok(Self { dev: dev.into() })
+    }
+
+    pub fn device(&self) -> &Device {
+        &self.dev
+    }
+
+    pub fn attach(&self) -> Result<bool> {
+        Ok(driver::attach(&self.dev))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.dev.core(|core| core.only = None);
+    }
+}
+
+impl Locked {
+    /// Whether it may have this driver only.
+    pub fn is_overridden(&self) -> bool {
+        self.core(|core| core.only.is_some() && core.only == core.driver)
+    }
+}

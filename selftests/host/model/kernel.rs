@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Stands in for the kernel's crate `kernel`, with locks and atomics whose every order is tried.
+
+pub mod atomic;
+#[path = "../rust/kernel.rs"]
+#[allow(unused_imports)]
+mod plain;
+
+pub use plain::{error, fmt, rbtree};
+pub mod macros {
+    pub use ::macros::{kunit_tests, pin_data, pin_init, try_pin_init};
+}
+
+/// As in the kernel.
+#[macro_export]
+macro_rules! fmt {
+    ($($text:tt)*) => { ::core::format_args!($($text)*) };
+}
+
+/// Nobody reads the log.
+#[macro_export]
+macro_rules! pr_err {
+    ($($text:tt)*) => { let _ = ::core::format_args!($($text)*); };
+}
+
+/// As above.
+#[macro_export]
+macro_rules! dev_err {
+    ($dev:expr, $($text:tt)*) => {{ let _ = &$dev; let _ = ::core::format_args!($($text)*); }};
+}
+
+/// A lock that may sleep.
+#[macro_export]
+macro_rules! new_mutex {
+    ($value:expr $(,)?) => {
+        $crate::sync::Mutex::new($value)
+    };
+}
+
+/// A lock that may not.
+#[macro_export]
+macro_rules! new_spinlock {
+    ($value:expr $(,)?) => {
+        $crate::sync::SpinLock::new($value)
+    };
+}
+
+/// A work.
+#[macro_export]
+macro_rules! new_work {
+    ($name:expr) => {
+        $crate::workqueue::Work::new()
+    };
+}
+
+/// Where a structure has its work.
+#[macro_export]
+macro_rules! impl_has_work {
+    (impl HasWork<Self> for $type:ty { self.$field:ident }) => {
+        impl $crate::workqueue::HasWork for $type {
+            fn work(&self) -> &$crate::workqueue::Work<Self> {
+                &self.$field
+            }
+        }
+    };
+}
+
+pub mod prelude {
+    //! What every kernel file imports.
+
+    pub use crate::{
+        dev_err, dev_err as dev_warn, dev_err as dev_info,
+        error::*,
+        fmt,
+        macros::{kunit_tests, pin_data, pin_init, try_pin_init},
+        plain::prelude::{Flags, KVec, GFP_KERNEL},
+        pr_err, pr_err as pr_warn, pr_err as pr_info,
+        sync::PinInit,
+    };
+    pub use core::{ffi::CStr, pin::Pin};
+}
+
+pub mod context {
+    //! Where the running thread may not sleep.
+
+    use checker::loom::thread::{self, ThreadId};
+    use std::{cell::RefCell, collections::HashMap};
+
+    thread_local! {
+        // loom runs all its threads on one of the machine's.
+        static ATOMIC: RefCell<(u64, HashMap<ThreadId, u32>)> = RefCell::default();
+    }
+
+    fn depth<R>(f: impl FnOnce(&mut u32) -> R) -> R {
+        ATOMIC.with_borrow_mut(|(order, threads)| {
+            if *order != checker::order() {
+                *order = checker::order();
+                threads.clear();
+            }
+            f(threads.entry(thread::current().id()).or_default())
+        })
+    }
+
+    /// Runs `f` where nothing may sleep.
+    pub fn atomic<R>(f: impl FnOnce() -> R) -> R {
+        enter();
+        let result = f();
+        leave();
+        result
+    }
+
+    pub(crate) fn enter() {
+        depth(|depth| *depth += 1);
+    }
+
+    pub(crate) fn leave() {
+        depth(|depth| *depth -= 1);
+    }
+
+    /// Sleeps, perhaps.
+    pub fn might_sleep() {
+        if !std::thread::panicking() {
+            assert_eq!(depth(|depth| *depth), 0, "sleeps in atomic context");
+        }
+    }
+}
+
+pub mod sync {
+    //! Locks and references.
+
+    use checker::loom;
+    use core::ops::{Deref, DerefMut};
+    pub use std::sync::Arc;
+
+    use crate::{context, error::Result, prelude::Flags};
+
+    /// What `Arc::pin_init` is in the kernel.
+    pub trait PinInit<T> {
+        fn pin_init(value: Result<T>, flags: Flags) -> Result<Arc<T>>;
+    }
+
+    impl<T> PinInit<T> for Arc<T> {
+        fn pin_init(value: Result<T>, _flags: Flags) -> Result<Arc<T>> {
+            context::might_sleep();
+            value.map(Arc::new)
+        }
+    }
+
+    /// A borrowed [`Arc`].
+    pub struct ArcBorrow<'a, T>(pub &'a Arc<T>);
+
+    impl<T> Clone for ArcBorrow<'_, T> {
+        fn clone(&self) -> Self {
+            *self
+        }
+    }
+
+    impl<T> Copy for ArcBorrow<'_, T> {}
+
+    impl<T> Deref for ArcBorrow<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            self.0
+        }
+    }
+
+    impl<T> From<ArcBorrow<'_, T>> for Arc<T> {
+        fn from(borrow: ArcBorrow<'_, T>) -> Self {
+            borrow.0.clone()
+        }
+    }
+
+    /// A lock that may sleep.
+    pub struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+            context::might_sleep();
+            self.0.lock().expect("nobody panics")
+        }
+    }
+
+    /// A lock that is held where nothing may sleep.
+    pub struct SpinLock<T>(loom::sync::Mutex<T>);
+
+    impl<T> SpinLock<T> {
+        pub fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub fn lock(&self) -> SpinGuard<'_, T> {
+            let guard = self.0.lock().expect("nobody panics");
+            context::enter();
+            SpinGuard(guard)
+        }
+    }
+
+    /// A held [`SpinLock`].
+    pub struct SpinGuard<'a, T>(loom::sync::MutexGuard<'a, T>);
+
+    impl<T> Deref for SpinGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            &self.0
+        }
+    }
+
+    impl<T> DerefMut for SpinGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            &mut self.0
+        }
+    }
+
+    impl<T> Drop for SpinGuard<'_, T> {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                context::leave();
+            }
+        }
+    }
+
+    /// What is set once.
+    pub struct SetOnce<T>(std::sync::OnceLock<T>);
+
+    impl<T> SetOnce<T> {
+        pub const fn new() -> Self {
+            Self(std::sync::OnceLock::new())
+        }
+
+        pub fn populate(&self, value: T) -> bool {
+            self.0.set(value).is_ok()
+        }
+
+        pub fn as_ref(&self) -> Option<&T> {
+            self.0.get()
+        }
+    }
+
+    pub mod aref {
+        //! References that are counted in what they refer to.
+
+        /// Something with a count.
+        pub trait AlwaysRefCounted: Sized {
+            fn reference(&self) -> ARef<Self>;
+        }
+
+        /// A reference.
+        pub struct ARef<T>(std::sync::Arc<T>);
+
+        impl<T> ARef<T> {
+            pub fn new(value: std::sync::Arc<T>) -> Self {
+                Self(value)
+            }
+        }
+
+        impl<T> Clone for ARef<T> {
+            fn clone(&self) -> Self {
+                Self(self.0.clone())
+            }
+        }
+
+        impl<T> core::ops::Deref for ARef<T> {
+            type Target = T;
+
+            fn deref(&self) -> &T {
+                &self.0
+            }
+        }
+
+        impl<T: AlwaysRefCounted> From<&T> for ARef<T> {
+            fn from(value: &T) -> Self {
+                value.reference()
+            }
+        }
+    }
+
+    pub mod barrier {
+        //! Barriers.
+
+        /// A full one.
+        pub fn smp_mb() {
+            super::atomic::fence();
+        }
+    }
+
+    pub use crate::atomic;
+}
+
+pub mod workqueue {
+    //! Works. Their queues are in the stand-in for crate `xen`.
+
+    use core::{marker::PhantomData, sync::atomic::AtomicBool};
+
+    /// Something to do.
+    pub struct Work<T> {
+        /// Queued, and not begun.
+        pub pending: AtomicBool,
+        _owner: PhantomData<fn(T)>,
+    }
+
+    impl<T> Work<T> {
+        #[allow(clippy::new_without_default)]
+        pub fn new() -> Self {
+            Self {
+                pending: AtomicBool::new(false),
+                _owner: PhantomData,
+            }
+        }
+    }
+
+    /// Has a work.
+    pub trait HasWork: Sized {
+        fn work(&self) -> &Work<Self>;
+    }
+
+    /// What a work does.
+    pub trait WorkItem {
+        type Pointer;
+        fn run(this: Self::Pointer);
+    }
+}
+
+pub mod time {
+    //! Time does not pass: whoever sleeps lets others go on.
+
+    /// A time.
+    pub struct Delta;
+
+    impl Delta {
+        pub fn from_millis(_milliseconds: i64) -> Self {
+            Self
+        }
+    }
+
+    pub mod delay {
+        //! Sleeping.
+
+        /// Lets others go on.
+        pub fn fsleep(_time: super::Delta) {
+            crate::context::might_sleep();
+            checker::loom::thread::yield_now();
+        }
+    }
+}
+
+pub mod str {
+    //! Strings.
+
+    use core::{ffi::CStr, fmt, ops::Deref};
+
+    use crate::error::Result;
+
+    /// A C string of one's own.
+    #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub struct CString(std::ffi::CString);
+
+    impl CString {
+        pub fn try_from_fmt(text: fmt::Arguments<'_>) -> Result<Self> {
+            Ok(Self(
+                std::ffi::CString::new(text.to_string()).expect("no zero in it"),
+            ))
+        }
+    }
+
+    impl Deref for CString {
+        type Target = CStr;
+
+        fn deref(&self) -> &CStr {
+            &self.0
+        }
+    }
+}
+
+pub mod pci;

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A PCI function, and what the driver core knows of it.
+
+use core::{cell::RefCell, ffi::CStr};
+use std::{
+    any::Any,
+    rc::Rc,
+    sync::{Arc, Weak},
+};
+
+use checker::loom::sync::{Mutex, MutexGuard};
+
+use crate::{
+    context,
+    sync::aref::{ARef, AlwaysRefCounted},
+};
+
+/// What the function's registers hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registers {
+    /// It decodes its BARs.
+    pub command: bool,
+    pub bars: bool,
+    /// What an owner has left in it; 0 after a reset.
+    pub dirt: u16,
+    /// It does not answer while it is reset.
+    pub in_reset: bool,
+    pub present: bool,
+}
+
+/// A driver's callbacks, for the driver core.
+pub trait Driver {
+    fn name(&self) -> &'static CStr;
+    fn remove(&self, dev: &Device);
+    fn reset_prepare(&self, dev: &Device);
+    fn reset_done(&self, dev: &Device);
+}
+
+/// What the driver core knows; it changes under the function's lock.
+#[derive(Default)]
+pub struct Core {
+    pub driver: Option<&'static CStr>,
+    pub bound: Option<Rc<dyn Driver>>,
+    pub data: Option<Rc<dyn Any>>,
+    pub only: Option<&'static CStr>,
+    pub assigned: u32,
+}
+
+/// A PCI function.
+pub struct Device {
+    me: Weak<Device>,
+    pub devfn: u8,
+    lock: Mutex<()>,
+    registers: Mutex<Registers>,
+    core: RefCell<Core>,
+}
+
+// SAFETY: loom runs all its threads on one of the machine's.
+unsafe impl Send for Device {}
+// SAFETY: As above.
+unsafe impl Sync for Device {}
+
+impl AlwaysRefCounted for Device {
+    fn reference(&self) -> ARef<Self> {
+        ARef::new(self.me.upgrade().expect("there is a reference"))
+    }
+}
+
+impl Device {
+    /// A function that its firmware has set up.
+    pub fn plug(devfn: u8) -> ARef<Self> {
+        ARef::new(Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            devfn,
+            lock: Mutex::new(()),
+            registers: Mutex::new(Registers {
+                command: true,
+                bars: true,
+                dirt: 0,
+                in_reset: false,
+                present: true,
+            }),
+            core: RefCell::default(),
+        }))
+    }
+
+    /// The function's lock.
+    pub fn device_lock(&self) -> Option<MutexGuard<'_, ()>> {
+        context::might_sleep();
+        (!checker::without("device-lock")).then(|| self.lock.lock().expect("nobody panics"))
+    }
+
+    /// Reads or changes registers. Every access is one that others can come before or after.
+    pub fn registers<R>(&self, f: impl FnOnce(&mut Registers) -> R) -> R {
+        f(&mut self.registers.lock().expect("nobody panics"))
+    }
+
+    /// What the driver core knows.
+    pub fn core<R>(&self, f: impl FnOnce(&mut Core) -> R) -> R {
+        f(&mut self.core.borrow_mut())
+    }
+
+    /// The driver that has it.
+    pub fn driver(&self) -> Option<Rc<dyn Driver>> {
+        self.core(|core| core.bound.clone())
+    }
+}

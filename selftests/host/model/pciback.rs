@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! xen-pciback in every order: its own sources, with two or three threads.
+//!
+//! Left out: the files of sysfs and the module itself; a scenario does what they would.
+
+#![allow(dead_code)]
+
+#[path = "../../../rust/pciback/backend.rs"]
+mod backend;
+#[path = "../../../rust/pciback/device.rs"]
+mod device;
+#[path = "../../../rust/pciback/driver.rs"]
+mod driver;
+#[path = "../../../rust/pciback/hide.rs"]
+mod hide;
+#[path = "../../../rust/pciback/life.rs"]
+mod life;
+#[path = "../../../rust/pciback/quirks.rs"]
+mod quirks;
+#[path = "../../../rust/pciback/reset.rs"]
+mod reset;
+#[path = "../../../rust/pciback/slots.rs"]
+mod slots;
+#[path = "../../../rust/pciback/state.rs"]
+mod state;
+#[path = "../../../rust/pciback/topology.rs"]
+mod topology;
+#[path = "../../../rust/pciback/unplug.rs"]
+mod unplug;
+
+mod scenarios;
+
+use core::ffi::CStr;
+use std::process::ExitCode;
+
+/// A parameter of the module.
+struct Parameter<T>(T);
+
+impl<T: Copy> Parameter<T> {
+    fn get(&self) -> T {
+        self.0
+    }
+}
+
+static PASSTHROUGH: Parameter<bool> = Parameter(false);
+static TELL: Parameter<bool> = Parameter(true);
+static HIDE: Parameter<Option<&'static CStr>> = Parameter(Some(c"(0000:00:04.0)"));
+
+fn main() -> ExitCode {
+    checker::main(scenarios::ALL)
+}
