@@ -7,33 +7,12 @@
 # and a guest that makes xen-pciback map, bind, write or log anything.
 
 . "${0%/*}/ktap.sh"
+. "${0%/*}/toolstack"
 
 # No domain has such a number.
 guest=32749
 frontend=/local/domain/$guest/device/pci/0
 backend=/local/domain/0/backend/pci/$guest/0
-
-# Nodes as libxl writes them: all at once would be a transaction there.
-assign() { # SBDF...
-	number=0
-	set -- "$@"
-	xenstore-write $frontend/backend $backend $frontend/backend-id 0 $frontend/state 1
-	xenstore-write $backend/frontend $frontend $backend/frontend-id $guest $backend/online 1 \
-		$backend/num_devs 0 $backend/domain test $backend/state 1
-	for sbdf; do entry $sbdf; done
-}
-
-entry() { # SBDF
-	xenstore-write $backend/key-$number $1 $backend/dev-$number $1 \
-		$backend/opts-$number msitranslate=0,power_mgmt=0,permissive=0 $backend/state-$number 1
-	number=$((number + 1))
-	xenstore-write $backend/num_devs $number
-}
-
-add() { # SBDF
-	entry $1
-	xenstore-write $backend/state 7
-}
 
 # As libxl does: announced first, then the others move up.
 detach_first() {
@@ -49,29 +28,6 @@ detach_first() {
 	number=$((number - 1))
 	for node in key dev opts vdev state; do xenstore-rm $backend/$node-$number; done
 	xenstore-write $backend/num_devs $number
-}
-
-gone() {
-	xenstore-rm $backend
-	xenstore-rm /local/domain/$guest
-}
-
-within() { # WHAT WANTED COMMAND [ARG...]
-	what=$1 wanted=$2
-	shift 2
-	i=0
-	while [ "$("$@" 2>&1)" != "$wanted" ]; do
-		i=$((i + 1))
-		[ $i -lt 50 ] || die "$what: wanted '$wanted', found '$("$@" 2>&1)'"
-		sleep 0.1
-	done
-}
-
-# What the guest's functions are, as the driver has it: "assigned" or not.
-is() { # SBDF STATE
-	# Only ours tells; with the stock driver what XenStore says has to do.
-	[ -e $devices/$1/pciback ] || [ -z "$(driver_of $1)" ] || return 0
-	within "state of $1" "$2" cat $devices/$1/pciback/state
 }
 
 node() { # NODE VALUE

@@ -1,0 +1,159 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# A function is handed over again and again, and what dom0, Xen and XenStore have
+# is counted after the first, the tenth and the last time. Would catch: anything
+# that each hand-over leaves behind, and a reset that is left out.
+#
+# SOAK_ROUNDS: how often, without a guest's boot; see handover.c.
+# SOAK_GUESTS: how often with a guest and its device model.
+
+. "${0%/*}/ktap.sh"
+
+rounds=${SOAK_ROUNDS:-20}
+guests=${SOAK_GUESTS:-0}
+# Where this register of an NVMe controller is, and that FLR clears it, is known.
+register=0x14
+
+# The newest dump that a debug key made.
+dump() { # KEY HEADER
+	xl debug-keys $1
+	sleep 0.5
+	xl dmesg | awk -v header="$2" 'index($0, header) { text = "" } { text = text $0 "\n" } END { printf "%s", text }'
+}
+
+meminfo() { # FIELD
+	awk -v field=$1: '$1 == field { print $2 }' /proc/meminfo
+}
+
+xen_pages() { # free ones
+	sed -n 's/.*; \([0-9]*\) pages/\1/p' $tmp/rounds | tail -n 1
+}
+
+# "WHAT NUMBER SLACK" per line: by how much the last may exceed the tenth. What the
+# kernel caches comes and goes.
+counts() {
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	sleep 2
+	dump i "IRQ information" >$tmp/irqs
+	echo "kB_of_memory $(($(meminfo MemTotal) - $(meminfo MemFree))) 1024"
+	echo "kB_of_slab $(meminfo SUnreclaim) 256"
+	echo "kB_of_Xen $(($(xl info total_memory) * 1024 - $(xen_pages) * 4)) 64"
+	echo "interrupts $(grep -c ' IRQ: ' $tmp/irqs) 0"
+	echo "interrupts_of_dom0 $(grep -c ' IRQ:.* d0:' $tmp/irqs) 0"
+	echo "MSIs $(dump M "MSI information" | grep -c '^(XEN) *MSI') 0"
+	echo "event_channels $(dump e "Event channel information" | grep -c '^(XEN) *[0-9]* \[') 0"
+	echo "domains $(xl list | wc -l) 0"
+	echo "nodes_of_XenStore $(xenstore-ls -f / | wc -l) 0"
+	echo "open_files $(cut -f1 /proc/sys/fs/file-nr) 16"
+}
+
+# handover ends with its standard input: the pipe that descriptor 9 keeps open.
+begin() { # [leak]
+	rm -f $tmp/pipe
+	mkfifo $tmp/pipe
+	handover $function $register $1 <$tmp/pipe >$tmp/rounds 2>&1 &
+	exec 9>$tmp/pipe
+	done=0
+}
+
+go_on() { # TO
+	echo $(($1 - done)) >&9
+	wanted=$(($(grep -c 'rounds in' $tmp/rounds) + 1))
+	while [ $(grep -c 'rounds in' $tmp/rounds) -lt $wanted ]; do
+		kill -0 $! 2>/dev/null || die "round $done and some: $(tail -n 1 $tmp/rounds)"
+		sleep 0.2
+	done
+	done=$1
+}
+
+soak() { # ROUNDS [leak]
+	begin $2
+	go_on 1
+	counts >$tmp/first
+	go_on 10
+	counts >$tmp/tenth
+	go_on $1
+	[ "$2" != leak ] || seize $other
+	counts >$tmp/last
+	exec 9>&-
+	wait $!
+}
+
+# "WHAT FIRST TENTH LAST VERDICT"
+table() {
+	join_counts | awk '{ printf "%-20s %10s %10s %10s  %s\n", $1, $2, $4, $6, $6 - $4 > $7 ? "grows" : "flat" }'
+}
+
+join_counts() {
+	while read -r what number slack; do
+		echo "$what $number $slack $(sed -n "s/^$what //p" $tmp/tenth | cut -d' ' -f1) - $(sed -n "s/^$what //p" $tmp/last)"
+	done <$tmp/first
+}
+
+flat() {
+	table >$tmp/table
+	[ $(wc -l <$tmp/table) = 10 ] || die "not all was counted: $(cat $tmp/table)"
+	! grep -w grows $tmp/table
+}
+
+# Something of each kind was left: the proof that it would be seen.
+seen_to_grow() {
+	soak 20 leak || return
+	give_back $other
+	! flat || die "nothing of it was seen"
+	for what in $(cut -d' ' -f1 $tmp/table); do
+		case $what in kB_of_slab | open_files) continue ;; esac
+		grep -q "^$what .*grows" $tmp/table || die "$what was left, and not seen"
+	done
+}
+
+with_guests() {
+	i=0
+	while [ $i -lt $guests ]; do
+		i=$((i + 1))
+		xl pci-assignable-add $function || die "round $i: not assignable"
+		xl create $tmp/guest.cfg || die "round $i: no guest"
+		xl destroy soak
+		until grep -qx clean $devices/$function/pciback/state; do sleep 0.1; done
+		xl pci-assignable-remove $function || die "round $i: not returned"
+		[ $i != 1 ] || counts >$tmp/first
+		[ $i != 10 ] || counts >$tmp/tenth
+	done
+	counts >$tmp/last
+}
+
+in_vm && [ -e $pciback/do_flr ] && is_loaded xen_pcidev && command -v handover >/dev/null || skip_all "needs our own machine, and handover"
+set -- $(spare_functions routed has_flr_and_msix)
+function=$1
+set -- $(spare_functions routed has_msix)
+[ "$1" != $function ] || shift
+other=$1
+[ "$function" ] && [ "$other" ] && grep -q ^0x0108 $devices/$function/class || skip_all "needs an unused NVMe controller, and another function with MSI-X"
+tmp=$(mktemp -d)
+
+plan $((guests ? 5 : 3))
+check "$rounds hand-overs, with a reset in each" soak $rounds
+tried $rounds "hand-overs: $(sed -n '$s/;.*//p' $tmp/rounds)"
+check "nothing is more after the last than after the tenth" flat
+sed 's/^/# /' $tmp/table
+if [ $guests != 0 ]; then
+	cat >$tmp/guest.cfg <<-END
+		type = "hvm"
+		name = "soak"
+		memory = 128
+		kernel = "/boot/vmlinuz"
+		ramdisk = "/boot/guest.cpio"
+		cmdline = "console=hvc0 panic=-1"
+		pci = ["$function"]
+		vga = "none"
+		vnc = 0
+	END
+	check "$guests hand-overs to guests with a device model" with_guests
+	tried $guests "hand-overs to guests"
+	check "nothing is more after the last guest than after the tenth" flat
+	sed 's/^/# /' $tmp/table
+fi
+check "what a hand-over leaves behind on purpose is seen" seen_to_grow
+finish
