@@ -11,6 +11,7 @@ use kernel::{
     sync::aref::{ARef, AlwaysRefCounted},
 };
 
+pub use crate::{header::Pin, msix_table::MsixTable};
 use crate::{reset::Method, Sbdf};
 
 /// A function whose lock is held.
@@ -27,6 +28,10 @@ impl Locked {
     }
 
     pub fn clear_master(&self) {}
+
+    pub fn intx_irq(&self) -> Option<u32> {
+        Some(11)
+    }
 
     /// What the PCI core does around a reset.
     pub fn reset(&self) -> Result {
@@ -85,6 +90,8 @@ pub trait DeviceExt {
     fn upstream(&self) -> Option<ARef<Device>>;
     fn lock(&self) -> DeviceLock<'_>;
     fn enable(&self) -> Result<Enabled>;
+    fn pin(&self) -> Option<Pin>;
+    fn msix_table(&self) -> Option<MsixTable>;
 }
 
 impl DeviceExt for Device {
@@ -119,6 +126,14 @@ impl DeviceExt for Device {
     fn enable(&self) -> Result<Enabled> {
         self.registers(|registers| registers.command = true);
         Ok(Enabled)
+    }
+
+    fn pin(&self) -> Option<Pin> {
+        Pin::decode(1)
+    }
+
+    fn msix_table(&self) -> Option<MsixTable> {
+        None
     }
 }
 

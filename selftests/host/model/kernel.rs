@@ -118,6 +118,11 @@ pub mod context {
         depth(|depth| *depth -= 1);
     }
 
+    /// From now on, every allocation is one that might sleep.
+    pub fn watch_allocations() {
+        let _ = crate::plain::prelude::ALLOCATES.set(might_sleep);
+    }
+
     /// Sleeps, perhaps.
     pub fn might_sleep() {
         if !std::thread::panicking() {

@@ -9,7 +9,7 @@ use checker::{
     loom::thread::{self, JoinHandle},
     Scenario,
 };
-use kernel::{pci::Device as Function, sync::aref::ARef};
+use kernel::{context, pci::Device as Function, sync::aref::ARef};
 use xen::{
     bus::Observer as _,
     driver,
@@ -53,6 +53,7 @@ struct Machine {
 
 impl Machine {
     fn new() -> Self {
+        context::watch_allocations();
         let function = Function::plug(DEVFN);
         pci::plugged(&[&function]);
         driver::register::<PciBack>();

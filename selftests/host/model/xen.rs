@@ -18,7 +18,22 @@ pub mod sbdf;
 #[path = "../../../rust/xen/xenbus_state.rs"]
 pub mod xenbus_state;
 
-pub use route as gsi;
+pub mod gsi {
+    //! Where a function's pin is routed.
+
+    pub use crate::route::{NoRoute, Polarity, Route, Trigger};
+
+    impl Route {
+        /// Slots share a line in pairs.
+        pub fn of(dev: &kernel::pci::Device) -> Result<Self, NoRoute> {
+            Ok(Self {
+                gsi: 16 + u32::from(dev.devfn >> 4),
+                trigger: Trigger::Level,
+                polarity: Polarity::Low,
+            })
+        }
+    }
+}
 
 pub use sbdf::Sbdf;
 

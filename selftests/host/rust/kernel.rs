@@ -48,10 +48,21 @@ pub mod prelude {
     pub use super::error::*;
     pub use macros::kunit_tests;
 
-    /// How to allocate; here it does not matter.
+    /// Called before each allocation that may sleep: whether it may can only be told by others.
+    pub static ALLOCATES: std::sync::OnceLock<fn()> = std::sync::OnceLock::new();
+
+    /// How to allocate: always so that it may sleep.
     #[derive(Clone, Copy)]
     pub struct Flags;
     pub const GFP_KERNEL: Flags = Flags;
+
+    impl Flags {
+        pub(crate) fn allocate(self) {
+            if let Some(allocates) = ALLOCATES.get() {
+                allocates();
+            }
+        }
+    }
 
     /// A vector that says how to allocate.
     #[derive(Clone, Debug)]
@@ -62,7 +73,22 @@ pub mod prelude {
             Self(Vec::new())
         }
 
-        pub fn push(&mut self, value: T, _flags: Flags) -> Result {
+        pub fn push(&mut self, value: T, flags: Flags) -> Result {
+            flags.allocate();
+            self.0.push(value);
+            Ok(())
+        }
+
+        pub fn reserve(&mut self, more: usize, flags: Flags) -> Result {
+            flags.allocate();
+            self.0.reserve_exact(more);
+            Ok(())
+        }
+
+        pub fn push_within_capacity(&mut self, value: T) -> Result<(), T> {
+            if self.0.len() == self.0.capacity() {
+                return Err(value);
+            }
             self.0.push(value);
             Ok(())
         }
@@ -107,7 +133,8 @@ pub mod rbtree {
     pub struct RBTreeNode<K, V>(K, V);
 
     impl<K, V> RBTreeNode<K, V> {
-        pub fn new(key: K, value: V, _flags: Flags) -> Result<Self> {
+        pub fn new(key: K, value: V, flags: Flags) -> Result<Self> {
+            flags.allocate();
             Ok(Self(key, value))
         }
     }
@@ -131,8 +158,9 @@ pub mod rbtree {
             &mut self,
             key: K,
             value: V,
-            _flags: Flags,
+            flags: Flags,
         ) -> Result<Option<V>> {
+            flags.allocate();
             Ok(self.0.insert(key, value))
         }
 
