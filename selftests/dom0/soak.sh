@@ -81,15 +81,22 @@ soak() { # ROUNDS [leak]
 	wait $!
 }
 
-# "WHAT FIRST TENTH LAST VERDICT"
+# WHAT FIRST TENTH LAST VERDICT
 table() {
-	join_counts | awk '{ printf "%-20s %10s %10s %10s  %s\n", $1, $2, $4, $6, $6 - $4 > $7 ? "grows" : "flat" }'
-}
-
-join_counts() {
-	while read -r what number slack; do
-		echo "$what $number $slack $(sed -n "s/^$what //p" $tmp/tenth | cut -d' ' -f1) - $(sed -n "s/^$what //p" $tmp/last)"
-	done <$tmp/first
+	awk '{
+		if (FILENAME != file) number++
+		file = FILENAME
+		count[$1, number] = $2
+		slack[$1] = $3
+		if (number == 1) names[++n] = $1
+	}
+	END {
+		for (i = 1; i <= n; i++) {
+			name = names[i]
+			verdict = count[name, 3] - count[name, 2] > slack[name] ? "grows" : "flat"
+			printf("%-20s %10s %10s %10s  %s\n", name, count[name, 1], count[name, 2], count[name, 3], verdict)
+		}
+	}' $tmp/first $tmp/tenth $tmp/last
 }
 
 flat() {
