@@ -5,6 +5,10 @@
 //! Toolstacks describe a guest's functions in `backend/pci/DOMAIN/0`: `num_devs`, and for each one
 //! `dev-N` and `state-N`. Answers are `vdev-N`, `state-N`, `root-N` and `state`. HVM guests have no
 //! frontend that would connect; what they write to their side is not looked at.
+//!
+//! Xenbus does not make a device of a backend whose frontend is not there, and a guest can remove
+//! its frontend as soon as it sees it. The directory is followed all the same: what a guest has is
+//! the toolstack's to say.
 
 use kernel::{
     fmt, new_mutex, new_work,
@@ -61,12 +65,15 @@ const MOST: u32 = 1024;
 /// The backend of one guest.
 #[pin_data]
 pub(crate) struct Backend {
-    dev: ARef<xenbus::Device>,
+    /// Its directory.
+    node: CString,
     domain: Domain,
+    /// None if xenbus has no device for it; nothing is answered then.
+    dev: Option<ARef<xenbus::Device>>,
     /// Only used by the work.
     #[pin]
     guest: Mutex<Guest>,
-    /// Whether it was said that its frontend wants to connect.
+    /// Whether it was said that its frontend wants to connect, or is gone.
     frontend: Atomic<bool>,
     /// Whether its directory may be written to.
     #[pin]
@@ -103,27 +110,15 @@ impl xenbus::Driver for Backends {
     type Data = Backend;
 
     fn probe(dev: ARef<xenbus::Device>) -> Result<Arc<Backend>> {
-        let kind = if PASSTHROUGH.get() {
-            topology::Kind::Real
-        } else {
-            topology::Kind::Virtual
-        };
-        let backend = Arc::pin_init(
-            pin_init!(Backend {
-                domain: dev.domain(),
-                dev,
-                guest <- new_mutex!(Guest {
-                    topology: Topology::new(kind),
-                    refused: KVec::new(),
-                }),
-                frontend: Atomic::new(false),
-                is_there <- new_mutex!(true),
-                work <- new_work!("pciback::Backend"),
-            }),
-            GFP_KERNEL,
-        )?;
-        state::with(|state| Ok(state.backends.lock().push(backend.clone(), GFP_KERNEL)?))?;
-        backend.dev.switch(State::InitWait);
+        let node = CString::try_from(dev.node())?;
+        let backend = Backend::new(node, dev.domain(), Some(dev.clone()))?;
+        state::with(|state| {
+            let mut backends = state.backends.lock();
+            // What was followed without a device, until now.
+            backends.retain(|other| *other.node != *backend.node);
+            Ok(backends.push(backend.clone(), GFP_KERNEL)?)
+        })?;
+        dev.switch(State::InitWait);
         backend.queue();
         Ok(backend)
     }
@@ -141,14 +136,7 @@ impl xenbus::Driver for Backends {
 
     fn remove(backend: ArcBorrow<'_, Backend>) {
         *backend.is_there.lock() = false;
-        let _ = state::with(|state| {
-            state
-                .backends
-                .lock()
-                .retain(|other| !core::ptr::eq(&**other, &*backend));
-            state.release(backend.domain, |_| false);
-            Ok(())
-        });
+        backend.forget();
     }
 }
 
@@ -159,14 +147,28 @@ impl Observer for Changes {
     const PATH: &'static CStr = pci_backend::PATH;
 
     fn changed(path: &CStr) {
-        let _ = state::with(|state| {
+        let result = state::with(|state| {
+            let mut known = false;
             for backend in state.backends.lock().iter() {
-                if pci_backend::is_in(path.to_bytes(), backend.dev.node().to_bytes()) {
+                if pci_backend::is_in(path.to_bytes(), backend.node.to_bytes()) {
+                    known = true;
+                    backend.queue();
+                } else if pci_backend::is_in(backend.node.to_bytes(), path.to_bytes()) {
+                    // All of it may have been removed at once.
                     backend.queue();
                 }
             }
-            Ok(())
+            if known {
+                return Ok(());
+            }
+            match pci_backend::directory(path.to_bytes()) {
+                Some((node, domain)) => Backend::follow_without_device(state, node, domain),
+                None => Ok(()),
+            }
         });
+        if let Err(e) = result {
+            pr_warn!("cannot follow {path:?}: {e:?}\n");
+        }
     }
 }
 
@@ -175,12 +177,60 @@ impl WorkItem for Backend {
 
     fn run(this: Arc<Backend>) {
         if let Err(e) = this.follow() {
-            this.report(e, fmt!("cannot follow {:?}", this.dev.node()));
+            this.report(e, fmt!("cannot follow {:?}", &*this.node));
         }
     }
 }
 
 impl Backend {
+    fn new(node: CString, domain: Domain, dev: Option<ARef<xenbus::Device>>) -> Result<Arc<Self>> {
+        let kind = if PASSTHROUGH.get() {
+            topology::Kind::Real
+        } else {
+            topology::Kind::Virtual
+        };
+        Arc::pin_init(
+            pin_init!(Self {
+                node,
+                domain,
+                dev,
+                guest <- new_mutex!(Guest {
+                    topology: Topology::new(kind),
+                    refused: KVec::new(),
+                }),
+                frontend: Atomic::new(false),
+                is_there <- new_mutex!(true),
+                work <- new_work!("pciback::Backend"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Follows a directory that a toolstack has made, and of which xenbus has no device.
+    fn follow_without_device(state: &state::State, node: &str, domain: Domain) -> Result {
+        let node = CString::try_from_fmt(fmt!("{node}"))?;
+        if let Err(e) = xenstore::read(&node, c"state") {
+            // It is not complete, or was removed.
+            return if e == ENOENT { Ok(()) } else { Err(e) };
+        }
+        let backend = Self::new(node, domain, None)?;
+        state.backends.lock().push(backend.clone(), GFP_KERNEL)?;
+        backend.queue();
+        Ok(())
+    }
+
+    /// Its guest has nothing any more.
+    fn forget(&self) {
+        let _ = state::with(|state| {
+            state
+                .backends
+                .lock()
+                .retain(|other| !core::ptr::eq(&**other, self));
+            state.release(self.domain, |_| false);
+            Ok(())
+        });
+    }
+
     fn queue(self: &Arc<Self>) {
         let _ = state::with(|state| {
             // Queued already: it will see what has changed meanwhile.
@@ -191,8 +241,9 @@ impl Backend {
 
     fn report(&self, error: Error, message: fmt::Arguments<'_>) {
         let is_there = self.is_there.lock();
-        match CString::try_from_fmt(message) {
-            Ok(message) if *is_there => self.dev.report(error, &message),
+        match (&self.dev, CString::try_from_fmt(message)) {
+            (Some(dev), Ok(message)) if *is_there => dev.report(error, &message),
+            (None, Ok(message)) => pr_err!("{:?}: {:?}\n", &*message, error),
             _ => (),
         }
     }
@@ -200,11 +251,14 @@ impl Backend {
     /// Does what the toolstack has written.
     fn follow(&self) -> Result {
         let Some(wanted) = self.state_in(c"state")? else {
-            // It is being removed.
+            // It is being removed; xenbus says so for its devices.
+            if self.dev.is_none() {
+                self.forget();
+            }
             return Ok(());
         };
         let mut guest = self.guest.lock();
-        let entries = if matches!(wanted, State::Closing | State::Closed) {
+        let entries = if self.is_to_close(wanted)? {
             KVec::new()
         } else {
             self.entries()?
@@ -228,15 +282,24 @@ impl Backend {
                 Err(e) => self.refuse(&mut guest, *entry, e)?,
             }
         }
+        let Some(dev) = &self.dev else {
+            if !placed.is_empty() && !self.frontend.xchg(true, Relaxed) {
+                pr_warn!(
+                    "domain {} has removed its PCI frontend; its functions are known all the same\n",
+                    self.domain
+                );
+            }
+            return Ok(());
+        };
         let is_there = self.is_there.lock();
         if *is_there {
             self.publish(&guest.topology, &placed)?;
             match wanted {
-                State::Closing => self.dev.switch(State::Closed),
-                State::Initialising | State::InitWait => self.dev.switch(State::Initialised),
+                State::Closing => dev.switch(State::Closed),
+                State::Initialising | State::InitWait => dev.switch(State::Initialised),
                 State::Reconfiguring => {
-                    self.dev.switch(State::Reconfigured);
-                    self.dev.switch(State::Initialised);
+                    dev.switch(State::Reconfigured);
+                    dev.switch(State::Initialised);
                 }
                 _ => (),
             }
@@ -244,10 +307,26 @@ impl Backend {
         Ok(())
     }
 
+    /// Whether the toolstack wants it closed.
+    fn is_to_close(&self, wanted: State) -> Result<bool> {
+        if !matches!(wanted, State::Closing | State::Closed) {
+            return Ok(false);
+        }
+        if self.dev.is_some() {
+            return Ok(true);
+        }
+        // Xenbus writes the same when it finds no frontend.
+        match xenstore::read(&self.node, c"online") {
+            Ok(online) => Ok(online.bytes() != b"1"),
+            Err(e) if e == ENOENT => Ok(true),
+            Err(e) => Err(e),
+        }
+    }
+
     /// The functions that the guest is to have.
     fn entries(&self) -> Result<KVec<Entry>> {
         let mut entries = KVec::new();
-        let count = match xenstore::read(self.dev.node(), c"num_devs") {
+        let count = match xenstore::read(&self.node, c"num_devs") {
             Ok(count) => pci_backend::decimal(count.bytes()).ok_or(EINVAL)?,
             Err(e) if e == ENOENT => 0,
             Err(e) => return Err(e),
@@ -258,7 +337,7 @@ impl Backend {
         for index in 0..count {
             let node = CString::try_from_fmt(fmt!("dev-{index}"))?;
             let state = CString::try_from_fmt(fmt!("state-{index}"))?;
-            let name = match xenstore::read(self.dev.node(), &node) {
+            let name = match xenstore::read(&self.node, &node) {
                 Ok(name) => name,
                 // Its place in the list is closed up next.
                 Err(e) if e == ENOENT => continue,
@@ -275,7 +354,7 @@ impl Backend {
 
     /// A state that is written down, if it is.
     fn state_in(&self, node: &CStr) -> Result<Option<State>> {
-        match xenstore::read(self.dev.node(), node) {
+        match xenstore::read(&self.node, node) {
             Ok(value) => Ok(Some(pci_backend::state(value.bytes()))),
             Err(e) if e == ENOENT => Ok(None),
             Err(e) => Err(e),
@@ -329,7 +408,7 @@ impl Backend {
 
     /// Writes where the functions are, unless it is written.
     fn publish(&self, topology: &Topology, placed: &[(u32, Place)]) -> Result {
-        let dir = self.dev.node();
+        let dir = &self.node;
         let mut news = KVec::new();
         for (index, place) in placed {
             let state = CString::try_from_fmt(fmt!("state-{index}"))?;

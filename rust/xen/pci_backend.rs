@@ -20,6 +20,17 @@ pub fn domain(path: &[u8]) -> Option<u16> {
     decimal(rest.split(|byte| *byte == b'/').next()?)
 }
 
+/// The directory `backend/pci/DOMAIN/NUMBER` that `path` is, or is in, and its domain.
+pub fn directory(path: &[u8]) -> Option<(&str, u16)> {
+    let domain = domain(path)?;
+    let path = core::str::from_utf8(path).ok()?;
+    let (end, _) = path.match_indices('/').nth(3).unwrap_or((path.len(), ""));
+    let node = path.get(..end)?;
+    let (_, number) = node.rsplit_once('/')?;
+    let is_whole = node.split('/').count() == 4 && decimal::<u32>(number.as_bytes()).is_some();
+    is_whole.then_some((node, domain))
+}
+
 /// Whether `path` is `node` or in it.
 pub fn is_in(path: &[u8], node: &[u8]) -> bool {
     path.strip_prefix(node)
@@ -64,6 +75,29 @@ mod tests {
         ];
         for other in others {
             assert_eq!(domain(other), None);
+        }
+    }
+
+    /// Those in which functions are listed.
+    #[test]
+    fn directories_are_found() {
+        for path in [
+            &b"backend/pci/7/0"[..],
+            b"backend/pci/7/0/dev-0",
+            b"backend/pci/7/0/a/b",
+        ] {
+            assert_eq!(directory(path), Some(("backend/pci/7/0", 7)));
+        }
+        let others: [&[u8]; 6] = [
+            b"backend/pci/7",
+            b"backend/pci/7/",
+            b"backend/pci/7//dev-0",
+            b"backend/pci/x/0",
+            b"backend/pci/7/x/dev-0",
+            b"backend/pci/7/0\xff",
+        ];
+        for other in others {
+            assert_eq!(directory(other), None);
         }
     }
 
