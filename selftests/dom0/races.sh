@@ -106,9 +106,7 @@ write() { # VALUE FILE
 
 # A guest comes, may get one more, and goes: now and then at once.
 hands_over() { # GUEST
-	guest=$1
-	frontend=/local/domain/$guest/device/pci/0
-	backend=/local/domain/0/backend/pci/$guest/0
+	plays $1
 	one
 	assign $picked
 	pause 5
@@ -256,9 +254,7 @@ settled() { # SBDF
 }
 
 handed_over() { # SBDF
-	guest=32747
-	frontend=/local/domain/$guest/device/pci/0
-	backend=/local/domain/0/backend/pci/$guest/0
+	plays 32747
 	assign $1
 	is $1 "assigned $guest"
 	gone

@@ -9,31 +9,6 @@
 . "${0%/*}/ktap.sh"
 . "${0%/*}/toolstack"
 
-# No domain has such a number.
-guest=32749
-frontend=/local/domain/$guest/device/pci/0
-backend=/local/domain/0/backend/pci/$guest/0
-
-# As libxl does: announced first, then the others move up.
-detach_first() {
-	xenstore-write $backend/state-0 5 $backend/state 7
-	i=1
-	while [ $i -lt $number ]; do
-		for node in key dev opts vdev state; do
-			value=$(xenstore-read $backend/$node-$i)
-			xenstore-write $backend/$node-$((i - 1)) "$value"
-		done
-		i=$((i + 1))
-	done
-	number=$((number - 1))
-	for node in key dev opts vdev state; do xenstore-rm $backend/$node-$number; done
-	xenstore-write $backend/num_devs $number
-}
-
-node() { # NODE VALUE
-	within "$1" "$2" xenstore-read $backend/$1
-}
-
 one_guest() {
 	assign $a
 	node state 3
