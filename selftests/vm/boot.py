@@ -189,13 +189,15 @@ def initrd(arguments: argparse.Namespace, interactive: bool):
 
 
 def guest_image() -> bytes:
-    """The guest's initial file system with our init and modules appended."""
+    """The guest's initial file system with our init, modules and programs appended."""
     image = io.BytesIO()
     image.write((BUILD / "images/guest.cpio").read_bytes())
     archive = Archive(image)
     archive.file("init", HERE / "guest/init")
     if MODULES["stock"].is_dir():
         archive.tree("modules", MODULES["stock"])
+    for program in sorted((BUILD / "bin").glob("hostile-*")):
+        archive.file(f"usr/bin/{program.name}", program)
     archive.close()
     return image.getvalue()
 

@@ -46,7 +46,8 @@ def run(command: list[str]) -> str:
     return done.stdout
 
 
-def make_assignable(bdf: str) -> None:
+def make_assignable(device: str) -> None:
+    bdf = device.partition(",")[0]	# options may follow
     if os.path.exists(f"/sys/bus/pci/drivers/pciback/{long_bdf(bdf)}"):
         note(f"{bdf} was assignable already")
     else:

@@ -1,0 +1,70 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# A guest that takes its frontend away in the moment in which it is made, while a
+# function is attached to it. Would catch: a function that a guest has and that
+# xen-pciback does not know of: it would not stop the guest when that fails or is
+# unplugged.
+
+. "${0%/*}/ktap.sh"
+. "${0%/*}/guests"
+
+times=${HOSTILE_TIMES:-3}
+seed=${HOSTILE_SEED:-1}
+nvme=0000:00:07.0
+wants $nvme
+
+comes() {
+	start_guest h ""
+}
+
+starts() {
+	tell h <<-END
+		hostile-store $seed 600 -r device/pci/0 >/run/removed 2>&1 &
+		sleep 1
+		grep tried /run/removed
+	END
+}
+
+has_it() {
+	grep -qx "assigned $(xl domid h)" $devices/$nvme/pciback/state
+}
+
+frontend_is_gone() {
+	! xenstore-exists /local/domain/$(xl domid h)/device/pci/0
+}
+
+attached() {
+	xl pci-attach h $nvme || die "not attached"
+	wait_for 10 has_it
+	frontend_is_gone || die "the guest has left its frontend alone"
+}
+
+detached() {
+	xl pci-detach -f h $nvme || die "not detached"
+	wait_for 20 released $nvme
+}
+
+to_and_fro() {
+	for i in $(seq $times); do
+		attached
+		detached
+	done
+	attached
+}
+
+# How often the guest was the first.
+won() {
+	log | grep -c "domain .* has removed its PCI frontend"
+}
+
+plan 5
+check "the function is made assignable" assignable $nvme
+check "a guest comes up" comes
+check "it begins to take its frontend away" starts
+check "xen-pciback knows of each function that it gets and loses meanwhile" to_and_fro
+tried $((times + 1)) attachments to a guest without a frontend, $(won) before anybody saw one
+destroyed h
+check "the function is free when the guest is gone" free $nvme
+returned $nvme
+finish

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * hostile-frontend SEED SECONDS DIR
+ *
+ * Run in a guest: connects the PCI frontend in this directory of XenStore by
+ * hand, and sends the backend every operation with arguments of every kind. Says
+ * what it offers ("grant N port N"), how many it has sent, and how many were
+ * answered.
+ */
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include "hostile.h"
+#include "xenstore.h"
+
+typedef __u16 domid_t;	/* which this takes for granted */
+#include <xen/evtchn.h>
+#include <xen/gntalloc.h>
+
+#define PAGE 4096
+#define OPERATIONS 10
+
+/* struct xen_pci_sharedinfo, as in Xen's io/pciif.h. */
+struct operation {
+	__u32 cmd;
+	__s32 err;
+	__u32 domain, bus, devfn;
+	__s32 offset, size;
+	__u32 value, info;
+	struct {
+		__u16 vector, entry;
+	} msix[128];
+};
+
+struct shared {
+	__u32 flags;
+	struct operation op, error;
+};
+
+#define ACTIVE 1u		/* the frontend wants an answer */
+#define AER_ACTIVE 2u
+#define AER_HANDLER 4u
+
+static struct shared *shared;
+static __u32 grant, port;
+static int events;
+static const char *dir;
+
+static void offer_page(void)
+{
+	struct ioctl_gntalloc_alloc_gref request = { .flags = GNTALLOC_FLAG_WRITABLE, .count = 1 };
+	int fd = open("/dev/xen/gntalloc", O_RDWR);
+
+	if (fd < 0 || ioctl(fd, IOCTL_GNTALLOC_ALLOC_GREF, &request))
+		die("/dev/xen/gntalloc");
+	grant = request.gref_ids[0];
+	shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, request.index);
+	if (shared == MAP_FAILED)
+		die("mmap");
+}
+
+static void offer_channel(void)
+{
+	struct ioctl_evtchn_bind_unbound_port request = { .remote_domain = 0 };
+	int result;
+
+	events = open("/dev/xen/evtchn", O_RDWR);
+	result = events < 0 ? -1 : ioctl(events, IOCTL_EVTCHN_BIND_UNBOUND_PORT, &request);
+	if (result < 0)
+		die("/dev/xen/evtchn");
+	port = result;
+}
+
+static void put(const char *node, __u32 value)
+{
+	static char text[XS_PAYLOAD + 1];
+	char path[256], number[16];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, node);
+	snprintf(number, sizeof(number), "%u", value);
+	if (xs_ask(XS_WRITE, path, number, strlen(number), text) != XS_WRITE)
+		fprintf(stderr, "%s: %s\n", path, text);
+}
+
+static void connect_to(__u32 reference, __u32 channel, __u32 state)
+{
+	put("pci-op-ref", reference);
+	put("event-channel", channel);
+	put("magic", 7);
+	put("state", state);
+}
+
+/* Whether anybody touched the page. */
+static int operate(__u32 cmd)
+{
+	struct ioctl_evtchn_notify notice = { .port = port };
+	struct operation *op = &shared->op;
+	__u32 flags = ACTIVE | (below(8) ? 0 : AER_HANDLER) | (below(16) ? 0 : AER_ACTIVE);
+	__s32 mark = 0x5a5a5a5a;
+
+	op->cmd = cmd;
+	op->err = mark;
+	op->domain = below(2) ? 0 : nasty();
+	op->bus = below(2) ? 0 : nasty();
+	op->devfn = below(2) ? 0 : nasty();
+	op->offset = below(2) ? below(4096) : nasty();
+	op->size = below(2) ? 1u << below(3) : nasty();
+	op->value = below(4) ? nasty() : below(130);
+	op->info = nasty();
+	for (int i = 0; i < 4; i++) {
+		op->msix[below(128)].entry = nasty();
+		op->msix[below(128)].vector = nasty();
+	}
+	/* The last, when all the rest is there. */
+	__atomic_store_n(&shared->flags, flags, __ATOMIC_RELEASE);
+	count(!ioctl(events, IOCTL_EVTCHN_NOTIFY, &notice));
+	/* A backend has its chance. */
+	if (!below(64))
+		usleep(1000);
+	return __atomic_load_n(&shared->flags, __ATOMIC_ACQUIRE) != flags ||
+	       __atomic_load_n(&op->err, __ATOMIC_ACQUIRE) != mark;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long answered = 0;
+	double end;
+
+	if (argc != 4) {
+		fprintf(stderr, "usage: hostile-frontend SEED SECONDS DIR\n");
+		return 2;
+	}
+	if (xs_open() < 0)
+		die("/dev/xen/xenbus");
+	dir = argv[3];
+	begin(argv[1]);
+	offer_page();
+	offer_channel();
+	printf("grant %u port %u\n", grant, port);
+	connect_to(grant, port, 3);
+	for (end = now() + atof(argv[2]); now() < end;) {
+		/* From the beginning, with what is not there, in every state. */
+		if (!below(500))
+			connect_to(nasty(), nasty(), below(10));
+		if (!below(100))
+			connect_to(grant, port, 3 + below(2));
+		answered += operate(below(16) ? below(OPERATIONS + 2) : nasty());
+	}
+	connect_to(grant, port, 4);
+	say();
+	printf("answered %lu\n", answered);
+	fflush(stdout);
+	/* What was offered stays for whoever wants to look. */
+	pause();
+	return 0;
+}
