@@ -36,7 +36,7 @@ impl kernel::Module for Sample {
                 Ok(route) => dev_info!(dev, "GSI {}\n", route.gsi),
                 Err(reason) => dev_info!(dev, "no GSI: {:?}\n", reason),
             }
-            if let Some(table) = dev.msix_table() {
+            if let Ok(Some(table)) = dev.msix_table() {
                 dev_info!(
                     dev,
                     "{} MSI-X entries in BAR {}\n",

@@ -112,13 +112,14 @@ impl xenbus::Driver for Backends {
     fn probe(dev: ARef<xenbus::Device>) -> Result<Arc<Backend>> {
         let node = CString::try_from(dev.node())?;
         let backend = Backend::new(node, dev.domain(), Some(dev.clone()))?;
+        dev.switch(State::InitWait)?;
         state::with(|state| {
             let mut backends = state.backends.lock();
+            backends.reserve(1, GFP_KERNEL)?;
             // What was followed without a device, until now.
             backends.retain(|other| *other.node != *backend.node);
             Ok(backends.push(backend.clone(), GFP_KERNEL)?)
         })?;
-        dev.switch(State::InitWait);
         backend.queue();
         Ok(backend)
     }
@@ -295,11 +296,11 @@ impl Backend {
         if *is_there {
             self.publish(&guest.topology, &placed)?;
             match wanted {
-                State::Closing => dev.switch(State::Closed),
-                State::Initialising | State::InitWait => dev.switch(State::Initialised),
+                State::Closing => dev.switch(State::Closed)?,
+                State::Initialising | State::InitWait => dev.switch(State::Initialised)?,
                 State::Reconfiguring => {
-                    dev.switch(State::Reconfigured);
-                    dev.switch(State::Initialised);
+                    dev.switch(State::Reconfigured)?;
+                    dev.switch(State::Initialised)?;
                 }
                 _ => (),
             }
@@ -441,7 +442,7 @@ impl Backend {
         )?;
         Transaction::run(|transaction| {
             // What is gone must not be made again.
-            if !transaction.exists(dir, c"state") {
+            if !transaction.exists(dir, c"state")? {
                 return Ok(());
             }
             news.iter()

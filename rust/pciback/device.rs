@@ -122,7 +122,7 @@ impl Device {
             |step| move |e: &Error| dev_err!(dev, "not seized: {} failed: {:?}\n", step, e);
 
         let found = Command::keep(dev).inspect_err(failed("reading it"))?;
-        if !config::has_its_bars(dev)? {
+        if !config::has_its_bars(dev).inspect_err(failed("reading its BARs"))? {
             dev_err!(
                 dev,
                 "not seized: its BARs were lost by a reset; remove it (echo 1 >remove) and rescan\n"
@@ -264,16 +264,17 @@ impl Device {
                 domain
             );
         }
-        if config::is_present(dev) {
-            let is_clean = !self.inner.lock().life.needs_reset() && self.is_as_saved();
-            if !is_clean && self.reset(dev).is_err() {
-                dev_err!(
-                    dev,
-                    "left switched off: what a guest left in it is still there\n"
-                );
-                if let Some(mut found) = found {
-                    found.keep_quiet();
-                }
+        // Resetting one that does not answer would wait for it for a minute.
+        let is_fit = config::is_present(dev)
+            && (!self.inner.lock().life.needs_reset() && self.is_as_saved()
+                || self.reset(dev).is_ok());
+        if !is_fit {
+            dev_err!(
+                dev,
+                "left switched off: what a guest left in it is still there\n"
+            );
+            if let Some(mut found) = found {
+                found.keep_quiet();
             }
         }
     }

@@ -48,7 +48,11 @@ impl bus::Observer for Bus {
     fn driver(dev: &Locked, event: Event) {
         let pciback = dev.driver_name() == Some(PCIBACK);
         follow(dev, |state, sbdf| match event {
-            Event::Binding if pciback => state.before_seizure(dev, sbdf),
+            Event::Binding if pciback => {
+                // Something may have failed when it was added.
+                state.add(dev, sbdf)?;
+                state.before_seizure(dev, sbdf)
+            }
             // A hold that had to stay may go by now.
             Event::Binding => state.let_go(dev, sbdf).map(|_| ()),
             Event::Bound if pciback => state.seized(dev, sbdf),

@@ -57,6 +57,8 @@ xen::bool_param!(
     "Hold the MSI-X table of a function that xen-pciback has (default: Y)"
 );
 
+xen::fault_param!();
+
 /// The driver that hands functions to guests, stock or ours.
 const PCIBACK: &CStr = c"pciback";
 /// Its module.

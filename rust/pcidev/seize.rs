@@ -9,7 +9,11 @@ use kernel::{
 };
 
 use xen::{
-    gsi,
+    gsi::{
+        self,
+        NoRoute,
+        Route, //
+    },
     irq,
     module,
     msix,
@@ -89,8 +93,9 @@ impl Functions {
 
     /// Gives everything back for a function that goes away. No guest can have it after.
     pub(crate) fn remove(&mut self, sbdf: Sbdf) {
-        if let Some(held) = self.functions.remove(&sbdf).and_then(|f| f.held) {
-            held.release(sbdf);
+        if let Some(mut held) = self.functions.remove(&sbdf).and_then(|f| f.held) {
+            // It has said what there is to say; what cannot be undone goes with the function.
+            let _ = held.release(sbdf);
         }
     }
 
@@ -143,7 +148,7 @@ impl State {
                 e
             );
         }
-        let (true, Ok(route)) = (UNMASK.get(), self.facts(sbdf)?.route) else {
+        let (true, Ok(route)) = (UNMASK.get(), self.route(dev, sbdf)?) else {
             return Ok(());
         };
         let line = route.map()?;
@@ -152,6 +157,17 @@ impl State {
         result?;
         self.keep_line(sbdf, line);
         Ok(())
+    }
+
+    /// The function's route. ACPI does not tell "none" from "no memory to look": it is asked again.
+    fn route(&self, dev: &Locked, sbdf: Sbdf) -> Result<Result<Route, NoRoute>> {
+        let known = self.facts(sbdf)?.route;
+        if known != Err(NoRoute::Unrouted) {
+            return Ok(known);
+        }
+        let route = Route::of(dev);
+        self.update(sbdf, |facts| facts.route = route);
+        Ok(route)
     }
 
     /// Keeps the driver's probe or remove from resetting the function.
@@ -224,7 +240,7 @@ impl State {
             self.keep_line(sbdf, route.map()?);
         }
         // Read again: when it was added, the function may have been in a deep sleep.
-        let table = dev.msix_table();
+        let table = dev.msix_table()?;
         self.update(sbdf, |facts| facts.table = table);
         let Some(table) = table.filter(|_| HOLD.get()) else {
             return Ok(());
@@ -286,15 +302,16 @@ impl State {
         let Some(function) = functions.functions.get_mut(&sbdf) else {
             return Ok(true);
         };
-        if let Some(held) = &function.held {
+        if let Some(held) = &mut function.held {
             if !msix::owned_by_dom0(dev, held.table)? {
                 return Ok(false);
             }
+            // What is still held can be given back the next time.
+            held.release(sbdf)?;
         }
-        if let Some(held) = function.held.take() {
-            held.release(sbdf);
-        }
+        let gone = function.held.take();
         drop(functions);
+        drop(gone);
         self.update(sbdf, |facts| facts.msix = Msix::Free);
         Ok(true)
     }
@@ -331,13 +348,14 @@ impl Held {
         result
     }
 
-    fn release(self, sbdf: Sbdf) {
+    fn release(&mut self, sbdf: Sbdf) -> Result {
         let result = self.hold.release();
         trace::release(sbdf, result);
         match result {
             Ok(()) => pr_info!("{sbdf}: MSI-X table released\n"),
             Err(e) => pr_warn!("{sbdf}: Xen did not release the MSI-X table: {e:?}\n"),
         }
+        result
     }
 }
 

@@ -91,7 +91,8 @@ impl State {
         let facts = Facts {
             pin: dev.pin(),
             route: Route::of(dev),
-            table: dev.msix_table(),
+            // One in a deep sleep does not answer: it is asked again when it is seized.
+            table: dev.msix_table().unwrap_or(None),
             holder: Holder::Nobody,
             irq: None,
             msix: Msix::Free,

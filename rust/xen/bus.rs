@@ -15,6 +15,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    fault,
     pci::{
         self,
         Locked, //
@@ -79,6 +80,7 @@ impl<T: Observer> Registration<T> {
     pub fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             block <- Opaque::try_ffi_init(|slot: *mut bindings::notifier_block| {
+                fault::point("hearing of functions")?;
                 let block = bindings::notifier_block {
                     notifier_call: Some(Self::call),
                     priority: T::PRIORITY,

@@ -53,6 +53,7 @@ impl Claim {
     /// Offers the function to its driver; whether it is bound after. May sleep, as the driver's
     /// probe may.
     pub fn attach(&self) -> Result<bool> {
+        fault::point("offering the function to its driver")?;
         // SAFETY: A valid device, whose lock this task does not hold.
         match unsafe { bindings::device_attach(as_raw_device(&self.dev)) } {
             errno if errno < 0 => Err(Error::from_errno(errno)),

@@ -37,7 +37,6 @@ const _: () = assert!(
 impl Registers {
     /// Reads them; `EIO` if the function does not answer.
     pub fn read(dev: &Device) -> Result<Self> {
-        fault::point("reading the registers")?;
         if !is_present(dev) {
             return Err(EIO);
         }
@@ -51,6 +50,7 @@ impl Registers {
 
 /// A register may well hold all ones.
 fn register_at(dev: &Device, offset: u8) -> Result<u32> {
+    fault::point("reading configuration space")?;
     let mut value = 0;
     // SAFETY: `dev` is a valid `struct pci_dev`.
     match unsafe { bindings::pci_read_config_dword(as_raw(dev), offset.into(), &mut value) } {
@@ -97,13 +97,13 @@ impl Saved {
     /// Keeps the configuration as it is now. `ENOMEM`, or `EIO` if the function does not answer.
     pub fn new(dev: &Locked) -> Result<Self> {
         let registers = Registers::read(dev)?;
-        fault::point("saving the configuration")?;
         let raw = as_raw(dev);
+        fault::point("saving the configuration")?;
         // SAFETY: `raw` is a valid `struct pci_dev`, whose lock is held.
-        let state = unsafe {
-            to_result(bindings::pci_save_state(raw))?;
-            bindings::pci_store_saved_state(raw)
-        };
+        to_result(unsafe { bindings::pci_save_state(raw) })?;
+        fault::point("keeping the configuration")?;
+        // SAFETY: As above.
+        let state = unsafe { bindings::pci_store_saved_state(raw) };
         // INVARIANT: Stored just now.
         Ok(Self {
             dev: (&**dev).into(),
@@ -158,7 +158,7 @@ impl Drop for Saved {
     }
 }
 
-/// COMMAND as it was; dropping it puts that back, if the function is still there.
+/// COMMAND as it was; dropping it puts that back, or says that it could not.
 pub struct Command {
     dev: ARef<Device>,
     value: u16,
@@ -167,7 +167,6 @@ pub struct Command {
 impl Command {
     /// Keeps COMMAND as it is now; `EIO` if the function does not answer.
     pub fn keep(dev: &Device) -> Result<Self> {
-        fault::point("reading COMMAND")?;
         Ok(Self {
             value: read_config_word(dev, COMMAND).ok_or(EIO)?,
             dev: dev.into(),
@@ -182,9 +181,13 @@ impl Command {
 
 impl Drop for Command {
     fn drop(&mut self) {
-        if read_config_word(&self.dev, COMMAND).is_some_and(|now| now != self.value) {
-            // One that stops answering right now has nothing to put back.
-            let _ = write_config_word(&self.dev, COMMAND, self.value);
+        if let Err(e) = write_config_word(&self.dev, COMMAND, self.value) {
+            dev_warn!(
+                self.dev,
+                "COMMAND does not get back its {:#x}: {:?}\n",
+                self.value,
+                e
+            );
         }
     }
 }
@@ -196,7 +199,6 @@ const QUIET: u16 = bindings::PCI_COMMAND_INTX_DISABLE as u16;
 /// Can be called at any time, from any context that may read configuration space. Xen's vPCI, if it
 /// handles the function, sees that the BARs are not in use any more.
 pub fn quiesce(dev: &Device) -> Result {
-    fault::point("stopping the function")?;
     write_config_word(dev, COMMAND, QUIET)?;
     // SAFETY: `dev` is a valid `struct pci_dev`; these do not change after set-up.
     let (msi, msix) = unsafe { ((*as_raw(dev)).msi_cap, (*as_raw(dev)).msix_cap) };

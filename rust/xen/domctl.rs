@@ -8,7 +8,10 @@
 
 use kernel::prelude::*;
 
-use crate::bindings;
+use crate::{
+    bindings,
+    fault, //
+};
 
 /// Versions of the interface: Xen 4.19 and 4.20; 4.21 and later.
 const VERSIONS: [u32; 2] = [0x17, 0x18];
@@ -43,9 +46,9 @@ struct Domctl {
 ///
 /// # Invariants
 ///
-/// The pirq is bound to dom0.
+/// The pirq, if there is one, is bound to dom0.
 pub(crate) struct Bound {
-    pirq: u32,
+    pirq: Option<u32>,
 }
 
 impl Bound {
@@ -56,18 +59,31 @@ impl Bound {
     pub(crate) fn new(pirq: u32) -> Result<Self> {
         call(BIND_PT_IRQ, pirq)?;
         // INVARIANT: Bound just now.
-        Ok(Self { pirq })
+        Ok(Self { pirq: Some(pirq) })
+    }
+
+    /// Undoes it, as dropping it does. After an error it is still bound, and must not be unmapped:
+    /// Xen would not give the MSI to anybody else.
+    pub(crate) fn release(&mut self) -> Result {
+        if let Some(pirq) = self.pirq {
+            call(UNBIND_PT_IRQ, pirq)?;
+            // INVARIANT: It is not any more.
+            self.pirq = None;
+        }
+        Ok(())
     }
 }
 
 impl Drop for Bound {
     fn drop(&mut self) {
-        // The pirq is unmapped next, which undoes what may be left of it.
-        let _ = call(UNBIND_PT_IRQ, self.pirq);
+        if let Err(e) = self.release() {
+            pr_warn!("Xen did not unbind a pirq: {e:?}\n");
+        }
     }
 }
 
 fn call(cmd: u32, pirq: u32) -> Result {
+    fault::point("hypercall (domctl)")?;
     let mut result = Err(EACCES);
     for version in VERSIONS {
         let mut arg = Domctl {

@@ -37,6 +37,7 @@ use kernel::{
 use crate::{
     bindings,
     driver_files::RawFile,
+    fault,
     module,
     pci::{
         as_raw_device,
@@ -45,7 +46,7 @@ use crate::{
     sysfs::{
         Files,
         RawAttribute, //
-    },
+    }, //
 };
 
 /// How bad an error is.
@@ -115,6 +116,7 @@ impl<T: Driver> Registration<T> {
     ) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             driver <- Opaque::try_ffi_init(|slot: *mut bindings::pci_driver| {
+                fault::point("registering the PCI driver")?;
                 let driver = bindings::pci_driver {
                     name: T::NAME.as_char_ptr(),
                     id_table: <IdArray<_, _, 1> as kernel::device_id::IdTable<_, _>>::as_ptr(&IDS),

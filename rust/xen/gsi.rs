@@ -12,6 +12,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    fault,
     pci::{
         as_raw,
         DeviceExt, //
@@ -38,6 +39,7 @@ impl Route {
     /// link device gets the link enabled, as `pci_enable_device()` would. May sleep.
     pub fn of(dev: &Device) -> Result<Self, NoRoute> {
         dev.pin().ok_or(NoRoute::NoPin)?;
+        fault::point("asking for the route").map_err(|_| NoRoute::Unrouted)?;
         let (mut gsi, mut trigger, mut polarity) = (0, 0, 0);
         // SAFETY: `dev` is a valid `struct pci_dev`, and the outputs outlive the call.
         let ret = unsafe {
@@ -53,6 +55,7 @@ impl Route {
     ///
     /// C: `acpi_register_gsi()`; its errors.
     pub fn map(&self) -> Result<Mapping> {
+        fault::point("mapping the GSI")?;
         let trigger = match self.trigger {
             Trigger::Edge => bindings::ACPI_EDGE_SENSITIVE,
             Trigger::Level => bindings::ACPI_LEVEL_SENSITIVE,

@@ -14,7 +14,10 @@ use kernel::{
     prelude::*, //
 };
 
-use crate::bindings;
+use crate::{
+    bindings,
+    fault, //
+};
 
 /// Handles an irq.
 pub trait Handler: Sync + 'static {
@@ -69,6 +72,7 @@ impl<H: Handler> Registration<H> {
             handler,
             _pin: PhantomPinned,
             _: {
+                fault::point("requesting the irq")?;
                 // INVARIANT: Registered just now.
                 // SAFETY: `this` is pinned and stays until `PinnedDrop` has freed the irq; all that
                 // the handler touches is initialized.

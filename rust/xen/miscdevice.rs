@@ -17,6 +17,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    fault,
     module, //
 };
 
@@ -67,6 +68,7 @@ impl<T: MiscDevice> Registration<T> {
     pub fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             misc <- Opaque::try_ffi_init(|slot: *mut bindings::miscdevice| {
+                fault::point("making the device node")?;
                 let misc = bindings::miscdevice {
                     minor: bindings::MISC_DYNAMIC_MINOR as c_int,
                     name: T::NAME.as_char_ptr(),

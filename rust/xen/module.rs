@@ -12,7 +12,10 @@ use kernel::{
     types::Opaque, //
 };
 
-use crate::bindings;
+use crate::{
+    bindings,
+    fault, //
+};
 
 /// The module that this code is linked into.
 pub(crate) const fn this() -> *mut bindings::module {
@@ -34,6 +37,7 @@ pub struct Pinned(());
 impl Pinned {
     /// Pins the module; `ENODEV` if it is on its way out.
     pub fn new() -> Result<Self> {
+        fault::point("keeping the module loaded")?;
         // SAFETY: The module that this code is part of is valid.
         if unsafe { bindings::try_module_get(this()) } {
             // INVARIANT: Counted just now.
@@ -90,6 +94,7 @@ impl<T: Observer> Registration<T> {
     pub fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             block <- Opaque::try_ffi_init(|slot: *mut bindings::notifier_block| {
+                fault::point("hearing of modules")?;
                 let block = bindings::notifier_block {
                     notifier_call: Some(Self::call),
                     ..pin_init::zeroed()

@@ -68,10 +68,7 @@ impl Hold {
             Err(e) if e == EBUSY => Means::PreparedByOther,
             Err(_) => {
                 let pirq = map_last(dev, sbdf, table)?;
-                let bound = u32::try_from(pirq)
-                    .map_err(Error::from)
-                    .and_then(domctl::Bound::new);
-                Means::Mapped(pirq, bound)
+                Means::Mapped(pirq, bind(pirq))
             }
         };
         // INVARIANT: Xen knows it by now.
@@ -99,30 +96,31 @@ impl Hold {
         }
     }
 
-    /// Undoes the hold, as dropping it does, and tells what Xen said.
-    pub fn release(mut self) -> Result {
-        self.undo()
-    }
-
-    fn undo(&mut self) -> Result {
-        match core::mem::replace(&mut self.means, Means::PreparedByOther) {
+    /// Undoes the hold, as dropping it does, and tells what Xen said. After an error it stays.
+    pub fn release(&mut self) -> Result {
+        match &mut self.means {
             Means::Prepared => {
                 let mut arg = physdev::pci_device(self.sbdf);
                 // SAFETY: The argument of this operation.
-                unsafe { physdev::call(bindings::PHYSDEVOP_release_msix, &mut arg) }
+                unsafe { physdev::call(bindings::PHYSDEVOP_release_msix, &mut arg)? }
             }
-            Means::PreparedByOther => Ok(()),
+            Means::PreparedByOther => (),
             Means::Mapped(pirq, bound) => {
-                drop(bound);
-                unmap(pirq)
+                if let Ok(bound) = bound {
+                    bound.release()?;
+                }
+                unmap(*pirq).inspect_err(|_| *bound = bind(*pirq))?;
             }
         }
+        // INVARIANT: Nothing is left to be undone.
+        self.means = Means::PreparedByOther;
+        Ok(())
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        if let Err(e) = self.undo() {
+        if let Err(e) = self.release() {
             dev_warn!(self.dev, "Xen did not release the MSI-X table: {:?}\n", e);
         }
     }
@@ -157,6 +155,10 @@ fn map_last(dev: &Device, sbdf: Sbdf, table: MsixTable) -> Result<i32> {
     // SAFETY: The argument of this operation.
     unsafe { physdev::call(bindings::PHYSDEVOP_map_pirq, &mut map)? };
     Ok(map.pirq)
+}
+
+fn bind(pirq: i32) -> Result<domctl::Bound> {
+    domctl::Bound::new(u32::try_from(pirq)?)
 }
 
 fn unmap(pirq: i32) -> Result {

@@ -61,8 +61,9 @@ pub trait DeviceExt {
     fn upstream(&self) -> Option<ARef<Device>>;
     /// Whether this is an SR-IOV virtual function.
     fn is_virtfn(&self) -> bool;
-    /// The MSI-X table, if the function has one that can be. Reads configuration space.
-    fn msix_table(&self) -> Option<MsixTable>;
+    /// The MSI-X table, if the function has one that can be. Reads configuration space; `EIO` if
+    /// the function does not answer.
+    fn msix_table(&self) -> Result<Option<MsixTable>>;
     /// Locks the device against binding and unbinding until the guard is dropped. May sleep.
     fn lock(&self) -> DeviceLock<'_>;
     /// Enables the function (memory and I/O decoding, its INTx line's irq) until the guard is
@@ -126,15 +127,16 @@ impl DeviceExt for Device {
         unsafe { bindings::pci_is_virtfn(as_raw(self)) }
     }
 
-    fn msix_table(&self) -> Option<MsixTable> {
+    fn msix_table(&self) -> Result<Option<MsixTable>> {
         // SAFETY: `self` is a valid `struct pci_dev`; `msix_cap` does not change after set-up.
         let cap = match unsafe { (*as_raw(self)).msix_cap } {
-            0 => return None,
+            0 => return Ok(None),
             cap => i32::from(cap),
         };
-        let control = read_config_word(self, cap.checked_add(bindings::PCI_MSIX_FLAGS as i32)?)?;
-        let offset = read_config_dword(self, cap.checked_add(bindings::PCI_MSIX_TABLE as i32)?)?;
-        MsixTable::decode(control, offset)
+        // PANIC: A byte plus a small number.
+        let control = read_config_word(self, cap + bindings::PCI_MSIX_FLAGS as i32).ok_or(EIO)?;
+        let offset = read_config_dword(self, cap + bindings::PCI_MSIX_TABLE as i32).ok_or(EIO)?;
+        Ok(MsixTable::decode(control, offset))
     }
 
     fn lock(&self) -> DeviceLock<'_> {
@@ -159,13 +161,14 @@ impl DeviceExt for Device {
         // INVARIANT: Masked just now.
         Ok(IntxMasked {
             dev: self.into(),
-            was_masked: before & mask != 0,
+            before,
         })
     }
 }
 
 /// Reads a word of configuration space; `None` if the function does not answer.
 pub(crate) fn read_config_word(dev: &Device, offset: i32) -> Option<u16> {
+    fault::point("reading configuration space").ok()?;
     let mut value = 0;
     // SAFETY: `dev` is a valid `struct pci_dev`; the PCI core checks `offset`.
     let ret = unsafe { bindings::pci_read_config_word(as_raw(dev), offset, &mut value) };
@@ -174,6 +177,7 @@ pub(crate) fn read_config_word(dev: &Device, offset: i32) -> Option<u16> {
 
 /// Reads a double word of configuration space; `None` if the function does not answer.
 pub(crate) fn read_config_dword(dev: &Device, offset: i32) -> Option<u32> {
+    fault::point("reading configuration space").ok()?;
     let mut value = 0;
     // SAFETY: `dev` is a valid `struct pci_dev`; the PCI core checks `offset`.
     let ret = unsafe { bindings::pci_read_config_dword(as_raw(dev), offset, &mut value) };
@@ -181,6 +185,7 @@ pub(crate) fn read_config_dword(dev: &Device, offset: i32) -> Option<u32> {
 }
 
 pub(crate) fn write_config_word(dev: &Device, offset: i32, value: u16) -> Result {
+    fault::point("writing configuration space")?;
     // SAFETY: `dev` is a valid `struct pci_dev`; the PCI core checks `offset`.
     match unsafe { bindings::pci_write_config_word(as_raw(dev), offset, value) } {
         0 => Ok(()),
@@ -436,19 +441,14 @@ impl Drop for Assigned {
 /// The function's INTx is disabled.
 pub struct IntxMasked {
     dev: ARef<Device>,
-    was_masked: bool,
+    /// COMMAND as it was.
+    before: u16,
 }
 
 impl Drop for IntxMasked {
     fn drop(&mut self) {
-        if self.was_masked {
-            return;
-        }
-        let command = bindings::PCI_COMMAND as i32;
-        if let Some(now) = read_config_word(&self.dev, command) {
-            let mask = bindings::PCI_COMMAND_INTX_DISABLE as u16;
-            // A function that no longer answers has nothing to restore.
-            let _ = write_config_word(&self.dev, command, now & !mask);
+        if let Err(e) = write_config_word(&self.dev, bindings::PCI_COMMAND as i32, self.before) {
+            dev_warn!(self.dev, "its INTx stays disabled: {:?}\n", e);
         }
     }
 }

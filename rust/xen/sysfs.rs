@@ -20,10 +20,11 @@ use kernel::{
 
 use crate::{
     bindings,
+    fault,
     pci::{
         as_raw_device,
         from_raw_device, //
-    },
+    }, //
 };
 
 /// A read-only attribute of a PCI function.
@@ -163,6 +164,7 @@ impl Group<RawAttribute> {
     /// Puts the directory on `dev` until the returned value is dropped; `EEXIST` if it is there.
     /// May sleep.
     pub fn add(&'static self, dev: &Device) -> Result<Added> {
+        fault::point("making files in sysfs")?;
         // SAFETY: `dev` is a registered device, and the group is static.
         to_result(unsafe { bindings::sysfs_create_group(self.kobject(dev), &self.0) })?;
         // INVARIANT: Created just now.

@@ -14,11 +14,13 @@ use kernel::{
 
 use crate::{
     bindings,
+    fault,
     pci::as_raw_device, //
 };
 
 /// Sends a "change" event of `dev` with two variables, `NAME=value` each. May sleep.
 pub fn changed(dev: &Device, variables: [&CStr; 2]) -> Result {
+    fault::point("telling udev")?;
     let [first, second] = variables.map(|text| text.as_char_ptr().cast_mut());
     let mut list = [first, second, ptr::null_mut()];
     // SAFETY: A valid device, and a list of C strings that ends with null and is only read.

@@ -16,6 +16,7 @@ use kernel::{
         to_result, //
     },
     prelude::*,
+    str::CString,
     sync::{
         aref::{
             ARef,
@@ -32,7 +33,9 @@ use kernel::{
 
 use crate::{
     bindings,
-    module, //
+    fault,
+    module,
+    xenstore::Transaction, //
 };
 
 pub use crate::xenbus_state::State;
@@ -92,11 +95,22 @@ impl Device {
 
     /// Writes `state` to its directory, if that is still there. May sleep.
     ///
+    /// Unlike `xenbus_switch_state()`, this does not take for written what could not be.
+    ///
     /// Must not be called by two tasks at a time.
-    pub fn switch(&self, state: State) {
-        // It has already said what it has to say of an error, and where.
-        // SAFETY: By the type invariant.
-        unsafe { bindings::xenbus_switch_state(self.0.get(), state as u32) };
+    pub fn switch(&self, state: State) -> Result {
+        let value = CString::try_from_fmt(fmt!("{}", state as u32))?;
+        Transaction::run(|transaction| {
+            // What is gone must not be made again.
+            if !transaction.exists(self.node(), c"state")? {
+                return Ok(());
+            }
+            transaction.write(self.node(), c"state", &value)
+        })?;
+        // xenbus tells by it whether a directory was made anew.
+        // SAFETY: By the type invariant; xenbus only reads it while there is a driver.
+        unsafe { (*self.0.get()).state = state as u32 };
+        Ok(())
     }
 
     /// Says that something went wrong in the log and in XenStore, where toolstacks show it.
@@ -163,6 +177,7 @@ impl<T: Driver> Registration<T> {
                 unsafe { slot.write(ids) };
             }),
             driver <- Opaque::try_ffi_init(|slot: *mut bindings::xenbus_driver| {
+                fault::point("registering the driver of backends")?;
                 // SAFETY: `this` is valid, and the field's place is in it.
                 let ids = unsafe { &raw const (*this.as_ptr()).ids };
                 let driver = bindings::xenbus_driver {

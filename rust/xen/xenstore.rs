@@ -59,16 +59,15 @@ impl Drop for Value {
 /// Reads `node` in `dir`, which is relative to this domain's own directory unless it begins with a
 /// slash. `ENOENT` if there is none. May sleep, and must not be called before xenstored is there.
 pub fn read(dir: &CStr, node: &CStr) -> Result<Value> {
+    read_in(NO_TRANSACTION, dir, node)
+}
+
+fn read_in(transaction: bindings::xenbus_transaction, dir: &CStr, node: &CStr) -> Result<Value> {
     fault::point("reading XenStore")?;
     let mut len = 0;
     // SAFETY: C strings, and an output that outlives the call.
     let data = from_err_ptr(unsafe {
-        bindings::xenbus_read(
-            NO_TRANSACTION,
-            dir.as_char_ptr(),
-            node.as_char_ptr(),
-            &mut len,
-        )
+        bindings::xenbus_read(transaction, dir.as_char_ptr(), node.as_char_ptr(), &mut len)
     })?;
     // INVARIANT: The call returned an allocation of this length.
     Ok(Value {
@@ -91,8 +90,8 @@ impl Transaction {
     /// if that happens too often; else the errors of `f`, after which nothing is changed.
     pub fn run<R>(mut f: impl FnMut(&Self) -> Result<R>) -> Result<R> {
         const ATTEMPTS: u32 = 100;
-        fault::point("writing XenStore")?;
         for _ in 0..ATTEMPTS {
+            fault::point("beginning a transaction of XenStore")?;
             let mut raw = NO_TRANSACTION;
             // SAFETY: An output that outlives the call.
             to_result(unsafe { bindings::xenbus_transaction_start(&mut raw) })?;
@@ -108,13 +107,17 @@ impl Transaction {
     }
 
     /// Whether there is a `node` in `dir`.
-    pub fn exists(&self, dir: &CStr, node: &CStr) -> bool {
-        // SAFETY: By the type invariant; C strings.
-        unsafe { bindings::xenbus_exists(self.raw(), dir.as_char_ptr(), node.as_char_ptr()) != 0 }
+    pub fn exists(&self, dir: &CStr, node: &CStr) -> Result<bool> {
+        match read_in(self.raw(), dir, node) {
+            Ok(_) => Ok(true),
+            Err(e) if e == ENOENT => Ok(false),
+            Err(e) => Err(e),
+        }
     }
 
     /// Writes `value` to `node` in `dir`, and makes what is missing of the path.
     pub fn write(&self, dir: &CStr, node: &CStr, value: &CStr) -> Result {
+        fault::point("writing XenStore")?;
         // SAFETY: By the type invariant; C strings.
         to_result(unsafe {
             bindings::xenbus_write(
@@ -131,6 +134,7 @@ impl Transaction {
     }
 
     fn commit(self) -> Result {
+        fault::point("ending a transaction of XenStore")?;
         let raw = self.raw();
         core::mem::forget(self);
         // SAFETY: By the type invariant, which this ends.
@@ -175,6 +179,7 @@ impl Drop for Directory {
 
 /// Lists `dir`, under the same conditions as [`read`].
 pub fn list(dir: &CStr) -> Result<Directory> {
+    fault::point("listing XenStore")?;
     let mut count = 0;
     // SAFETY: C strings, and an output that outlives the call.
     let names = from_err_ptr(unsafe {
@@ -216,6 +221,8 @@ pub struct Watch<T: Observer> {
     #[pin]
     watch: Opaque<bindings::xenbus_watch>,
     watching: Atomic<bool>,
+    /// Why not, once it should be.
+    errno: Atomic<c_int>,
     _observer: PhantomData<T>,
 }
 
@@ -229,6 +236,7 @@ impl<T: Observer> Watch<T> {
     pub fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(&this in Self {
             watching: Atomic::new(false),
+            errno: Atomic::new(0),
             _observer: PhantomData,
             watch <- Opaque::ffi_init(|slot: *mut bindings::xenbus_watch| {
                 // SAFETY: `slot` is ours to write.
@@ -240,18 +248,19 @@ impl<T: Observer> Watch<T> {
                     })
                 };
             }),
-            ready <- Opaque::ffi_init(|slot: *mut bindings::notifier_block| {
+            ready <- Opaque::try_ffi_init(|slot: *mut bindings::notifier_block| {
                 // SAFETY: `slot` is ours to write; it is pinned, and unregistered before it is
                 // freed. It is the first field of `this`, the rest of which is initialized.
-                unsafe {
+                to_result(unsafe {
                     slot.write(bindings::notifier_block {
                         notifier_call: Some(Self::ready),
                         ..pin_init::zeroed()
                     });
                     debug_assert_eq!(slot.cast(), this.as_ptr());
-                    // Returns what `Self::ready` does.
+                    // Calls `Self::ready`, or keeps it for later.
                     bindings::register_xenstore_notifier(slot);
-                }
+                    (*this.as_ptr()).errno.load(Relaxed)
+                })
             }),
         }? Error)
     }
@@ -266,11 +275,21 @@ impl<T: Observer> Watch<T> {
     ) -> c_int {
         // SAFETY: By the function's requirement; `Self` begins with the block.
         let this = unsafe { &*block.cast::<Self>() };
-        // SAFETY: The watch is pinned, and unregistered before it is freed.
-        let ret = unsafe { bindings::register_xenbus_watch(this.watch.get()) };
-        // INVARIANT: Set when it is registered.
-        this.watching.store(ret == 0, Relaxed);
+        match this.watch() {
+            // INVARIANT: Set when it is registered.
+            Ok(()) => this.watching.store(true, Relaxed),
+            Err(e) => {
+                pr_err!("{:?} in XenStore cannot be watched: {e:?}\n", T::PATH);
+                this.errno.store(e.to_errno(), Relaxed);
+            }
+        }
         bindings::NOTIFY_DONE as c_int
+    }
+
+    fn watch(&self) -> Result {
+        fault::point("watching XenStore")?;
+        // SAFETY: The watch is pinned, and unregistered before it is freed.
+        to_result(unsafe { bindings::register_xenbus_watch(self.watch.get()) })
     }
 
     /// # Safety

@@ -224,14 +224,13 @@ def read(name: str) -> dict:
 
 
 def read_plan(path: str) -> Iterator[Boot]:
-    """The boots of a plan; those of tests.toml can be named in a "like"."""
-    boots = read(path)
-    known = read("tests.toml") | boots
-    for name, entry in boots.items():
-        # The machine of another boot, with other options.
-        if (like := entry.pop("like", name)) not in known:
-            sys.exit(f"{path}: boot {name}: like a boot that does not exist: {like}")
-        entry = {option: value for option, value in known[like].items() if option in OPTIONS} | entry
+    """The boots of a plan."""
+    known = read("tests.toml")
+    for name, entry in read(path).items():
+        # The machine of a boot of tests.toml, with other options.
+        if (like := entry.pop("like", None)) and like not in known:
+            sys.exit(f"{path}: boot {name}: like a boot that tests.toml does not have: {like}")
+        entry = {option: value for option, value in known.get(like, {}).items() if option in OPTIONS} | entry
         boot = Boot(name, entry.pop("tests"), entry.pop("fails", []), entry.pop("before", ""), entry.pop("part", ""),
                     entry)
         if unknown := set(entry) - set(OPTIONS):
