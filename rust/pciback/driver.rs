@@ -59,11 +59,16 @@ impl Driver for PciBack {
     fn probe(dev: &Locked, device: ArcBorrow<'_, Device>) -> Result {
         device.seize(dev)?;
         let added = state::with(|state| {
-            if !state.wants(dev)? {
-                // It was bound by its driver_override.
+            // Or it is bound by its driver_override.
+            let is_listed = state.wants(dev)?;
+            if !is_listed {
                 state.slots.lock().add_one(device.sbdf)?;
             }
-            state.add(device.into())
+            state.add(device.into()).inspect_err(|_| {
+                if !is_listed {
+                    state.slots.lock().remove_one(device.sbdf);
+                }
+            })
         });
         if let Err(e) = added {
             dev_err!(dev, "not seized: {:?}\n", e);

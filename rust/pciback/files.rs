@@ -206,6 +206,7 @@ impl File for Quirks {
         let (sbdf, quirk) = Quirk::parse(text(request)?).ok_or(EINVAL)?;
         let device = state::device(sbdf)?;
         let mut quirks = device.quirks.lock();
+        quirks.reserve(1, GFP_KERNEL)?;
         // At most one for each register.
         quirks.retain(|other| !quirk.replaces(other));
         Ok(quirks.push(quirk, GFP_KERNEL)?)

@@ -4,7 +4,10 @@
 
 use kernel::{
     prelude::*,
-    rbtree::RBTree, //
+    rbtree::{
+        RBTree,
+        RBTreeNode, //
+    }, //
 };
 
 use xen::Sbdf;
@@ -105,15 +108,27 @@ impl Slots {
         Self(RBTree::new())
     }
 
-    /// Adds all functions of a pattern; `ENOMEM`.
+    /// Adds all functions of a pattern; `ENOMEM`, and then none.
     pub(crate) fn add(&mut self, pattern: &Pattern) -> Result {
-        pattern.iter().try_for_each(|sbdf| self.add_one(sbdf))
+        let mut nodes = KVec::new();
+        for sbdf in pattern.iter() {
+            nodes.push(RBTreeNode::new(sbdf, (), GFP_KERNEL)?, GFP_KERNEL)?;
+        }
+        for node in nodes {
+            self.0.insert(node);
+        }
+        Ok(())
     }
 
     /// Adds a function, unless it is there; `ENOMEM`.
     pub(crate) fn add_one(&mut self, sbdf: Sbdf) -> Result {
         self.0.try_create_and_insert(sbdf, (), GFP_KERNEL)?;
         Ok(())
+    }
+
+    /// Removes a function.
+    pub(crate) fn remove_one(&mut self, sbdf: Sbdf) {
+        self.0.remove(&sbdf);
     }
 
     /// Removes all functions of a pattern; `ENOENT` if there was none.

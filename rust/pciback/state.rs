@@ -126,9 +126,12 @@ impl State {
     }
 
     pub(crate) fn add(&self, device: Arc<Device>) -> Result {
-        self.devices
-            .lock()
-            .try_create_and_insert(device.sbdf, device, GFP_KERNEL)?;
+        let mut orphans = self.orphans.lock();
+        let mut devices = self.devices.lock();
+        // For the day on which all are given up.
+        let most = devices.iter().count().saturating_add(1);
+        orphans.reserve(most, GFP_KERNEL)?;
+        devices.try_create_and_insert(device.sbdf, device, GFP_KERNEL)?;
         Ok(())
     }
 
@@ -143,10 +146,8 @@ impl State {
         // Taken before the guest is asked for, so that `release` comes before or after both.
         let mut orphans = self.orphans.lock();
         let Some(domain) = device.guest() else { return };
-        let sbdf = device.sbdf;
-        if orphans.push((sbdf, domain), GFP_KERNEL).is_err() {
-            pr_err!("{sbdf}: no memory to remember that domain {domain} has it\n");
-        }
+        // There is room for all, see `add`.
+        let _ = orphans.push_within_capacity((device.sbdf, domain));
     }
 
     /// Keeps a seized device until it is probed.

@@ -122,6 +122,15 @@ pub mod prelude {
             &self.0
         }
     }
+
+    impl<T> IntoIterator for KVec<T> {
+        type Item = T;
+        type IntoIter = std::vec::IntoIter<T>;
+
+        fn into_iter(self) -> Self::IntoIter {
+            self.0.into_iter()
+        }
+    }
 }
 
 pub mod rbtree {
