@@ -78,31 +78,6 @@ refuses() {
 	is $a clean
 }
 
-# XenStore cannot be read, at any place: that is not what a guest's death looks like.
-faults() {
-	fault=/sys/module/xen_pciback/parameters/fault
-	assign $a $b
-	is $b "assigned $guest"
-	is $a "assigned $guest"
-	n=0
-	left=0
-	while [ $left = 0 ]; do
-		n=$((n + 1))
-		[ $n -lt 100 ] || die "no end of it"
-		echo $n >$fault
-		xenstore-write $backend/opts-0 "changed $n"
-		sleep 0.3
-		left=$(cat $fault)
-		echo 0 >$fault
-		same "state after fault $n" "assigned $guest" "$(cat $devices/$a/pciback/state)"
-		same "state after fault $n" "assigned $guest" "$(cat $devices/$b/pciback/state)"
-	done
-	[ $n -gt 5 ] || die "only $n places"
-	gone
-	is $a clean
-	is $b clean
-}
-
 # Whatever a guest writes to its own side.
 hostile() {
 	assign $a
@@ -172,7 +147,7 @@ set -- $(spare_functions routed has_msix)
 [ $# -ge 3 ] || skip_all "needs three unused functions"
 a=$1 b=$2 c=$3
 
-plan 11
+plan 10
 for function in $a $b $c; do seize $function; done
 check "a guest's function is exported, and free after its death" one_guest
 check "functions that are added later are exported, and one of several given back" later
@@ -180,10 +155,8 @@ check "the next guest can have them at once" next_guest
 check "a backend that is to close closes" closing
 check "what a guest cannot have is refused, and told" refuses
 if [ -e $pciback/do_flr ]; then
-	check "no function is lost when XenStore cannot be read" faults
 	check "nothing that a guest writes has an effect" hostile
 else
-	skip "no function is lost when XenStore cannot be read" "not for the stock driver"
 	skip "nothing that a guest writes has an effect" "not for the stock driver"
 fi
 check "no reset runs on XenStore's thread" not_in_the_way

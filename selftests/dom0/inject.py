@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Walks over an operation, letting one thing in it fail at a time, until nothing is left to fail."""
+
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+PLENTY = 1_000_000_000
+# The lines that ktap.sh does not want either.
+FAULTS = re.compile(os.environ.get("faults") or "BUG:|WARNING:")
+
+
+class Bad(Exception):
+    """Something is not as it has to be."""
+
+
+class Log:
+    """The kernel's messages of one step."""
+
+    def __init__(self) -> None:
+        self.fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        self.begin()
+
+    def begin(self) -> None:
+        os.lseek(self.fd, 0, os.SEEK_END)
+        self.lines: list[str] = []
+
+    def read(self) -> str:
+        while True:
+            try:
+                record = os.read(self.fd, 8192).decode(errors="replace")
+            except BlockingIOError:
+                return "\n".join(self.lines)
+            except BrokenPipeError:     # Some were lost.
+                continue
+            self.lines.append(record.partition(";")[2].partition("\n")[0])
+
+    def has(self, pattern: str) -> bool:
+        return re.search(pattern, self.read()) is not None
+
+
+class Calls:
+    """What crate xen calls, counted by the parameter fault of one module."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+        self.name = f"calls of {module}"
+        self.parameter = Path(f"/sys/module/{module}/parameters/fault")
+
+    def arm(self, number: int) -> None:
+        if self.parameter.exists():
+            self.parameter.write_text(str(number))
+
+    def disarm(self) -> None:
+        self.arm(0)
+
+    def was_hit(self, log: Log) -> bool:
+        return log.has("fault injected")
+
+    def parameters(self, module: str, number: int) -> list[str]:
+        """A module cannot be told before it is there."""
+        return [f"fault={number}"] if number and module == self.module else []
+
+    def what(self, log: Log) -> str:
+        found = re.search("fault injected: (.*)", log.read())
+        return found[1] if found else ""
+
+
+class Memory:
+    """Allocations, and copies from and to user space, with a module on their stack.
+
+    Counted for each task by fail-nth, for this one and for those that do our work behind the
+    scenes, so the kernel needs fault injection with a filter for stacks.
+    """
+
+    name = "allocations"
+    debugfs = Path("/sys/kernel/debug")
+    kinds = ("failslab", "fail_page_alloc", "fail_usercopy")
+    # Where modules are; few but ours are loaded, and none of those is called here.
+    settings = {"probability": "0", "times": str(PLENTY), "verbose": os.environ.get("FAULTS_VERBOSE", "1"), "stacktrace-depth": "32",
+                "require-start": "0xffffffffa0000000", "require-end": "0xffffffffff000000",
+                "ignore-gfp-wait": "N", "ignore-gfp-highmem": "N", "min-order": "0"}
+
+    @classmethod
+    def is_possible(cls) -> bool:
+        return (cls.debugfs / "failslab/require-start").exists()
+
+    def __init__(self) -> None:
+        self.left = PLENTY
+        settings = dict(self.settings)
+        # kmemleak would see nothing any more without the memory for its notes.
+        for line in Path("/proc/kallsyms").read_text().splitlines():
+            address, _, name = line.split()[:3]
+            if name in ("mem_pool_alloc", "__alloc_object"):
+                settings |= {"reject-start": f"0x{address}", "reject-end": hex(int(address, 16) + 0x100)}
+                break
+        for kind in self.kinds:
+            for name, value in settings.items():
+                path = self.debugfs / kind / name
+                if path.exists():
+                    path.write_text(value)
+
+    def tasks(self) -> list[Path]:
+        tasks = [Path("/proc/thread-self")]
+        for task in Path("/proc").glob("[0-9]*"):
+            try:
+                if re.match(r"kworker/u|xenwatch", (task / "comm").read_text()):
+                    tasks.append(task)
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+        return tasks
+
+    def budget(self) -> int:
+        files = [self.debugfs / kind / "times" for kind in self.kinds]
+        return sum(int(file.read_text()) for file in files if file.exists())
+
+    def arm(self, number: int) -> None:
+        self.left = self.budget()
+        self.set(number)
+
+    def disarm(self) -> None:
+        self.set(0)
+
+    def set(self, number: int) -> None:
+        # This one last: it begins to count.
+        for task in reversed(self.tasks()):
+            try:
+                (task / "fail-nth").write_text(str(number))
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+
+    def was_hit(self, _log: Log) -> bool:
+        return self.budget() != self.left
+
+    def parameters(self, _module: str, _number: int) -> list[str]:
+        return []
+
+    def what(self, log: Log) -> str:
+        lines = log.read().splitlines()
+        first = next((i for i, line in enumerate(lines) if "FAULT_INJECTION" in line), len(lines))
+        calls = [line.split()[0] for line in lines[first:first + 60] if re.match(r" [^ ]+\+0x", line)]
+        return " < ".join(call.partition("+")[0] for call in calls if "fail" not in call)[:600]
+
+
+Fault = Calls | Memory
+
+
+class Operation:
+    """What is walked over. A function is fit to be begun with again after each step, by `home`."""
+
+    def ready(self) -> None:
+        """What comes before, without a failure."""
+
+    def do(self, fault: Fault, number: int) -> None:
+        """The operation; an OSError if it fails."""
+        raise NotImplementedError
+
+    def done(self, log: Log) -> None:
+        """It says that it was done: was it?"""
+
+    def failed(self, log: Log, error: OSError) -> None:
+        """It failed: what has to be true then?"""
+
+
+def wait(what: str, condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        if time.monotonic() > end:
+            raise Bad(f"{what}: waited in vain")
+        time.sleep(0.02)
+
+
+def step(operation: Operation, fault: Fault, number: int, log: Log) -> bool:
+    """Lets the number-th thing fail; whether there was one."""
+    operation.ready()
+    log.begin()
+    error = None
+    fault.arm(number)
+    try:
+        operation.do(fault, number)
+    except OSError as e:
+        error = e
+    finally:
+        hit = fault.was_hit(log)
+        fault.disarm()
+    if error is None:
+        operation.done(log)
+    elif hit:
+        operation.failed(log, error)
+    else:
+        raise Bad(f"fails without a fault: {error}")
+    return hit
+
+
+def walk(operation: Operation, fault: Fault, home: Callable[[Log], None], each: int) -> int:
+    """Returns how many failures there were."""
+    log = Log()
+    home(log)
+    hits = number = 0
+    again = True
+    while again:
+        # The first ones always: there may not be more.
+        number += 1 if number < 3 else each
+        try:
+            again = step(operation, fault, number, log)
+            hits += again
+            home(log)
+            if found := FAULTS.search(log.read()):
+                raise Bad(f"a fault of the kernel: {found[0]}")
+        except (Bad, OSError) as e:
+            fault.disarm()
+            raise Bad(f"with failure {number} ({fault.what(log)}): {e!r}\n" + "\n".join(log.read().splitlines()[-30:])) from e
+    return hits
