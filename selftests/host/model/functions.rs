@@ -91,7 +91,7 @@ pub trait DeviceExt {
     fn lock(&self) -> DeviceLock<'_>;
     fn enable(&self) -> Result<Enabled>;
     fn pin(&self) -> Option<Pin>;
-    fn msix_table(&self) -> Option<MsixTable>;
+    fn msix_table(&self) -> Result<Option<MsixTable>>;
 }
 
 impl DeviceExt for Device {
@@ -132,8 +132,8 @@ impl DeviceExt for Device {
         Pin::decode(1)
     }
 
-    fn msix_table(&self) -> Option<MsixTable> {
-        None
+    fn msix_table(&self) -> Result<Option<MsixTable>> {
+        Ok(None)
     }
 }
 

@@ -21,7 +21,7 @@ macro_rules! fmt {
 /// Nobody reads the log.
 #[macro_export]
 macro_rules! pr_err {
-    ($($text:tt)*) => { let _ = ::core::format_args!($($text)*); };
+    ($($text:tt)*) => {{ let _ = ::core::format_args!($($text)*); }};
 }
 
 /// As above.
@@ -371,6 +371,14 @@ pub mod str {
             Ok(Self(
                 std::ffi::CString::new(text.to_string()).expect("no zero in it"),
             ))
+        }
+    }
+
+    impl TryFrom<&CStr> for CString {
+        type Error = crate::prelude::Error;
+
+        fn try_from(text: &CStr) -> Result<Self> {
+            Ok(Self(text.into()))
         }
     }
 

@@ -48,8 +48,9 @@ impl Device {
         self.domain
     }
 
-    pub fn switch(&self, state: State) {
+    pub fn switch(&self, state: State) -> Result {
         xenstore::change(|store| store.set_if_there(self.node(), c"state", state as u32));
+        Ok(())
     }
 
     pub fn report(&self, _error: Error, _message: &CStr) {}

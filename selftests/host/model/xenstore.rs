@@ -83,8 +83,8 @@ impl Transaction<'_> {
         change(|store| f(&Transaction(RefCell::new(store))))
     }
 
-    pub fn exists(&self, dir: &CStr, node: &CStr) -> bool {
-        self.0.borrow().get(dir, node).is_some()
+    pub fn exists(&self, dir: &CStr, node: &CStr) -> Result<bool> {
+        Ok(self.0.borrow().get(dir, node).is_some())
     }
 
     pub fn write(&self, dir: &CStr, node: &CStr, value: &CStr) -> Result {
