@@ -32,7 +32,7 @@ help:
 	@echo 'make clean     remove what was built; distclean: the chroots too'
 	@echo
 	@echo 'Options of a run: PCIDEV=yes|no PCIBACK=rust|stock|none DOM0=pvh|pv|bare SMP=n TIMEOUT=s'
-	@echo '  KERNEL=stock|debug (debug: make vm only; its first build takes minutes)'
+	@echo '  KERNEL=stock|debug (debug: one that looks for bugs; its first build takes minutes)'
 	@echo '  QEMU_ARGS="-device ..." QEMU_NIC=none DOM0_ARGS=... XEN_ARGS=... MODPROBE=...'
 	@echo '  MEMORY=MiB DOM0_MEMORY=MiB'
 	@echo 'Options of test: TESTS=glob (such as lint or guests*), JOBS=machines side by side'
@@ -40,7 +40,7 @@ help:
 
 .PHONY: setup
 setup:
-	@selftests/vm/setup
+	@selftests/vm/setup $$KERNEL
 
 .PHONY: run test test-hard lint doc
 run: setup
@@ -78,7 +78,8 @@ samples: setup
 
 .PHONY: clean distclean
 clean:
-	rm -rf build/bin build/cargo build/doc build/images build/kbuild build/kdir
+	rm -rf build/bin build/cargo build/debug_kbuild build/debug_modules build/doc
+	rm -rf build/images build/kbuild build/kdir
 	rm -rf build/modules build/pycache build/run
 distclean:
 	@rm -rf build 2>/dev/null || unshare --map-root-user --map-auto rm -rf build
