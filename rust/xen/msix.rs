@@ -67,7 +67,7 @@ impl Hold {
             Ok(()) => Means::Prepared,
             Err(e) if e == EBUSY => Means::PreparedByOther,
             Err(_) => {
-                let pirq = map_last(dev, sbdf, table)?;
+                let pirq = map(dev, sbdf, table, table.entries.saturating_sub(1))?;
                 Means::Mapped(pirq, bind(pirq))
             }
         };
@@ -128,19 +128,19 @@ impl Drop for Hold {
 
 /// Whether Xen gives the function to dom0 now, rather than to a guest or to its quarantine.
 ///
-/// Asked by mapping the last entry of `table` once more, which is refused with `ENODEV` before it
-/// touches the function unless dom0 owns it.
+/// Asked by mapping an entry that `table` does not have, which changes nothing: `ENODEV` unless
+/// dom0 owns the function, and only then `EINVAL`.
 pub fn owned_by_dom0(dev: &Device, table: MsixTable) -> Result<bool> {
-    match map_last(dev, dev.sbdf()?, table) {
+    match map(dev, dev.sbdf()?, table, table.entries) {
         Ok(pirq) => unmap(pirq).map(|()| true),
+        Err(e) if e == EINVAL => Ok(true),
         Err(e) if e == ENODEV => Ok(false),
-        // Xen looked at the function, and only then refused.
-        Err(_) => Ok(true),
+        Err(e) => Err(e),
     }
 }
 
-/// Maps the last entry of `table` to this domain; returns the pirq.
-fn map_last(dev: &Device, sbdf: Sbdf, table: MsixTable) -> Result<i32> {
+/// Maps an entry of `table` to this domain; returns the pirq.
+fn map(dev: &Device, sbdf: Sbdf, table: MsixTable, entry: u16) -> Result<i32> {
     let mut map = bindings::physdev_map_pirq {
         domid: bindings::DOMID_SELF as bindings::domid_t,
         type_: bindings::MAP_PIRQ_TYPE_MSI_SEG as c_int,
@@ -149,7 +149,7 @@ fn map_last(dev: &Device, sbdf: Sbdf, table: MsixTable) -> Result<i32> {
         // CAST: Xen takes the segment's bits back out of the sign.
         bus: (u32::from(sbdf.segment()) << 16 | u32::from(sbdf.bus())) as c_int,
         devfn: i32::from(sbdf.devfn()),
-        entry_nr: i32::from(table.entries.saturating_sub(1)),
+        entry_nr: i32::from(entry),
         table_base: dev.resource_start(table.bar)?,
     };
     // SAFETY: The argument of this operation.
