@@ -8,7 +8,7 @@
 # gives something up twice, or goes on as if nothing had happened.
 #
 # FAULTS_EACH=1 walks over all of them, which takes long; else it is each N-th.
-# FAULTS_ONLY=text: only walks with that in their name, such as "memory Seize".
+# FAULTS_ONLY=expression: only walks with such a name, as "memory Seize|xen_pcidev".
 # FAULTS_VERBOSE=2: with the stack of each failure, which is a fault for "finish".
 
 . "${0%/*}/ktap.sh"

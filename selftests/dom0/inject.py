@@ -46,7 +46,6 @@ class Calls:
 
     def __init__(self, module: str) -> None:
         self.module = module
-        self.name = f"calls of {module}"
         self.parameter = Path(f"/sys/module/{module}/parameters/fault")
 
     def arm(self, number: int) -> None:
@@ -72,14 +71,15 @@ class Memory:
     """Allocations, and copies from and to user space, with a module on their stack.
 
     Counted for each task by fail-nth, for this one and for those that do our work behind the
-    scenes, so the kernel needs fault injection with a filter for stacks.
+    scenes, so the kernel needs fault injection with a filter for stacks. Or, of this task only,
+    allocations anywhere.
     """
 
-    name = "allocations"
     debugfs = Path("/sys/kernel/debug")
     kinds = ("failslab", "fail_page_alloc", "fail_usercopy")
     # Where modules are; few but ours are loaded, and none of those is called here.
-    settings = {"probability": "0", "times": str(PLENTY), "verbose": os.environ.get("FAULTS_VERBOSE", "1"), "stacktrace-depth": "32",
+    settings = {"probability": "0", "times": str(PLENTY), "stacktrace-depth": "32",
+                "verbose": os.environ.get("FAULTS_VERBOSE", "1"),
                 "require-start": "0xffffffffa0000000", "require-end": "0xffffffffff000000",
                 "ignore-gfp-wait": "N", "ignore-gfp-highmem": "N", "min-order": "0"}
 
@@ -87,7 +87,8 @@ class Memory:
     def is_possible(cls) -> bool:
         return (cls.debugfs / "failslab/require-start").exists()
 
-    def __init__(self) -> None:
+    def __init__(self, anywhere: bool = False) -> None:
+        self.anywhere = anywhere
         self.left = PLENTY
         settings = dict(self.settings)
         # kmemleak would see nothing any more without the memory for its notes.
@@ -101,9 +102,14 @@ class Memory:
                 path = self.debugfs / kind / name
                 if path.exists():
                     path.write_text(value)
+        if anywhere:
+            (self.debugfs / "failslab/require-start").write_text("0")
+            (self.debugfs / "failslab/require-end").write_text("0xffffffffffffffff")
 
     def tasks(self) -> list[Path]:
         tasks = [Path("/proc/thread-self")]
+        if self.anywhere:
+            return tasks
         for task in Path("/proc").glob("[0-9]*"):
             try:
                 if re.match(r"kworker/u|xenwatch", (task / "comm").read_text()):
@@ -211,5 +217,6 @@ def walk(operation: Operation, fault: Fault, home: Callable[[Log], None], each: 
                 raise Bad(f"a fault of the kernel: {found[0]}")
         except (Bad, OSError) as e:
             fault.disarm()
-            raise Bad(f"with failure {number} ({fault.what(log)}): {e!r}\n" + "\n".join(log.read().splitlines()[-30:])) from e
+            said = "\n".join(log.read().splitlines()[-30:])
+            raise Bad(f"with failure {number} ({fault.what(log)}): {e!r}\n{said}") from e
     return hits
