@@ -69,6 +69,8 @@ pub(crate) struct Device {
     /// As above.
     #[pin]
     pub(crate) quirks: Mutex<KVec<Quirk>>,
+    /// Whether an error of the function was told, while this guest has it.
+    error_told: Atomic<bool>,
     /// Makes a returned function fit for the next guest.
     #[pin]
     work: Work<Device>,
@@ -106,6 +108,7 @@ impl Device {
                 permissive: Atomic::new(false),
                 interrupt_control: Atomic::new(false),
                 quirks <- new_mutex!(KVec::new()),
+                error_told: Atomic::new(false),
                 work <- new_work!("pciback::Device"),
             }),
             GFP_KERNEL,
@@ -208,6 +211,7 @@ impl Device {
         drop(assigned);
         self.permissive.store(false, Relaxed);
         self.interrupt_control.store(false, Relaxed);
+        self.error_told.store(false, Relaxed);
         self.queue();
     }
 
@@ -277,6 +281,11 @@ impl Device {
                 found.keep_quiet();
             }
         }
+    }
+
+    /// Whether an error is the first since a guest has the function.
+    pub(crate) fn is_first_error(&self) -> bool {
+        !self.error_told.xchg(true, Relaxed)
     }
 
     /// The guest is stopped before it can touch the function again.

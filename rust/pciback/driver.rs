@@ -118,6 +118,10 @@ impl Driver for PciBack {
             return;
         };
         if severity == Severity::NonFatal {
+            // A guest may know how to cause any number of them.
+            if !device.is_first_error() {
+                return;
+            }
             dev_warn!(dev, "nonfatal error, domain {} is not told\n", guest);
         } else {
             stop(dev, guest, name);

@@ -70,7 +70,7 @@ survey() {
 
 mostly_written() {
 	set -- $(tail -n 1 $tmp/storm)
-	[ $2 -gt $((seconds * 100)) ] && [ $4 -lt $(($2 / 2)) ] || die "only: $*"
+	[ $2 -gt $((seconds * 20)) ] && [ $4 -lt $(($2 / 2)) ] || die "only: $*"
 }
 
 unchanged() {

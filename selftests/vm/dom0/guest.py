@@ -71,6 +71,7 @@ kernel = "/boot/vmlinuz"
 ramdisk = "/boot/guest.cpio"
 cmdline = "{CMDLINE} {cmdline}"
 pci = [{", ".join(f'"{long_bdf(bdf)}"' for bdf in pci)}]
+passthrough = "enabled"
 vga = "none"
 vnc = 0
 on_reboot = "destroy"
