@@ -41,7 +41,7 @@ impl Saved {
     pub fn restore(&self, _dev: &Locked) -> Result {
         self.0.registers(|registers| {
             registers.command = true;
-            registers.bars = true;
+            registers.bars = !registers.sick;
         });
         Ok(())
     }

@@ -26,6 +26,8 @@ pub struct Registers {
     pub dirt: u16,
     /// It does not answer while it is reset.
     pub in_reset: bool,
+    /// Resets do it no good.
+    pub sick: bool,
     pub present: bool,
 }
 
@@ -79,6 +81,7 @@ impl Device {
                 bars: true,
                 dirt: 0,
                 in_reset: false,
+                sick: false,
                 present: true,
             }),
             core: RefCell::default(),

@@ -35,6 +35,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ("taken-while-handed-over", taken_while_handed_over),
     ("bound-again-while-taken", bound_again_while_taken),
     ("two-guests", two_guests),
+    ("broken-while-handed-over", broken_while_handed_over),
     ("killed-while-handed-over", killed_while_handed_over),
     ("detached-while-taken", detached_while_taken),
     ("unplugged", unplugged),
@@ -244,6 +245,37 @@ fn two_guests() {
     Guest(1).is_gone();
     join(other);
     machine.ends_free();
+}
+
+/// What a guest returns cannot be reset: nobody gets it, and it is given up.
+fn broken_while_handed_over() {
+    let mut machine = Machine::seized();
+    let function = machine.function.clone();
+    assert!(Guest(1).lives(&function));
+    function.registers(|registers| registers.sick = true);
+    let other = spawn(|| {
+        Guest(1).is_gone();
+        assert!(!Guest(2).gets(), "handed on though it is broken");
+    });
+    let by_hand = state::device(SBDF).map(|device| device.flr());
+    join(other);
+    // Or it was stopped only, as the guest had it.
+    assert!(
+        by_hand.is_err()
+            || by_hand.is_ok_and(|result| result.is_err() || machine.guest().is_none())
+    );
+    let _ = state::with(|state| {
+        state.returns.flush();
+        Ok(())
+    });
+    assert_eq!(function.core(|core| core.driver), None, "still offered");
+    assert!(
+        !driver::bind::<PciBack>(&function),
+        "seized though it is broken"
+    );
+    machine.state = None;
+    assert_eq!(function.core(|core| core.assigned), 0);
+    function.registers(|registers| assert!(!registers.command, "not left switched off"));
 }
 
 const FRONT: Domain = 7;
