@@ -3,7 +3,6 @@
 //! What happens at the same time, and what has to be true in the end.
 
 use core::ffi::CStr;
-use std::{cell::Cell, rc::Rc};
 
 use checker::{
     loom::thread::{self, JoinHandle},
@@ -323,25 +322,20 @@ fn detached_while_taken() {
     machine.ends_free();
 }
 
-/// A guest's function is unplugged: it goes when the guest has gone.
+/// A guest's function is unplugged: Xen is told when the guest has gone.
 fn unplugged() {
     let machine = Machine::seized();
-    let function = machine.function.clone();
-    let gone = Rc::new(Cell::new(false));
-    let (removed, gone_first) = (function.clone(), gone.clone());
-    let got = Guest(1).gets();
-    assert!(got);
+    let removed = machine.function.clone();
+    assert!(Guest(1).gets());
     let other = spawn(move || {
         removed.registers(|registers| registers.present = false);
         driver::release(&removed);
         Unplug::removing(&removed);
-        assert!(gone_first.get(), "Xen forgets a function that a guest has");
+        let orphan = state::with(|state| Ok(state.orphan(SBDF)));
+        assert_eq!(orphan, Ok(None), "Xen forgets a function that a guest has");
     });
-    gone.set(true);
     Guest(1).is_gone();
     join(other);
-    assert_eq!(machine.orphan(), None);
-    drop(machine);
 }
 
 /// A function of the parameter `hide` is bound by hand, and offered to a driver of dom0's own.
