@@ -107,7 +107,7 @@ flat() {
 
 # Something of each kind was left: the proof that it would be seen.
 seen_to_grow() {
-	soak 20 leak || return
+	soak 12 leak || return
 	give_back $other
 	! flat || die "nothing of it was seen"
 	for what in $(cut -d' ' -f1 $tmp/table); do
