@@ -19,6 +19,20 @@ pub(crate) fn run(input: &[u8]) {
     };
     assert_eq!(pci_backend::domain(text).map(u64::from), domain);
 
+    // Four parts make a directory; the whole path has to be text.
+    let directory = match parts[..] {
+        [_, _, _, number, ..] if naive::decimal(number, u32::MAX.into()).is_some() => {
+            let length = parts[..4].iter().map(|part| part.len() + 1).sum::<usize>() - 1;
+            domain
+                .filter(|_| std::str::from_utf8(text).is_ok())
+                .map(|domain| (&text[..length], domain))
+        }
+        _ => None,
+    };
+    let found = pci_backend::directory(text);
+    let found = found.map(|(node, domain)| (node.as_bytes(), u64::from(domain)));
+    assert_eq!(found, directory);
+
     let is_in = text.len() >= node.len()
         && text[..node.len()] == *node
         && (text.len() == node.len() || text[node.len()] == b'/');
