@@ -57,7 +57,7 @@ WALKS = [
     Walk("anywhere", 20, Seize, "a function is bound"),
     Walk("anywhere", 5, GiveBack, "a function is unbound"),
     Walk("memory", 1, GiveBack, "a function is unbound"),
-    Walk("memory", 1, Reset, "a function is reset"),
+    Walk("memory", 0, Reset, "a function is reset"),
     Walk("memory", 10, HandOver, "a function is handed over"),
     Walk("memory", 10, Change, "the nodes of a guest change"),
     Walk("memory", 10, Detach, "one of two functions is detached"),

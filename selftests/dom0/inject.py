@@ -75,6 +75,8 @@ class Memory:
     allocations anywhere.
     """
 
+    # What is printed of a failure, with FAULTS_VERBOSE=2.
+    STACK = re.compile("FAULT_INJECTION.*?</TASK>", re.DOTALL)
     debugfs = Path("/sys/kernel/debug")
     kinds = ("failslab", "fail_page_alloc", "fail_usercopy")
     # Where modules are; few but ours are loaded, and none of those is called here.
@@ -144,10 +146,8 @@ class Memory:
         return []
 
     def what(self, log: Log) -> str:
-        lines = log.read().splitlines()
-        first = next((i for i, line in enumerate(lines) if "FAULT_INJECTION" in line), len(lines))
-        calls = [line.split()[0] for line in lines[first:first + 60] if re.match(r" [^ ]+\+0x", line)]
-        return " < ".join(call.partition("+")[0] for call in calls if "fail" not in call)[:600]
+        stack = self.STACK.search(log.read())
+        return " < ".join(re.findall(r"^ ([^? ][^+]*)\+0x", stack[0], re.MULTILINE)) if stack else ""
 
 
 Fault = Calls | Memory
@@ -213,10 +213,10 @@ def walk(operation: Operation, fault: Fault, home: Callable[[Log], None], each: 
             again = step(operation, fault, number, log)
             hits += again
             home(log)
-            if found := FAULTS.search(log.read()):
+            if found := FAULTS.search(Memory.STACK.sub("", log.read())):
                 raise Bad(f"a fault of the kernel: {found[0]}")
         except (Bad, OSError) as e:
             fault.disarm()
-            said = "\n".join(log.read().splitlines()[-30:])
+            said = "\n".join(Memory.STACK.sub("", log.read()).splitlines()[-30:])
             raise Bad(f"with failure {number} ({fault.what(log)}): {e!r}\n{said}") from e
     return hits
