@@ -41,17 +41,6 @@ inject() { # INTO
 	qmp '{"execute": "human-monitor-command", "arguments": {"command-line": "pcie_aer_inject_error '$1' DLP 0 0 0 0 0"}}'
 }
 
-# What the kernel tells udev.
-uevents() {
-	exec timeout 120 python3 -uIS -c '
-import socket
-kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 15)
-kernel.bind((0, 1))
-print("listening")
-while True:
-    print(kernel.recv(65536).replace(b"\0", b" ").decode())'
-}
-
 fatal_error() {
 	assignable $behind
 	create e $behind

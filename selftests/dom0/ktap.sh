@@ -92,6 +92,17 @@ wait_for() { # SECONDS COMMAND [ARG...]
 	done
 }
 
+# What the kernel tells udev.
+uevents() {
+	exec timeout 120 python3 -uIS -c '
+import socket
+kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 15)
+kernel.bind((0, 1))
+print("listening")
+while True:
+    print(kernel.recv(65536).replace(b"\0", b" ").decode())'
+}
+
 same() { # WHAT WANTED FOUND
 	[ "$2" = "$3" ] || die "$1: wanted '$2', found '$3'"
 }
