@@ -22,6 +22,7 @@ use xen::{
         self,
         DeviceExt, //
     },
+    pm::Awake,
     workqueue::Queue, //
 };
 
@@ -58,6 +59,8 @@ impl WorkItem for One {
 
     fn run(this: Arc<One>) {
         let dev = this.claim.device();
+        // Until it is bound, or as it was found, nothing else does.
+        let _awake = Awake::new(dev);
         // The link in sysfs, by which toolstacks know what they can have, is made before a probe.
         let offered = seize(dev).and_then(|()| this.claim.attach());
         // What the probe did not take is as it was found again.

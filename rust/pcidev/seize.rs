@@ -23,6 +23,7 @@ use xen::{
         MsixTable, //
     },
     physdev,
+    pm::Awake,
     reset::ResetForbidden,
     sysfs,
     trace,
@@ -132,6 +133,7 @@ impl State {
     /// Called for every function without a driver when a driver registers, so it says nothing and
     /// leaves nothing behind for those that the driver refuses.
     pub(crate) fn before_seizure(&self, dev: &Locked, sbdf: Sbdf) -> Result {
+        let _awake = Awake::new(dev);
         if dev.driver_hears_resets() {
             // The other xen-pciback: it is done with a function when it has it.
             self.set_pciback_coming(false);
@@ -273,6 +275,7 @@ impl State {
 
     /// After the driver has left, or has refused the function.
     pub(crate) fn released(&self, dev: &Locked, sbdf: Sbdf) -> Result {
+        let _awake = Awake::new(dev);
         if self.facts(sbdf)?.holder == Holder::Pciback {
             self.reset_now(dev, sbdf);
         } else {

@@ -11,6 +11,7 @@
 //!   configuration, resetting them.
 //! * [`driver`], [`driver_files`], [`claim`]: PCI drivers that take functions by their address.
 //! * [`header`], [`msix_table`]: what their registers say.
+//! * [`pm`]: keeping them awake.
 //! * [`gsi`], [`route`], [`gsi_lookup`], [`irq`]: the way of an INTx line from pin to handler.
 //! * [`bus`], [`module`]: notifications of driver binding and of module loading.
 //! * [`sysfs`], [`miscdevice`], [`param`], [`uevent`]: what user space sees.
@@ -44,6 +45,7 @@ pub mod msix_table;
 pub mod pci;
 pub mod pci_backend;
 pub mod physdev;
+pub mod pm;
 pub mod reset;
 pub mod route;
 pub mod sbdf;

@@ -8,6 +8,7 @@
 
 #include "device.c"
 #include "pci.c"
+#include "pm.c"
 #include "xen.c"
 
 #ifdef __BINDGEN__

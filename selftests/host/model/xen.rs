@@ -121,6 +121,20 @@ pub mod physdev {
     }
 }
 
+pub mod pm {
+    //! Functions do not sleep here.
+
+    use kernel::pci::Device;
+
+    pub struct Awake;
+
+    impl Awake {
+        pub fn new(_dev: &Device) -> Self {
+            Self
+        }
+    }
+}
+
 pub mod reset {
     //! How functions are reset.
 
