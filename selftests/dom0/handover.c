@@ -29,13 +29,14 @@
 
 #define BARS 6
 #define MOST_LEFT 64
+#define MORE 0x100000UL
 #define PAGE 4096UL
 #define DIRT 0x00ff00f0u
 /* Where nothing is: RAM of the guest, and its BARs. */
 #define RAM 0x100
 #define HOLE 0xf0000
 #define RAM_PAGES 16
-#define POOL (2UL << 20)
+#define POOL 0x200000UL
 /* Of the guest. */
 #define VECTOR 0x30
 
@@ -324,15 +325,16 @@ static void run(__u32 domain, int gsi)
 static void leave_something(__u32 domain)
 {
 	xenevtchn_handle *events = xenevtchn_open(NULL, 0);
-	char path[64], *memory = malloc(1 << 20);
+	void *memory = mmap(NULL, MORE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	char path[64];
 
 	snprintf(path, sizeof(path), "left-%u", domain);
 	put("/tool/soak", path, "1");
 	must("leaving an event channel",
 	     events ? xenevtchn_bind_unbound_port(events, 0) : -1);
-	if (!memory)
+	if (memory == MAP_FAILED)
 		fail("leaving memory");
-	memset(memory, 1, 1 << 20);
 	if (left_count == MOST_LEFT)
 		fail("too much is left");
 	left[left_count++] = new_domain();
