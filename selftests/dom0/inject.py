@@ -153,8 +153,11 @@ class Memory:
 Fault = Calls | Memory
 
 
+Home = Callable[[Log], None]
+
+
 class Operation:
-    """What is walked over. A function is fit to be begun with again after each step, by `home`."""
+    """What is walked over. After each step, `home` makes the functions fit for the next."""
 
     def ready(self) -> None:
         """What comes before, without a failure."""
@@ -168,6 +171,10 @@ class Operation:
 
     def failed(self, log: Log, error: OSError) -> None:
         """It failed: what has to be true then?"""
+
+    def finish(self, home: Home, log: Log) -> None:
+        """What comes after."""
+        home(log)
 
 
 def wait(what: str, condition: Callable[[], bool]) -> None:
@@ -200,7 +207,7 @@ def step(operation: Operation, fault: Fault, number: int, log: Log) -> bool:
     return hit
 
 
-def walk(operation: Operation, fault: Fault, home: Callable[[Log], None], each: int) -> int:
+def walk(operation: Operation, fault: Fault, home: Home, each: int) -> int:
     """Returns how many failures there were."""
     log = Log()
     home(log)
@@ -212,11 +219,12 @@ def walk(operation: Operation, fault: Fault, home: Callable[[Log], None], each: 
         try:
             again = step(operation, fault, number, log)
             hits += again
-            home(log)
+            operation.finish(home, log)
             if found := FAULTS.search(Memory.STACK.sub("", log.read())):
                 raise Bad(f"a fault of the kernel: {found[0]}")
         except (Bad, OSError) as e:
             fault.disarm()
             said = "\n".join(Memory.STACK.sub("", log.read()).splitlines()[-30:])
             raise Bad(f"with failure {number} ({fault.what(log)}): {e!r}\n{said}") from e
+    home(log)
     return hits

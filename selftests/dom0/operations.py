@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dom0 import (DEVICES, MODULES, PCIBACK, get, insert, is_bound, is_loaded, put, registers, remove,
                   state, table)
-from inject import Bad, Fault, Log, Operation, wait
+from inject import Bad, Fault, Home, Log, Operation, wait
 from xenstore import XenStore
 
 NODE = Path("/dev/xen/pcidev")
@@ -49,6 +49,13 @@ def switched_off(function: str, log: Log) -> bool:
 def same_or_off(function: str, log: Log) -> None:
     need(switched_off(function, log) or registers(function) == untouched[function],
          f"registers of {function}: {registers(function).hex(' ', 4)}, not {untouched[function].hex(' ', 4)}")
+
+
+def switch_on(function: str, log: Log) -> None:
+    if switched_off(function, log):
+        fd = os.open(DEVICES / function / "config", os.O_WRONLY)
+        os.pwrite(fd, untouched[function][4:6], 4)
+        os.close(fd)
 
 
 def bind(*functions: str) -> None:
@@ -95,10 +102,7 @@ def home(log: Log) -> None:
         if is_bound(function):
             wait(f"{function} to be returned", lambda: not has(function))
             put("unbind", function)
-        if switched_off(function, log):
-            fd = os.open(DEVICES / function / "config", os.O_WRONLY)
-            os.pwrite(fd, untouched[function][4:6], 4)
-            os.close(fd)
+        switch_on(function, log)
         need(registers(function) == untouched[function],
              f"registers of {function}: {registers(function).hex(' ', 4)}, not {untouched[function].hex(' ', 4)}")
         # One that a failure was about is served again when it is bound again.
@@ -110,12 +114,26 @@ def home(log: Log) -> None:
         put("remove_slot", slot)
 
 
-class LoadPcidev(Operation):
-    """With an error, nothing of the module is there."""
+class Load(Operation):
+    """With an error, nothing of the module is there. It takes long, so it is only done once a step."""
+
+    modules: tuple[str, ...]
 
     def ready(self) -> None:
-        remove("xen_pciback")
-        remove("xen_pcidev")
+        for module in self.modules:
+            if is_loaded(module):
+                remove(module)
+
+    def finish(self, home: Home, log: Log) -> None:
+        for function in (a, b):
+            if is_bound(function):
+                put("unbind", function)
+            same_or_off(function, log)
+            switch_on(function, log)
+
+
+class LoadPcidev(Load):
+    modules = ("xen_pciback", "xen_pcidev")
 
     def do(self, fault: Fault, number: int) -> None:
         insert("xen_pcidev", fault.parameters("xen_pcidev", number))
@@ -149,9 +167,8 @@ class UnloadPcidev(Operation):
         need(is_loaded("xen_pcidev"), "unloaded with an error")
 
 
-class LoadPciback(Operation):
-    def ready(self) -> None:
-        remove("xen_pciback")
+class LoadPciback(Load):
+    modules = ("xen_pciback",)
 
     def do(self, fault: Fault, number: int) -> None:
         insert("xen_pciback", fault.parameters("xen_pciback", number))
