@@ -68,7 +68,13 @@ step_detach() {
 }
 
 prepare() { # STEP
-	before_$1 >$tmp/prepared 2>&1 || die "no guest: $(cat $tmp/prepared)"
+	for attempt in 1 2 3; do
+		before_$1 >$tmp/prepared 2>&1 && return
+		# Now and then a device model is gone before it could get the function.
+		grep 'device model did not start' $tmp/prepared || break
+		cleared
+	done
+	die "no guest: $(cat $tmp/prepared; tail -n 5 /var/log/xen/qemu-dm-v.log)"
 }
 
 kill_xl() {
