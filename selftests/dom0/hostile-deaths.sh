@@ -166,7 +166,8 @@ all_is_well() {
 	ready_for_next
 	returned $nvme
 	modprobe nvme
-	echo $nvme >$drivers/nvme/bind || die "nvme does not take it"
+	# That may have bound it.
+	[ "$(driver_of $nvme)" ] || echo $nvme >$drivers/nvme/bind || die "nvme does not take it"
 	echo $nvme >$drivers/nvme/unbind
 }
 
