@@ -102,7 +102,7 @@ cleared() {
 	dm=$(pgrep -f 'qemu.*-xen-domid') && kill -9 $dm
 	# And its own note of who has the function, which it does not look after.
 	note=/libxl/pci/$(echo $nvme | tr :. --)/domid
-	! xenstore-rm $note 2>/dev/null || echo note >>$tmp/notes
+	! xenstore-exists $note || { xenstore-rm $note; echo note >>$tmp/notes; }
 }
 
 usable() { # SBDF
