@@ -9,7 +9,8 @@
 . "${0%/*}/ktap.sh"
 . "${0%/*}/guests"
 
-times=${HOSTILE_TIMES:-3}
+# A guest that does not take part in detaching keeps an interrupt each time.
+times=${HOSTILE_TIMES:-1}
 seed=${HOSTILE_SEED:-1}
 nvme=0000:00:07.0
 wants $nvme
