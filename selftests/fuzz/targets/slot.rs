@@ -45,7 +45,10 @@ pub(crate) fn run(input: &[u8]) {
             };
             assert_eq!(slots.remove(&pattern), removed);
         }
-        assert!(slots.iter().map(|sbdf| sbdf.to_u32()).eq(wanted.clone()));
+        assert!(slots
+            .iter()
+            .map(|sbdf| sbdf.to_u32())
+            .eq(wanted.iter().copied()));
         assert!(pattern.iter().all(|sbdf| slots.has(sbdf) == adds));
     }
 }
