@@ -27,7 +27,7 @@ hide() { # FUNCTIONS
 	modprobe xen-pciback "hide=$(list "$1")" || die "not loaded"
 	loaded=$(now)
 	until all_bound "$1"; do
-		[ $(($(now) - began)) -lt 3000 ] || die "not all are offered after 30 s"
+		[ $(($(now) - began)) -lt $((3000 * ${SLOW:-1})) ] || die "not all are offered after 30 s"
 	done
 	ended=$(now)
 	echo "$1: loaded after $(((loaded - began) * 10)) ms, offered after $(((ended - began) * 10)) ms" >&2

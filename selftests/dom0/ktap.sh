@@ -82,8 +82,8 @@ die() {
 }
 
 # In what "check" runs: until a command succeeds.
-wait_for() { # SECONDS COMMAND [ARG...]
-	tenths=$(($1 * 10))
+wait_for() { # SECONDS, on a machine that is not $SLOW times as slow; COMMAND [ARG...]
+	tenths=$(($1 * 10 * ${SLOW:-1}))
 	shift
 	until "$@" 2>/dev/null; do
 		tenths=$((tenths - 1))
