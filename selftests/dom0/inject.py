@@ -48,12 +48,12 @@ class Calls:
         self.module = module
         self.parameter = Path(f"/sys/module/{module}/parameters/fault")
 
-    def arm(self, number: int) -> None:
+    def arm(self, number: int, _behind: bool) -> None:
         if self.parameter.exists():
             self.parameter.write_text(str(number))
 
     def disarm(self) -> None:
-        self.arm(0)
+        self.arm(0, False)
 
     def was_hit(self, log: Log) -> bool:
         return log.has("fault injected")
@@ -90,8 +90,10 @@ class Memory:
         return (cls.debugfs / "failslab/require-start").exists()
 
     def __init__(self, anywhere: bool = False) -> None:
-        self.anywhere = anywhere
         self.left = PLENTY
+        # Neither may need memory when something is to fail.
+        self.this_task = os.open("/proc/thread-self/fail-nth", os.O_WRONLY)
+        self.workers: dict[str, Path | None] = {}
         settings = dict(self.settings)
         # kmemleak would see nothing any more without the memory for its notes.
         for line in Path("/proc/kallsyms").read_text().splitlines():
@@ -108,34 +110,39 @@ class Memory:
             (self.debugfs / "failslab/require-start").write_text("0")
             (self.debugfs / "failslab/require-end").write_text("0xffffffffffffffff")
 
-    def tasks(self) -> list[Path]:
-        tasks = [Path("/proc/thread-self")]
-        if self.anywhere:
-            return tasks
-        for task in Path("/proc").glob("[0-9]*"):
+    def find_workers(self) -> None:
+        """Those that do our work behind the scenes; they come and go."""
+        tasks = {name for name in os.listdir("/proc") if name.isdigit()}
+        for name in self.workers.keys() - tasks:
+            del self.workers[name]
+        for name in tasks - self.workers.keys():
             try:
-                if re.match(r"kworker/u|xenwatch", (task / "comm").read_text()):
-                    tasks.append(task)
+                comm = Path("/proc", name, "comm").read_text()
+                is_one = re.match(r"kworker/u|xenwatch", comm)
+                self.workers[name] = Path("/proc", name, "fail-nth") if is_one else None
             except (FileNotFoundError, ProcessLookupError):
                 pass
-        return tasks
 
     def budget(self) -> int:
         files = [self.debugfs / kind / "times" for kind in self.kinds]
         return sum(int(file.read_text()) for file in files if file.exists())
 
-    def arm(self, number: int) -> None:
+    def arm(self, number: int, behind: bool) -> None:
         self.left = self.budget()
-        self.set(number)
+        if behind:
+            self.find_workers()
+            self.set_workers(number)
+        os.pwrite(self.this_task, str(number).encode(), 0)
 
     def disarm(self) -> None:
-        self.set(0)
+        os.pwrite(self.this_task, b"0", 0)
+        self.set_workers(0)
 
-    def set(self, number: int) -> None:
-        # This one last: it begins to count.
-        for task in reversed(self.tasks()):
+    def set_workers(self, number: int) -> None:
+        for path in self.workers.values():
             try:
-                (task / "fail-nth").write_text(str(number))
+                if path:
+                    path.write_text(str(number))
             except (FileNotFoundError, ProcessLookupError):
                 pass
 
@@ -151,13 +158,14 @@ class Memory:
 
 
 Fault = Calls | Memory
-
-
 Home = Callable[[Log], None]
 
 
 class Operation:
     """What is walked over. After each step, `home` makes the functions fit for the next."""
+
+    # Whether tasks of the kernel do some of it, behind the scenes.
+    behind = False
 
     def ready(self) -> None:
         """What comes before, without a failure."""
@@ -182,7 +190,8 @@ def wait(what: str, condition: Callable[[], bool]) -> None:
     while not condition():
         if time.monotonic() > end:
             raise Bad(f"{what}: waited in vain")
-        time.sleep(0.02)
+        # There may be one processor for all.
+        time.sleep(0.05)
 
 
 def step(operation: Operation, fault: Fault, number: int, log: Log) -> bool:
@@ -190,14 +199,14 @@ def step(operation: Operation, fault: Fault, number: int, log: Log) -> bool:
     operation.ready()
     log.begin()
     error = None
-    fault.arm(number)
+    fault.arm(number, operation.behind)
     try:
         operation.do(fault, number)
     except OSError as e:
         error = e
     finally:
-        hit = fault.was_hit(log)
         fault.disarm()
+        hit = fault.was_hit(log)
     if error is None:
         operation.done(log)
     elif hit:

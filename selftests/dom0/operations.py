@@ -184,6 +184,8 @@ class LoadPciback(Load):
 class Hide(LoadPciback):
     """With a function to hide, which is done behind the scenes."""
 
+    behind = True
+
     def do(self, fault: Fault, number: int) -> None:
         log = Log()
         insert("xen_pciback", [f"hide=({a})", *fault.parameters("xen_pciback", number)])
@@ -278,6 +280,8 @@ class Unload(GiveBack):
 class HandOver(Operation):
     """A toolstack waits for state 3, or sees an error."""
 
+    behind = True
+
     def ready(self) -> None:
         bind(a)
 
@@ -298,6 +302,8 @@ class HandOver(Operation):
 
 class Change(Operation):
     """Neither of two functions is lost when something else changes."""
+
+    behind = True
 
     def ready(self) -> None:
         bind(a, b)
@@ -340,6 +346,8 @@ class Detach(Change):
 class Return(Operation):
     """The guest goes. What it had is reset, or not on offer any more."""
 
+    behind = True
+
     def ready(self) -> None:
         bind(a)
         assign(a)
@@ -361,6 +369,8 @@ class Return(Operation):
 
 class TakeAway(Return):
     """It is taken from its guest: nobody gets it before the guest is gone."""
+
+    behind = False
 
     def do(self, fault: Fault, number: int) -> None:
         put("unbind", a)
