@@ -7,16 +7,19 @@
 # no more than before. Would catch: an error path that leaves something behind,
 # gives something up twice, or goes on as if nothing had happened.
 #
-# FAULTS_EACH=1 walks over all of them, which takes long; else it is each N-th.
-# FAULTS_ONLY=expression: only walks with such a name, as "memory Seize|xen_pcidev".
+# FAULTS_EACH=1 lets all of them fail, which takes long; else it is each N-th.
+# FAULTS_ONLY=expression: walks with such names, as "memory|xen_pcidev Seize".
 # FAULTS_VERBOSE=2: with the stack of each failure, which is a fault for "finish".
 
 . "${0%/*}/ktap.sh"
 . "${0%/*}/kmemleak"
 
+each=${FAULTS_EACH:-23}
+some="xen_pcidev (LoadPcidev|Seize|GiveBack)|xen_pciback (Hide|Seize|GiveBack|Reset|HandOver|Return)"
+
 # Programs take long to start here, and a walk has hundreds of steps.
 faults_py() { # [FUNCTION...]
-	faults=$faults python3 -BS "${0%/*}/faults.py" --each ${FAULTS_EACH:-11} --only "${FAULTS_ONLY-}" "$@"
+	faults=$faults python3 -BS "${0%/*}/faults.py" --each $each --only "${FAULTS_ONLY-$some}" "$@"
 }
 
 # The newest dump that a debug key made.
