@@ -12,7 +12,7 @@
 
 # STEP-VICTIM, each at this many moments.
 kinds=${HOSTILE_KINDS:-create-xl attach-guest}
-moments=${HOSTILE_MOMENTS:-2}
+moments=${HOSTILE_MOMENTS:-1}
 nvme=0000:00:07.0
 wants $nvme
 

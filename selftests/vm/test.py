@@ -20,7 +20,7 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import acpi
@@ -231,13 +231,16 @@ def read_plan(path: str) -> Iterator[Boot]:
         if (like := entry.pop("like", None)) and like not in known:
             sys.exit(f"{path}: boot {name}: like a boot that tests.toml does not have: {like}")
         entry = {option: value for option, value in known.get(like, {}).items() if option in OPTIONS} | entry
+        repeat = entry.pop("repeat", 1)
         boot = Boot(name, entry.pop("tests"), entry.pop("fails", []), entry.pop("before", ""), entry.pop("part", ""),
                     entry)
         if unknown := set(entry) - set(OPTIONS):
             sys.exit(f"{path}: boot {name}: unknown: {', '.join(sorted(unknown))}")
         if stray := [point for point in boot.fails if point.partition(":")[0] not in boot.tests]:
             sys.exit(f"{path}: boot {name}: not a test of it: {stray[0]}")
-        yield boot
+        names = [name] if repeat == 1 else [f"{name}-{number}" for number in range(1, repeat + 1)]
+        for name in names:
+            yield replace(boot, name=name, tests=list(boot.tests))
 
 
 async def run_boot(boot: Boot) -> Count:
