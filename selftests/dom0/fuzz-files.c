@@ -14,6 +14,8 @@
 #include "fuzz.h"
 
 #define PCIBACK "/sys/bus/pci/drivers/pciback/"
+/* Uses of a file after which it should have been accepted once, and refused once. */
+#define ENOUGH 200
 
 static const char *const written_files[] = {
 	"new_slot", "remove_slot", "do_flr", "permissive", "allow_interrupt_control", "quirks",
@@ -211,7 +213,7 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < ARRAY_SIZE(written_files); i++) {
 		printf("%s: %lu accepted, %lu refused\n", written_files[i], accepted[i],
 		       refused[i]);
-		if (!accepted[i] || !refused[i])
+		if (accepted[i] + refused[i] >= ENOUGH && (!accepted[i] || !refused[i]))
 			fail("%s: always the same\n", written_files[i]);
 	}
 	return failures != 0;
