@@ -66,7 +66,7 @@ files() { # NAME MICROSECONDS [FILE VALUE]...
 	shift 2
 	seed=$((seed + 1))
 	# What is done in the shell is slower, and has to have its turn.
-	nice -n 3 again $tmp/stop $most $seed "$@" >$tmp/count.$name 2>$tmp/said.$name &
+	nice -n 15 again $tmp/stop $most $seed "$@" >$tmp/count.$name 2>$tmp/said.$name &
 	echo $! $name >>$tmp/tasks
 }
 
