@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Walks over an operation, letting one thing in it fail at a time, until nothing is left to fail."""
 
+import functools
 import os
 import re
 import time
@@ -80,10 +81,11 @@ class Memory:
     debugfs = Path("/sys/kernel/debug")
     kinds = ("failslab", "fail_page_alloc", "fail_usercopy")
     # Where modules are; few but ours are loaded, and none of those is called here.
+    modules = ("0xffffffffa0000000", "0xffffffffff000000")
     settings = {"probability": "0", "times": str(PLENTY), "stacktrace-depth": "32",
                 "verbose": os.environ.get("FAULTS_VERBOSE", "1"),
-                "require-start": "0xffffffffa0000000", "require-end": "0xffffffffff000000",
-                "ignore-gfp-wait": "N", "ignore-gfp-highmem": "N", "min-order": "0"}
+                "require-start": modules[0], "require-end": modules[1],
+                "ignore-gfp-wait": "N", "ignore-gfp-highmem": "N", "min-order": "0", "cache-filter": "Y"}
 
     @classmethod
     def is_possible(cls) -> bool:
@@ -94,21 +96,34 @@ class Memory:
         # Neither may need memory when something is to fail.
         self.this_task = os.open("/proc/thread-self/fail-nth", os.O_WRONLY)
         self.workers: dict[str, Path | None] = {}
-        settings = dict(self.settings)
-        # kmemleak would see nothing any more without the memory for its notes.
-        for line in Path("/proc/kallsyms").read_text().splitlines():
-            address, _, name = line.split()[:3]
-            if name in ("mem_pool_alloc", "__alloc_object"):
-                settings |= {"reject-start": f"0x{address}", "reject-end": hex(int(address, 16) + 0x100)}
-                break
-        for kind in self.kinds:
+        self.prepare()
+        start, end = ("0", "0xffffffffffffffff") if anywhere else self.modules
+        (self.debugfs / "failslab/require-start").write_text(start)
+        (self.debugfs / "failslab/require-end").write_text(end)
+
+    @classmethod
+    @functools.cache
+    def prepare(cls) -> None:
+        settings = cls.settings | cls.interpreter()
+        for kind in cls.kinds:
             for name, value in settings.items():
-                path = self.debugfs / kind / name
+                path = cls.debugfs / kind / name
                 if path.exists():
                     path.write_text(value)
-        if anywhere:
-            (self.debugfs / "failslab/require-start").write_text("0")
-            (self.debugfs / "failslab/require-end").write_text("0xffffffffffffffff")
+        # kmemleak would see less and less without the memory for its notes.
+        for cache in Path("/sys/kernel/slab").glob("*/failslab"):
+            if not cache.parent.is_symlink() and "kmemleak" not in cache.parent.name:
+                cache.write_text("1")
+
+    @staticmethod
+    def interpreter() -> dict[str, str]:
+        """ACPI's interpreter is left alone: it needs thousands of allocations for each function's
+        route, and after a failure it can never read that table again."""
+        symbols = sorted((int(line.split()[0], 16), line.split()[2])
+                         for line in Path("/proc/kallsyms").read_text().splitlines())
+        start = next((at for at, name in symbols if name == "acpi_ns_evaluate"), 0)
+        end = next((at for at, _ in symbols if at > start), 0) if start else 0
+        return {"reject-start": hex(start), "reject-end": hex(end)}
 
     def find_workers(self) -> None:
         """Those that do our work behind the scenes; they come and go."""
