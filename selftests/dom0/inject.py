@@ -104,7 +104,7 @@ class Memory:
     @classmethod
     @functools.cache
     def prepare(cls) -> None:
-        settings = cls.settings | cls.interpreter()
+        settings = cls.settings | cls.routing()
         for kind in cls.kinds:
             for name, value in settings.items():
                 path = cls.debugfs / kind / name
@@ -116,12 +116,12 @@ class Memory:
                 cache.write_text("1")
 
     @staticmethod
-    def interpreter() -> dict[str, str]:
-        """ACPI's interpreter is left alone: it needs thousands of allocations for each function's
-        route, and after a failure it can never read that table again."""
+    def routing() -> dict[str, str]:
+        """ACPI's reading of the routing table is left alone: it takes thousands of allocations for
+        each function, and after a failure ACPI can never read that table again."""
         symbols = sorted((int(line.split()[0], 16), line.split()[2])
                          for line in Path("/proc/kallsyms").read_text().splitlines())
-        start = next((at for at, name in symbols if name == "acpi_ns_evaluate"), 0)
+        start = next((at for at, name in symbols if name == "acpi_rs_get_prt_method_data"), 0)
         end = next((at for at, _ in symbols if at > start), 0) if start else 0
         return {"reject-start": hex(start), "reject-end": hex(end)}
 
