@@ -11,7 +11,7 @@
 . "${0%/*}/picture"
 
 # For lsevtchn.
-PATH=$PATH:$(echo /usr/lib/xen-*/bin)
+PATH=$PATH:$(dirname /usr/lib/xen-*/bin/lsevtchn)
 # One round is one guest.
 rounds=${HOSTILE_ROUNDS:-1}
 seconds=${HOSTILE_SECONDS:-6}
