@@ -6,7 +6,10 @@
 
 use core::{
     marker::PhantomData,
-    ptr::NonNull,
+    ptr::{
+        self,
+        NonNull, //
+    },
     slice, //
 };
 
@@ -212,15 +215,17 @@ pub trait Observer: 'static {
 /// # Invariants
 ///
 /// - `ready` is registered with `register_xenstore_notifier()`, which calls it or keeps it.
-/// - `watch` is registered if `watching`.
+/// - `watching` is null, or the one of `watches` that is registered.
 #[pin_data(PinnedDrop)]
 #[repr(C)]
 pub struct Watch<T: Observer> {
     #[pin]
     ready: Opaque<bindings::notifier_block>,
+    /// XenStore knows a watch by its address. If the kernel has no memory to take it back, it stays
+    /// there, and when the module is loaded again to the same place another one is needed.
     #[pin]
-    watch: Opaque<bindings::xenbus_watch>,
-    watching: Atomic<bool>,
+    watches: Opaque<[bindings::xenbus_watch; 2]>,
+    watching: Atomic<*mut bindings::xenbus_watch>,
     /// Why not, once it should be.
     errno: Atomic<c_int>,
     _observer: PhantomData<T>,
@@ -235,18 +240,17 @@ impl<T: Observer> Watch<T> {
     /// Registers `T`. May sleep, but does not wait for xenstored.
     pub fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(&this in Self {
-            watching: Atomic::new(false),
+            watching: Atomic::new(ptr::null_mut()),
             errno: Atomic::new(0),
             _observer: PhantomData,
-            watch <- Opaque::ffi_init(|slot: *mut bindings::xenbus_watch| {
-                // SAFETY: `slot` is ours to write.
-                unsafe {
-                    slot.write(bindings::xenbus_watch {
-                        node: T::PATH.as_char_ptr(),
-                        callback: Some(Self::changed),
-                        ..pin_init::zeroed()
-                    })
+            watches <- Opaque::ffi_init(|slot: *mut [bindings::xenbus_watch; 2]| {
+                let watch = || bindings::xenbus_watch {
+                    node: T::PATH.as_char_ptr(),
+                    callback: Some(Self::changed),
+                    ..pin_init::zeroed()
                 };
+                // SAFETY: `slot` is ours to write.
+                unsafe { slot.write([watch(), watch()]) };
             }),
             ready <- Opaque::try_ffi_init(|slot: *mut bindings::notifier_block| {
                 // SAFETY: `slot` is ours to write; it is pinned, and unregistered before it is
@@ -277,7 +281,7 @@ impl<T: Observer> Watch<T> {
         let this = unsafe { &*block.cast::<Self>() };
         match this.watch() {
             // INVARIANT: Set when it is registered.
-            Ok(()) => this.watching.store(true, Relaxed),
+            Ok(watch) => this.watching.store(watch, Relaxed),
             Err(e) => {
                 pr_err!("{:?} in XenStore cannot be watched: {e:?}\n", T::PATH);
                 this.errno.store(e.to_errno(), Relaxed);
@@ -286,10 +290,18 @@ impl<T: Observer> Watch<T> {
         bindings::NOTIFY_DONE as c_int
     }
 
-    fn watch(&self) -> Result {
+    fn watch(&self) -> Result<*mut bindings::xenbus_watch> {
         fault::point("watching XenStore")?;
-        // SAFETY: The watch is pinned, and unregistered before it is freed.
-        to_result(unsafe { bindings::register_xenbus_watch(self.watch.get()) })
+        let first: *mut bindings::xenbus_watch = self.watches.get().cast();
+        let mut result = Err(EEXIST);
+        for watch in [first, first.wrapping_add(1)] {
+            // SAFETY: The watch is pinned, and unregistered before it is freed.
+            result = to_result(unsafe { bindings::register_xenbus_watch(watch) }).map(|()| watch);
+            if result != Err(EEXIST) {
+                break;
+            }
+        }
+        result
     }
 
     /// # Safety
@@ -312,8 +324,9 @@ impl<T: Observer> PinnedDrop for Watch<T> {
         // second is not registered any more.
         unsafe {
             bindings::unregister_xenstore_notifier(self.ready.get());
-            if self.watching.load(Relaxed) {
-                bindings::unregister_xenbus_watch(self.watch.get());
+            let watch = self.watching.load(Relaxed);
+            if !watch.is_null() {
+                bindings::unregister_xenbus_watch(watch);
             }
         }
     }
