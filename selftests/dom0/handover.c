@@ -29,7 +29,7 @@
 
 #define BARS 6
 #define MOST_LEFT 64
-#define MORE 0x100000UL
+#define MORE (8UL << 20)
 #define PAGE 4096UL
 #define DIRT 0x00ff00f0u
 /* Where nothing is: RAM of the guest, and its BARs. */

@@ -41,9 +41,12 @@ seize_and_return() { # SBDF...
 	for function; do give_back $function; done
 }
 
-unplug_and_plug() { # SBDF
+unplug() { # SBDF
 	qmp '{"execute": "device_del", "arguments": {"id": "plugged"}}' || die "no device_del"
 	wait_for 30 test ! -e $devices/$1
+}
+
+plug() { # SBDF
 	# The emulator is a little later than dom0.
 	wait_for 30 qmp '{"execute": "device_add", "arguments": {"driver": "e1000e", "id": "plugged", "bus": "port1"}}'
 	wait_for 30 test -e $devices/$1/xen/gsi
@@ -51,7 +54,15 @@ unplug_and_plug() { # SBDF
 
 unplug_seized() { # SBDF
 	seize $1
-	unplug_and_plug $1
+	unplug $1
+	# Or the driver would take it again.
+	echo $1 >$pciback/remove_slot
+	plug $1
+}
+
+unplug_and_plug() { # SBDF
+	unplug $1
+	plug $1
 }
 
 tmp=$(mktemp -d)
