@@ -201,7 +201,7 @@ everything() {
 	sleep $seconds
 	# A slow machine gets more time.
 	i=0
-	for name in pcidev $others; do
+	for name in pcidev $needed; do
 		until [ -s $tmp/$name ] || [ $i -ge $((10 * (120 + seconds))) ]; do
 			i=$((i + 1))
 			sleep 0.1
@@ -240,6 +240,7 @@ all_right() {
 all_happened() {
 	for name in $names; do
 		read -r worked refused <$tmp/count.$name || die "$name has not ended"
+		case " $needed binds unbinds flrs resets settings reads " in *" $name "*) ;; *) continue ;; esac
 		[ $worked -gt 0 ] || die "$name never worked: $(tail -n 3 $tmp/said.$name)"
 	done
 	[ -s $tmp/pcidev ] || die "xen-pcidev was never reloaded"
@@ -292,6 +293,9 @@ tmp=$(mktemp -d)
 touch $tmp/wrong $tmp/pcidev
 others="first_guest second_guest replugs looks_up configures reloads"
 names="binds unbinds flrs resets settings reads $others"
+# In a short time, no function may stay long enough for a guest to get it.
+needed=${others#*guest second_guest }
+[ $seconds -lt 60 ] || needed=$others
 
 plan 8
 echo "# RACE_SEED=$seed, $(nproc) processors"
