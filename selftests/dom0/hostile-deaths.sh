@@ -19,6 +19,8 @@ wants $nvme
 without_functions() {
 	cat >$tmp/v.cfg <<-END
 		type = "hvm"
+		on_crash = "destroy"
+		on_reboot = "destroy"
 		name = "v"
 		memory = 128
 		kernel = "/boot/vmlinuz"
