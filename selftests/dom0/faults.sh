@@ -22,12 +22,6 @@ faults_py() { # [FUNCTION...]
 	faults=$faults python3 -BS "${0%/*}/faults.py" --each $each --only "${FAULTS_ONLY-$some}" "$@"
 }
 
-# The newest dump that a debug key made.
-dump() { # KEY HEADER
-	xl debug-keys $1 && sleep 0.5
-	xl dmesg | awk -v header="$2" 'index($0, header) { text = "" } { text = text $0 "\n" } END { printf "%s", text }'
-}
-
 interrupts() {
 	dump i "IRQ information" | grep -c ' IRQ:.* d0:'
 	dump M "MSI information" | grep -c '^(XEN) *MSI'

@@ -92,6 +92,13 @@ wait_for() { # SECONDS, on a machine that is not $SLOW times as slow; COMMAND [A
 	done
 }
 
+# The newest dump that one of Xen's debug keys made.
+dump() { # KEY HEADER
+	xl debug-keys $1 || die "xl debug-keys $1 failed"
+	sleep 0.5
+	xl dmesg | awk -v header="$2" 'index($0, header) { text = "" } { text = text $0 "\n" } END { printf "%s", text }'
+}
+
 # What the kernel tells udev.
 uevents() {
 	exec timeout 120 python3 -uIS -c '

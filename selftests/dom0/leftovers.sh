@@ -6,13 +6,6 @@
 
 . "${0%/*}/ktap.sh"
 
-# The newest dump that a debug key made.
-dump() { # KEY HEADER
-	xl debug-keys $1 || die "xl debug-keys $1 failed"
-	sleep 0.5
-	xl dmesg | awk -v header="$2" 'index($0, header) { text = "" } { text = text $0 "\n" } END { printf "%s", text }'
-}
-
 # Interrupts that Xen knows, and those bound to dom0; MSIs; devices of dom0.
 count() {
 	dump i "IRQ information" | grep -c ' IRQ: '

@@ -15,13 +15,6 @@ guests=${SOAK_GUESTS:-0}
 # Where this register of an NVMe controller is, and that FLR clears it, is known.
 register=0x14
 
-# The newest dump that a debug key made.
-dump() { # KEY HEADER
-	xl debug-keys $1
-	sleep 0.5
-	xl dmesg | awk -v header="$2" 'index($0, header) { text = "" } { text = text $0 "\n" } END { printf "%s", text }'
-}
-
 meminfo() { # FIELD
 	awk -v field=$1: '$1 == field { print $2 }' /proc/meminfo
 }

@@ -93,8 +93,8 @@ class Run:
             await asyncio.wait(outputs, timeout=10)
             return status
         await asyncio.wait((console,), timeout=5)
-        if machine.emulator_fault():
-            raise EmulatorFault("the emulator broke nested SVM (d0v0 Triple fault inside Xen)")
+        if fault := machine.emulator_fault():
+            raise EmulatorFault(f"the emulator broke nested SVM ({fault})")
         code = machine.process.returncode if machine.process else None
         raise VmFailed(machine.death() or f"QEMU ended by itself (status {code})")
 

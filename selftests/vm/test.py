@@ -25,7 +25,7 @@ from pathlib import Path
 
 import acpi
 import images
-from machine import EMULATOR_FAULT
+from machine import emulator_fault
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
@@ -254,8 +254,8 @@ async def run_boot(boot: Boot) -> Count:
             status, errors = await stream(suite, boot.command(Path(script.name)))
         consoles = [line.rpartition(" ")[2] for line in errors if line.startswith("vm: console: ")]
         log = TOP / consoles[-1] if consoles else None
-        if status == VM_FAILED and attempt < ATTEMPTS and log and EMULATOR_FAULT.search(log.read_bytes()):
-            print(f"#     {boot.name}: the emulator broke nested SVM: known, retried", flush=True)
+        if status == VM_FAILED and attempt < ATTEMPTS and log and (fault := emulator_fault(log.read_bytes())):
+            print(f"#     {boot.name}: the emulator broke nested SVM ({fault}): known, retried", flush=True)
             continue
         well = status in (0, 1) and not suite.tests
         suite.finish([] if well else [*errors[-30:], f"exit status {status}"])
