@@ -7,7 +7,8 @@
 
 . "${0%/*}/ktap.sh"
 
-suites="xen_sbdf xen_pcidev_table xen_pciback_life xen_pciback_quirks xen_pciback_slots xen_pciback_topology"
+suites="xen_sbdf xen_header xen_msix_table xen_pci_backend xen_pcidev_table
+	xen_pciback_life xen_pciback_quirks xen_pciback_slots xen_pciback_topology"
 kunit=/sys/kernel/debug/kunit
 
 # Not by the kernel itself, when a module is loaded: that would be at each load.
