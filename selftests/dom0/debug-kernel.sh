@@ -31,5 +31,5 @@ check "the kernel log has no fault since the boot" log_is_clean
 check "the kernel does not think that it is damaged" kernel_is_unharmed
 check "no memory is lost" no_leak
 tried "$(awk '/dependency chains:/ { print $3 }' /proc/lockdep_stats)" orders of taking locks
-tried "$(known_leaks)" look-ups that leak in the kernel itself, known
+tried "$(known_leaks)" leaks of the kernel itself, known
 finish

@@ -52,7 +52,7 @@ WALKS = [
     Walk("memory", 0, UnloadPcidev, "xen-pcidev is unloaded"),
     Walk("memory", 10, LoadPciback, "xen-pciback is loaded"),
     Walk("memory", 10, Hide, "a function is hidden"),
-    Walk("memory", 30, Override, "a function is bound by its driver_override"),
+    Walk("memory", 15, Override, "a function is bound by its driver_override"),
     Walk("anywhere", 20, Seize, "a function is bound"),
     Walk("memory", 0, GiveBack, "a function is unbound"),
     Walk("memory", 0, Reset, "a function is reset"),
