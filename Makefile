@@ -25,7 +25,7 @@ help:
 	@echo '               kernel tree, with the tools of this machine'
 	@echo 'make samples   the programs and the module that show how to use them, in build/bin'
 	@echo 'make lint      rustfmt, clippy, checkpatch and our own rules'
-	@echo 'make doc       the documentation of the crates, in build/doc'
+	@echo 'make doc       the documentation, with that of the crates: build/doc/html/index.html'
 	@echo 'make install   install the modules for the running kernel (DESTDIR=)'
 	@echo 'make setup     only what the others start with: chroots, kernel, modules'
 	@echo 'make shell     a shell in the tools chroot'
