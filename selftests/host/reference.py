@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Compare what the modules show to users with what Documentation/ says of it.
+
+Files in sysfs, the device node, module parameters, ioctls, trace events, udev's
+variables and messages, each by name: what is in the sources and not described
+is found, and what is described and not in the sources. Prints KTAP.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+
+STRING = r'"((?:[^"\\]|\\.)*)"'
+# The first string after one of these is a message; a second one may say which step.
+LOGGED = re.compile(rf"\b(?:(?:dev|pr)_(?:emerg|alert|crit|err|warn|notice|info)!|\.report)\([^\"]*?{STRING}")
+# On its own in the log, a name for what follows.
+SHORT = re.compile(r"[^a-z]*$")
+CONST_NAME = r"""const NAME: &'static CStr = c"([\w/]+)";"""
+
+
+class Tree:
+    """The sources and the documentation. A file may be given another text, for a test of the test."""
+
+    def __init__(self, changed: tuple[str, str, str] | None = None) -> None:
+        self.changed = changed
+
+    def text(self, name: str) -> str:
+        text = (TOP / name).read_text(encoding="utf-8")
+        if self.changed and name == self.changed[0]:
+            _, old, new = self.changed
+            if old not in text:
+                raise RuntimeError(f"{name} has no {old!r} any more: change this test")
+            text = text.replace(old, new, 1)
+        return text
+
+    def all(self, pattern: str) -> Iterator[str]:
+        """The texts of all files that match, of sources without their own tests."""
+        for path in sorted(TOP.glob(pattern)):
+            yield re.split(r"^#\[(?:kernel::macros::)?kunit_tests", self.text(str(path.relative_to(TOP))), flags=re.M)[0]
+
+
+def compare(what: str, in_code: set[str], in_text: set[str]) -> list[str]:
+    if not in_code:
+        return [f"no {what} is found in the sources: change this test"]
+    return [f"{what} {name}: not described" for name in sorted(in_code - in_text)] + [
+        f"{what} {name}: described, and not in the sources" for name in sorted(in_text - in_code)]
+
+
+def described(tree: Tree, pattern: str) -> set[str]:
+    """The names that the files of the ABI describe."""
+    return {name for text in tree.all("Documentation/ABI/testing/*") for name in re.findall(rf"^What:\s+({pattern})$", text, re.M)}
+
+
+def sysfs(tree: Tree) -> list[str]:
+    names = set()
+    for text in tree.all("rust/*/*.rs"):
+        names |= {f"/sys/bus/pci/drivers/pciback/{name}" for name in re.findall(rf"impl File for \w+ \{{\s*{CONST_NAME}", text)}
+        attributes = re.findall(rf"impl Attribute for \w+ \{{\s*{CONST_NAME}", text)
+        for group in re.findall(r'^(?:pub.*)?static .*Group::new\(c"(\w+)"', text, re.M):
+            names |= {f"/sys/bus/pci/devices/<dev>/{group}/{name}" for name in attributes}
+    return compare("file", names, described(tree, r"/sys/bus/pci/.*[^/]"))
+
+
+def parameters(tree: Tree) -> list[str]:
+    names = set()
+    for path in ("rust/pcidev/pcidev.rs", "rust/pciback/pciback.rs"):
+        text = tree.text(path)
+        module = re.search(r'module! \{[^}]*name: "(\w+)"', text)
+        found = re.findall(r'^    (?:writable )?[A-Z]+: c"(\w+)"', text, re.M) + ["fault"] * ("fault_param!" in text)
+        names |= {f"/sys/module/{module[1]}/parameters/{name}" for name in found}
+    return compare("parameter", names, described(tree, r"/sys/module/.*"))
+
+
+def nodes(tree: Tree) -> list[str]:
+    names = {f"/dev/{name}" for text in tree.all("rust/pcidev/*.rs")
+             for name in re.findall(rf"impl MiscDevice for \w+ \{{\s*{CONST_NAME}", text)}
+    return compare("node", names, described(tree, r"/dev/.*"))
+
+
+def ioctls(tree: Tree) -> list[str]:
+    header, manual = tree.text("rust/uapi/xen/pcidev.h"), tree.text("Documentation/pcidev-ioctl.rst")
+    names = set(re.findall(r"^#define (XEN_PCIDEV_\w+)[ \t]", header, re.M)) - {"XEN_PCIDEV_IOC_TYPE"}
+    # "*" stands for a family, each of which is described by its own name elsewhere.
+    return compare("constant", names, set(re.findall(r"XEN_PCIDEV_\w+\b(?!\*)(?<!_)", manual))) + compare(
+        "field", set(re.findall(r"^\t__u32 (\w+)(?:\[\])?;", header, re.M)),
+        {name for line in re.findall(r"^(\*\w+.*) \((?:in|out|in, out)\)$", manual, re.M) for name in re.findall(r"\*(\w+)(?:\[\])?\*", line)})
+
+
+def traces(tree: Tree) -> list[str]:
+    events = re.findall(r"TRACE_EVENT\((\w+),(.*?)TP_fast_assign", tree.text("rust/xen/helpers/trace.h"), re.S)
+    guide = tree.text("Documentation/admin-guide/xen-pcidev.rst").partition("\nTracing\n")[2]
+    table = guide.partition("event       fields")[2].split("\n==========")[1]
+    rows = re.findall(r"^(\w+) +(.*(?:\n {12}.*)*)", table.partition("\n")[2], re.M)
+    # All tell the function; the door is told by words.
+    def fields(text: str) -> str:
+        return " ".join(sorted(set(re.findall(r"__field\(\w+, (\w+)\)", text)) - {"sbdf", "door"}))
+    return compare("trace event", {f"{name}({fields(text)})" for name, text in events},
+                   {f"{name}({' '.join(sorted(re.findall(r'\*(\w+)\*', text)))})" for name, text in rows})
+
+
+def variables(tree: Tree) -> list[str]:
+    names = {name for text in tree.all("rust/*/*.rs") for name in re.findall(r'"(XEN_PCI_\w+)=', text)}
+    return compare("variable", names, set(re.findall(r"``(XEN_PCI_\w+)=", tree.text("Documentation/admin-guide/messages.rst"))))
+
+
+def entry(message: str) -> re.Pattern[str]:
+    """What a message is described as: with words in capitals for what differs."""
+    text = re.sub(r"\\(.)", r"\1", message.removesuffix(r"\n"))
+    return re.compile("[A-Z]+".join(re.escape(part) for part in re.split(r"\{[^{}]*\}", text)))
+
+
+def messages(tree: Tree) -> list[str]:
+    logged = {text for source in tree.all("rust/*/*.rs") for text in LOGGED.findall(source) if not SHORT.match(text.removesuffix(r"\n"))}
+    terms = set(re.findall(r"^``(.*)``$", tree.text("Documentation/admin-guide/messages.rst"), re.M))
+    found = {term: {text for text in logged if entry(text).fullmatch(term)} for term in terms}
+    if not logged:
+        return ["no message is found in the sources: change this test"]
+    return [f"message not described: {text}" for text in sorted(logged - set().union(*found.values()))] + [
+        f"described, and not in the sources: {term}" for term, texts in sorted(found.items()) if not texts]
+
+
+def notices(test: Callable[[Tree], list[str]], name: str, old: str, new: str) -> Callable[[Tree], list[str]]:
+    def changed(_: Tree) -> list[str]:
+        return [] if test(Tree((name, old, new))) else ["nothing was noticed"]
+
+    return changed
+
+
+BACK_FILES, DEV = "rust/pciback/files.rs", "rust/pcidev/pcidev.rs"
+MESSAGES = "Documentation/admin-guide/messages.rst"
+TESTS: dict[str, Callable[[Tree], list[str]]] = {
+    "every file in sysfs is described": sysfs,
+    "every module parameter is described": parameters,
+    "the device node is described": nodes,
+    "every ioctl, constant and field is described": ioctls,
+    "every trace event is described with its fields": traces,
+    "every variable that udev gets is described": variables,
+    "every message is described": messages,
+    "a new file of the driver is noticed": notices(sysfs, BACK_FILES, 'c"slots"', 'c"slots2"'),
+    "a new file of a function is noticed": notices(sysfs, "rust/pcidev/files.rs", 'c"irq"', 'c"irq2"'),
+    "a file that is gone is noticed": notices(
+        sysfs, "Documentation/ABI/testing/sysfs-bus-pci-devices-xen", "<dev>/xen/gsi", "<dev>/xen/gsi2"),
+    "a new parameter is noticed": notices(parameters, DEV, 'HOLD: c"hold"', 'HOLD: c"hold2"'),
+    "another node is noticed": notices(nodes, "rust/pcidev/ioctl.rs", 'c"xen/pcidev"', 'c"xen/pcidev2"'),
+    "a new flag is noticed": notices(ioctls, "rust/uapi/xen/pcidev.h", "XEN_PCIDEV_FLAG_DOMID", "XEN_PCIDEV_FLAG_DOMAIN"),
+    "a new field is noticed": notices(ioctls, "rust/uapi/xen/pcidev.h", "__u32 msix;", "__u32 msix2;"),
+    "a new trace event is noticed": notices(traces, "rust/xen/helpers/trace.h", "TRACE_EVENT(hold,", "TRACE_EVENT(hold2,"),
+    "a new field of a trace event is noticed": notices(
+        traces, "rust/xen/helpers/trace.h", "__field(int, pirq)", "__field(int, pirq2)"),
+    "another variable is noticed": notices(variables, "rust/pciback/driver.rs", "XEN_PCI_DOMAIN=", "XEN_PCI_GUEST="),
+    "another message is noticed": notices(messages, "rust/pciback/driver.rs", "udev is not told", "udev was not told"),
+    "another message in XenStore is noticed": notices(messages, "rust/pciback/backend.rs", "is no address", "is none"),
+    "a message that is gone is noticed": notices(messages, MESSAGES, "``udev is not told", "``udev was not told"),
+}
+
+
+def main() -> int:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    failed = 0
+    print("KTAP version 1", f"1..{len(TESTS)}", sep="\n", flush=True)
+    for number, (title, test) in enumerate(TESTS.items(), 1):
+        try:
+            problems = test(Tree())
+        except (RuntimeError, OSError) as error:
+            problems = [str(error)]
+        for problem in problems:
+            print(f"# {problem}")
+        print("not ok" if problems else "ok", number, title, flush=True)
+        failed += bool(problems)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
