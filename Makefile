@@ -17,7 +17,7 @@ help:
 	@echo 'make run       assign a NIC to a guest, use it, return it; a table and PASS or FAIL'
 	@echo 'make test      every test there is, and how many passed'
 	@echo 'make test-hard faults, hostile guests, races, fuzzers, soak, a debug kernel: an hour and'
-	@echo '               more; with PART=name: one of debug faults fuzz hostile races soak'
+	@echo '               more; with PART=name: one of debug faults fuzz hostile patches races soak'
 	@echo 'make vm        a shell in dom0; with SCRIPT=file: run it there as root'
 	@echo '               (make ends with 2 for any failure; selftests/vm/vm FILE [ARG...]'
 	@echo '               ends with the exit status of FILE, or 125 if the VM failed)'
@@ -26,6 +26,8 @@ help:
 	@echo 'make samples   the programs and the module that show how to use them, in build/bin'
 	@echo 'make lint      rustfmt, clippy, checkpatch and our own rules'
 	@echo 'make doc       the documentation, with that of the crates: build/doc/html/index.html'
+	@echo 'make patches   a series of patches against the kernel that the modules are for, in'
+	@echo '               build/patches'
 	@echo 'make install   install the modules for the running kernel (DESTDIR=)'
 	@echo 'make setup     only what the others start with: chroots, kernel, modules'
 	@echo 'make shell     a shell in the tools chroot'
@@ -42,7 +44,7 @@ help:
 setup:
 	@selftests/vm/setup $$KERNEL
 
-.PHONY: run test test-hard lint doc
+.PHONY: run test test-hard lint doc patches
 run: setup
 	@$(SANDBOX) selftests/vm/run
 test: setup
@@ -54,6 +56,8 @@ lint: setup
 	@$(SANDBOX) selftests/lint
 doc: setup
 	@$(SANDBOX) selftests/doc
+patches: setup
+	@$(SANDBOX) in-tree/make-patches
 
 .PHONY: vm shell
 vm:
@@ -80,6 +84,6 @@ samples: setup
 clean:
 	rm -rf build/bin build/cargo build/debug_kbuild build/debug_modules build/doc
 	rm -rf build/images build/kbuild build/kdir
-	rm -rf build/modules build/pycache build/run
+	rm -rf build/modules build/patches build/patched build/pycache build/run
 distclean:
 	@rm -rf build 2>/dev/null || unshare --map-root-user --map-auto rm -rf build

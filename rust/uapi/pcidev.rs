@@ -2,8 +2,8 @@
 
 //! The ioctls of `/dev/xen/pcidev`: the same layout as `xen/pcidev.h`, for Rust.
 //!
-//! Plain data for the kernel module and for programs alike. `Documentation/pcidev-ioctl.rst`
-//! describes each call.
+//! Plain data for the kernel module and for programs alike. Each call is described in
+//! `Documentation/pcidev-ioctl.rst`.
 
 /// Type and numbers of the ioctls: `_IO(0xBE, n)`.
 const fn io(number: u32) -> u32 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Trace events of a module that links `rust/xen/helpers/trace.o`, for `trace-cmd` and `perf`.
+//! Trace events, for `trace-cmd` and `perf`, of a module that links
+//! `rust/xen/helpers/trace.o`.
 //!
 //! C header: [`include/linux/tracepoint.h`](srctree/include/linux/tracepoint.h)
 //!
