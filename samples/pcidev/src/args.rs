@@ -3,15 +3,21 @@
 //! The command line.
 
 use clap::{
+    CommandFactory,
     Parser,
     Subcommand, //
 };
+use clap_complete::Shell;
 
-use crate::sbdf::Sbdf;
+use crate::{
+    doctor::Code,
+    sbdf::Sbdf, //
+};
 
 /// Shows what a Xen PVH dom0 knows of its PCI functions.
 ///
-/// Needs root and the kernel module xen-pcidev. Without a command it lists all functions.
+/// Needs root, and the kernel module xen-pcidev for all but "doctor". Without a command it lists
+/// all functions.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 pub struct Args {
@@ -46,7 +52,36 @@ pub enum Command {
     },
     /// Print a line for each change, until interrupted
     Watch,
+    /// Say what will work of each function, what will not, why, and what to do about it
+    ///
+    /// Looks at Xen, the modules and the functions. Has Xen write the list of its functions to its
+    /// log (xl debug-keys Q), and changes nothing else. Findings about a function count for the
+    /// exit status if the function is for guests, or named here.
+    #[command(after_help = DOCTOR_STATUS)]
+    Doctor {
+        /// Only these functions; without any, all but bridges
+        sbdf: Vec<Sbdf>,
+        /// Leave out a kind of finding; can be given several times
+        #[arg(long, value_name = "CODE")]
+        ignore: Vec<Code>,
+    },
+    /// Print the completion of commands and options for a shell
+    Completion {
+        /// The shell
+        shell: Shell,
+    },
 }
+
+/// What a shell needs to complete a command line.
+pub fn completion(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "pcidev", &mut script);
+    script
+}
+
+const DOCTOR_STATUS: &str = "\
+Exit status: 0 if all is well, 1 if there is a warning or something fails, or on an error, 2 on a
+wrong command line, 3 if there is neither, but not everything could be told.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,15 +89,15 @@ Examples:
   pcidev gsi 20 --json         all functions that share GSI 20
   pcidev watch                 see what xl pci-assignable-add does
 
-Exit status: 0 if all went well, 1 on an error, 2 on a wrong command line.";
+  pcidev doctor 04:00.0        will a guest be able to use it?
+
+Exit status: 0 if all went well, 1 on an error or if the doctor found something, 2 on a wrong
+command line, 3 if the doctor could not tell.";
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::{
-        error::ErrorKind,
-        CommandFactory, //
-    };
+    use clap::error::ErrorKind;
 
     fn parse(line: &str) -> Result<Args, ErrorKind> {
         Args::try_parse_from(line.split(' ')).map_err(|e| e.kind())
@@ -79,6 +114,15 @@ mod tests {
         assert_eq!(
             parse("pcidev gsi 20").unwrap().command,
             Some(Command::Gsi { gsi: 20 })
+        );
+        assert_eq!(
+            parse("pcidev doctor 00:04.0 --ignore no-reset --ignore shared-line")
+                .unwrap()
+                .command,
+            Some(Command::Doctor {
+                sbdf: vec![Sbdf::from_u32(0x20)],
+                ignore: vec![Code::NoReset, Code::SharedLine],
+            })
         );
         assert_eq!(
             parse("pcidev show 00:04.0").unwrap().command,
@@ -101,6 +145,8 @@ mod tests {
             ("pcidev irq -1", ErrorKind::UnknownArgument),
             ("pcidev irq x", ErrorKind::ValueValidation),
             ("pcidev gsi 4294967296", ErrorKind::ValueValidation),
+            ("pcidev doctor --ignore all", ErrorKind::InvalidValue),
+            ("pcidev completion", ErrorKind::MissingRequiredArgument),
             ("pcidev show 04", ErrorKind::ValueValidation),
             ("pcidev show", ErrorKind::MissingRequiredArgument),
             ("pcidev sing", ErrorKind::InvalidSubcommand),

@@ -2,12 +2,14 @@
 
 //! What is known of a PCI function.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use crate::{
     names::Names,
     sbdf::Sbdf,
-    sysfs,
+    sysfs::Directory,
     uapi, //
 };
 
@@ -107,13 +109,14 @@ impl Function {
     /// Completes what the kernel module knows with what sysfs and the list of names know.
     pub fn new(info: &uapi::Info, names: &Names) -> Self {
         let sbdf = Sbdf::from_u32(info.sbdf);
-        let vendor = sysfs::number(sbdf, "vendor").and_then(|n| n.try_into().ok());
-        let device = sysfs::number(sbdf, "device").and_then(|n| n.try_into().ok());
+        let directory = Directory::new(Path::new("/"), sbdf);
+        let id = |name| directory.number(name)?.try_into().ok();
+        let (vendor, device) = (id("vendor"), id("device"));
         Self {
-            driver: sysfs::driver(sbdf),
+            driver: directory.link("driver"),
             vendor,
             device,
-            class: sysfs::number(sbdf, "class"),
+            class: directory.number("class"),
             name: vendor.zip(device).and_then(|(v, d)| names.name(v, d)),
             ..Self::from(info)
         }

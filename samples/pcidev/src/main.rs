@@ -5,9 +5,11 @@
 //! * [`sbdf`], [`args`]: what the user asks.
 //! * [`device`]: asks the kernel module; [`sysfs`], [`names`]: ask the rest of the system.
 //! * [`function`]: what is known of a function; [`table`], [`watch`]: ways to show it.
+//! * [`doctor`]: what follows from that, and from the rest of the system.
 
 mod args;
 mod device;
+mod doctor;
 mod error;
 mod function;
 #[path = "../../../rust/xen/user/ioctl.rs"]
@@ -40,6 +42,7 @@ use device::{
     Device,
     Wanted, //
 };
+use doctor::Verdict;
 use error::Error;
 use function::Function;
 
@@ -49,39 +52,56 @@ fn functions(wanted: Wanted) -> Result<Vec<Function>, Error> {
     device.functions(wanted, &names)
 }
 
-fn write_json(value: &impl serde::Serialize, out: &mut impl Write) -> Result<(), Error> {
-    serde_json::to_writer_pretty(&mut *out, value).map_err(io::Error::from)?;
-    Ok(writeln!(out)?)
-}
-
-fn run(args: &Args, out: &mut impl Write) -> Result<(), Error> {
-    let wanted = match args.command.as_ref().unwrap_or(&Command::List) {
-        Command::List => Wanted::All,
-        Command::Gsi { gsi } => Wanted::Gsi(*gsi),
-        Command::Irq { irq } => Wanted::Irq(*irq),
-        Command::Show { sbdf } => {
-            let function = Device::open()?.function(*sbdf, &names::Names::load())?;
-            return if args.json {
-                write_json(&function, out)
-            } else {
-                Ok(writeln!(out, "{}", table::one(&function))?)
-            };
-        }
-        Command::Watch => return watch::run(args.json, out),
-    };
-    let functions = functions(wanted)?;
-    if args.json {
-        write_json(&functions, out)
+fn print(
+    json: bool,
+    value: &impl serde::Serialize,
+    text: impl FnOnce() -> String,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    if json {
+        serde_json::to_writer_pretty(&mut *out, value).map_err(io::Error::from)?;
+        Ok(writeln!(out)?)
     } else {
-        Ok(writeln!(out, "{}", table::many(&functions))?)
+        Ok(writeln!(out, "{}", text())?)
     }
 }
+
+/// What there is to print is printed; what else the exit status has to say is returned.
+fn run(args: &Args, out: &mut impl Write) -> Result<Verdict, Error> {
+    let list = |wanted, out: &mut _| {
+        let functions = functions(wanted)?;
+        print(args.json, &functions, || table::many(&functions), out)
+    };
+    match args.command.as_ref().unwrap_or(&Command::List) {
+        Command::List => list(Wanted::All, out)?,
+        Command::Gsi { gsi } => list(Wanted::Gsi(*gsi), out)?,
+        Command::Irq { irq } => list(Wanted::Irq(*irq), out)?,
+        Command::Show { sbdf } => {
+            let function = Device::open()?.function(*sbdf, &names::Names::load())?;
+            print(args.json, &function, || table::one(&function), out)?;
+        }
+        Command::Watch => watch::run(args.json, out)?,
+        Command::Doctor { sbdf, ignore } => {
+            let report = doctor::examine(sbdf, ignore)?;
+            print(args.json, &report, || report.text(), out)?;
+            return Ok(report.verdict());
+        }
+        Command::Completion { shell } => out.write_all(&args::completion(*shell))?,
+    }
+    Ok(Verdict::Well)
+}
+
+/// The exit status of a doctor who cannot tell.
+const UNKNOWN: u8 = 3;
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let mut out = io::stdout().lock();
-    match run(&args, &mut out).and_then(|()| Ok(out.flush()?)) {
-        Ok(()) => ExitCode::SUCCESS,
+    let result = run(&args, &mut out);
+    match result.and_then(|verdict| out.flush().map(|()| verdict).map_err(Error::from)) {
+        Ok(Verdict::Well) => ExitCode::SUCCESS,
+        Ok(Verdict::Findings) => ExitCode::FAILURE,
+        Ok(Verdict::Unknown) => ExitCode::from(UNKNOWN),
         // The reader has seen enough: `pcidev | head`.
         Err(Error::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(e) => {

@@ -13,7 +13,7 @@ use serde::{
 };
 
 /// The address of a PCI function, as `xl` and Linux write it: `0000:03:00.0`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sbdf(u32);
 
 impl Sbdf {

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the doctor concludes about one function.
+
+use crate::doctor::{
+    device,
+    finding::Finding,
+    interrupts,
+    owner,
+    patient::Patient, //
+};
+
+type Rule = fn(&Patient<'_>) -> Option<Finding>;
+
+/// Where one of these holds, nothing else matters.
+const FATAL: [Rule; 4] = [owner::bridge, owner::gone, owner::refused, owner::xen_uses];
+
+const RULES: [Rule; 17] = [
+    owner::quarantine,
+    owner::stray,
+    owner::broken,
+    owner::stock_refuses,
+    interrupts::no_interrupt,
+    interrupts::no_route,
+    interrupts::shared_line,
+    interrupts::no_hold,
+    device::no_reset,
+    device::shared_dma,
+    device::bar_unset,
+    device::bars_lost,
+    device::shared_page,
+    device::boot_display,
+    device::intel_graphics,
+    device::slot_of_graphics,
+    device::virtual_functions,
+];
+
+/// What works, or would if a guest had it, and all findings.
+pub fn examine(patient: &Patient<'_>) -> (Vec<String>, Vec<Finding>) {
+    if let Some(finding) = FATAL.iter().find_map(|rule| rule(patient)) {
+        return (Vec::new(), vec![finding]);
+    }
+    let findings = RULES.iter().filter_map(|rule| rule(patient));
+    (patient.works(), findings.collect())
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Gathers the facts: from sysfs, and from Xen's own tools.
+
+use std::{
+    path::{
+        Path,
+        PathBuf, //
+    },
+    process::{
+        Command,
+        Stdio, //
+    },
+};
+
+use crate::{
+    doctor::{
+        config::Config,
+        facts::{
+            Facts,
+            Function,
+            Known,
+            Pciback,
+            Pcidev,
+            Resource,
+            Xen, //
+        },
+        xen,
+    },
+    names::Names,
+    sbdf::Sbdf,
+    sysfs::{
+        self,
+        Directory, //
+    },
+};
+
+/// Seconds after which a tool that waits for a dead daemon is given up.
+const PATIENCE: &str = "10";
+
+/// A system to be looked at.
+pub struct System<'a> {
+    /// Its root directory.
+    pub root: &'a Path,
+    /// Runs a command there, and returns what it prints.
+    pub run: &'a dyn Fn(&[&str]) -> Known<String>,
+}
+
+/// Runs a command.
+pub fn run(words: &[&str]) -> Known<String> {
+    let output = Command::new("timeout")
+        .arg(PATIENCE)
+        .args(words)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| format!("cannot be run: {e}"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match output.status.code() {
+        Some(0) => Ok(text(&output.stdout)),
+        Some(124) => Err(format!("no answer in {PATIENCE} seconds")),
+        _ => {
+            let errors = text(&output.stderr);
+            let last = errors.trim_end().lines().last().unwrap_or_default();
+            Err(format!("{}: {last}", output.status))
+        }
+    }
+}
+
+impl System<'_> {
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        sysfs::text(&self.path(name))
+    }
+
+    fn parameter(&self, module: &str, name: &str) -> Option<bool> {
+        let text = self.text(&format!("sys/module/{module}/parameters/{name}"))?;
+        Some(text == "Y")
+    }
+
+    /// All facts.
+    pub fn facts(&self, names: &Names) -> Facts {
+        let kernel = self.text("proc/sys/kernel/osrelease").unwrap_or_default();
+        let entries = sysfs::names(&self.path(sysfs::DEVICES));
+        let sbdf = |name: &String| name.parse::<Sbdf>().ok();
+        let mut functions: Vec<_> = entries
+            .iter()
+            .filter_map(sbdf)
+            .map(|sbdf| self.function(sbdf, names))
+            .collect();
+        functions.sort_by_key(|function| function.sbdf);
+        let updates = format!("lib/modules/{kernel}/updates");
+        Facts {
+            privileged: functions.iter().all(|function| function.config.is_some()),
+            xen: self.xen(),
+            pcidev: self.pcidev(),
+            pciback: self.pciback(),
+            ours_is_installed: ["", "/dkms"].iter().any(|directory| {
+                let modules = sysfs::names(&self.path(&(updates.clone() + directory)));
+                modules
+                    .iter()
+                    .any(|name| name.starts_with("xen-pciback.ko"))
+            }),
+            beyond: entries
+                .iter()
+                .filter(|name| sbdf(name).is_none())
+                .cloned()
+                .collect(),
+            functions,
+            kernel,
+        }
+    }
+
+    fn pcidev(&self) -> Option<Pcidev> {
+        let parameter = |name| self.parameter("xen_pcidev", name);
+        Some(Pcidev {
+            unmask: parameter("unmask")?,
+            reset: parameter("reset")?,
+            hold: parameter("hold")?,
+        })
+    }
+
+    /// The parameter that only ours has tells which one it is.
+    fn pciback(&self) -> Option<Pciback> {
+        if !self.path("sys/module/xen_pciback").exists() {
+            return None;
+        }
+        Some(match self.parameter("xen_pciback", "tell") {
+            Some(tell) => Pciback::Ours { tell },
+            None => Pciback::Stock,
+        })
+    }
+
+    fn xen(&self) -> Option<Xen> {
+        let text = |name: &str| self.text(&format!("sys/hypervisor/{name}"));
+        if text("type")? != "xen" {
+            return None;
+        }
+        let number = |name| text(name)?.parse::<u32>().ok();
+        let release = number("version/major").zip(number("version/minor"));
+        let (major, minor) = release.unwrap_or_default();
+        let dom0 = text("start_flags/initdomain").as_deref() == Some("1")
+            || self
+                .text("proc/xen/capabilities")
+                .is_some_and(|c| c.contains("control_d"));
+        let ask = |words: &[&str]| match dom0 {
+            true => (self.run)(words),
+            false => Err("this is not dom0".to_owned()),
+        };
+        let info = ask(&["xl", "info"]);
+        let log = ask(&["xl", "debug-keys", "Q"]).and_then(|_| ask(&["xl", "dmesg"]));
+        Some(Xen {
+            version: format!(
+                "{major}.{minor}{}",
+                text("version/extra").unwrap_or_default()
+            ),
+            release,
+            kind: text("guest_type").unwrap_or_else(|| "HVM".to_owned()),
+            dom0,
+            capabilities: info.map(|info| xen::info(&info, "virt_caps").unwrap_or_default()),
+            remapping: log.as_deref().ok().and_then(xen::remapping),
+            owners: log.and_then(|log| xen::owners(&log).ok_or("its log has no list".to_owned())),
+            // It fails where the directory is missing: ask for one that is not.
+            guests: ask(&["xenstore-ls", "-f", "/local/domain/0"]).map(|text| xen::guests(&text)),
+        })
+    }
+
+    fn function(&self, sbdf: Sbdf, names: &Names) -> Function {
+        let directory = Directory::new(self.root, sbdf);
+        let text = |name: &str| directory.text(name);
+        let number = |name: &str| directory.number(name).unwrap_or_default();
+        let path = directory.real_path().unwrap_or_default();
+        let bridges = path.ancestors().skip(1);
+        let bridges = bridges.map_while(|path| path.file_name()?.to_str()?.parse().ok());
+        let (vendor, device) = (number("vendor"), number("device"));
+        let id = u16::try_from(vendor).ok().zip(u16::try_from(device).ok());
+        let bytes = directory.config(Config::SIZE).unwrap_or_default();
+        let group = directory.names("iommu_group/devices");
+        Function {
+            sbdf,
+            name: id
+                .and_then(|(vendor, device)| names.name(vendor, device))
+                .unwrap_or_else(|| format!("{vendor:04x}:{device:04x}")),
+            vendor,
+            class: number("class"),
+            driver: directory.link("driver"),
+            is_virtual: directory.link("physfn").is_some(),
+            virtual_functions: text("sriov_numvfs")
+                .and_then(|n| n.parse().ok())
+                .unwrap_or_default(),
+            config: Config::parse(&bytes),
+            resources: text("resource")
+                .unwrap_or_default()
+                .lines()
+                .map(resource)
+                .collect(),
+            reset: text("reset_method")
+                .unwrap_or_default()
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
+            gsi: text("xen/gsi").and_then(|gsi| gsi.parse().ok()),
+            msix: text("xen/msix"),
+            state: text("pciback/state"),
+            boot_display: text("boot_vga").as_deref() == Some("1"),
+            bridges: bridges.collect(),
+            group: group.iter().filter_map(|name| name.parse().ok()).collect(),
+        }
+    }
+}
+
+/// A line of `resource`; what is none counts as absent.
+fn resource(line: &str) -> Resource {
+    let number = |text: &str| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok();
+    let numbers: Option<Vec<_>> = line.split_whitespace().map(number).collect();
+    match numbers.as_deref() {
+        Some(&[start, end, flags]) => Resource { start, end, flags },
+        _ => Resource::default(),
+    }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whether a function can interrupt its guest.
+
+use crate::doctor::{
+    facts::Function,
+    finding::{
+        Code,
+        Finding, //
+    },
+    patient::{
+        list,
+        Hold,
+        Patient, //
+    },
+};
+
+/// Neither a line nor messages.
+pub fn no_interrupt(p: &Patient<'_>) -> Option<Finding> {
+    let no_pin = p.function.config.as_ref()?.pin.is_none();
+    (no_pin && !p.sends_messages()).then(|| {
+        Finding::note(
+            Code::NoInterrupt,
+            "it has neither an INTx pin nor MSI nor MSI-X, so it cannot interrupt its guest",
+        )
+    })
+}
+
+/// A line that ends nowhere.
+pub fn no_route(p: &Patient<'_>) -> Option<Finding> {
+    if !p.has_unrouted_pin() {
+        return None;
+    }
+    let pin = p.pin()?;
+    let text = format!("the firmware routes its INTx pin {pin} nowhere");
+    Some(if p.sends_messages() {
+        let text = text + ": its guest has to use MSI or MSI-X";
+        Finding::note(Code::NoRoute, text)
+    } else {
+        let text = text + ", and it has no MSI: it cannot interrupt its guest";
+        Finding::warning(Code::NoRoute, text).remedy("look for newer firmware")
+    })
+}
+
+/// A line with somebody else on it.
+pub fn shared_line(p: &Patient<'_>) -> Option<Finding> {
+    let gsi = p.function.gsi?;
+    let shares = |other: &&Function| {
+        let of_same_guest = p.guest().is_some() && p.guest_of(other.sbdf) == p.guest();
+        // One that nobody uses raises no interrupts.
+        let in_use = other.driver.is_some() && !other.is_bridge();
+        other.gsi == Some(gsi) && other.sbdf != p.function.sbdf && in_use && !of_same_guest
+    };
+    let others: Vec<_> = p
+        .facts
+        .functions
+        .iter()
+        .filter(shares)
+        .map(|f| f.sbdf)
+        .collect();
+    if others.is_empty() {
+        return None;
+    }
+    let text = format!(
+        "it shares the INTx line GSI {gsi} with {}: if both use INTx, each is asked at each \
+         interrupt of the other, and either can keep the line busy",
+        list(others)
+    );
+    Some(if p.sends_messages() {
+        Finding::note(Code::SharedLine, text)
+            .remedy("have the guest's driver use MSI or MSI-X, as it does by itself")
+    } else {
+        Finding::warning(Code::SharedLine, text)
+            .remedy("give all of them to one guest, or put it into another slot")
+    })
+}
+
+/// Its MSI-X table is not held.
+pub fn no_hold(p: &Patient<'_>) -> Option<Finding> {
+    let has_table = p.function.config.as_ref()?.msix_entries > 0;
+    if !has_table || !p.function.seized() || p.hold() != Hold::Missing {
+        return None;
+    }
+    let why = match (&p.facts.pcidev, p.function.msix.as_deref()) {
+        (None, _) => "xen-pcidev is not loaded",
+        (_, Some("refused")) => "Xen refused it to xen-pcidev, and the kernel log says why",
+        _ => "xen-pcidev did not try to",
+    };
+    let text = format!("its MSI-X table is not held ({why}): its guest gets no MSI-X interrupts");
+    let mut remedy = format!(
+        "xl pci-assignable-remove {0} and then xl pci-assignable-add {0}",
+        p.function.sbdf
+    );
+    if p.facts.pcidev.is_none() {
+        remedy = format!("modprobe xen-pcidev, then {remedy}");
+    }
+    Some(Finding::fails(Code::NoHold, text).remedy(remedy))
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A function that the doctor looks at.
+
+use crate::{
+    doctor::facts::{
+        Facts,
+        Function,
+        Owner,
+        Xen, //
+    },
+    sbdf::Sbdf, //
+};
+
+/// A function and what is around it.
+#[derive(Clone, Copy)]
+pub struct Patient<'a> {
+    /// Everything.
+    pub facts: &'a Facts,
+    /// The hypervisor.
+    pub xen: &'a Xen,
+    /// The function.
+    pub function: &'a Function,
+}
+
+impl Patient<'_> {
+    /// Who has it, as Xen sees it.
+    pub fn owner(&self) -> Option<Owner> {
+        let owners = self.xen.owners.as_ref().ok()?;
+        // One that Xen does not list it does not have.
+        Some(
+            owners
+                .get(&self.function.sbdf)
+                .copied()
+                .unwrap_or(Owner::Nobody),
+        )
+    }
+
+    /// The guest that the toolstack gave it to.
+    pub fn guest(&self) -> Option<u32> {
+        self.guest_of(self.function.sbdf)
+    }
+
+    /// The guest that the toolstack gave another one to.
+    pub fn guest_of(&self, sbdf: Sbdf) -> Option<u32> {
+        self.xen.guests.as_ref().ok()?.get(&sbdf).copied()
+    }
+
+    /// It is with a guest, or there to be.
+    pub fn is_for_guests(&self) -> bool {
+        self.function.seized() || self.guest().is_some()
+    }
+
+    /// It has a pin that is routed nowhere, as far as is known: xen-pcidev knows.
+    pub fn has_unrouted_pin(&self) -> bool {
+        let known = self.xen.is_pvh() && self.facts.pcidev.is_some();
+        known && self.pin().is_some() && self.function.gsi.is_none()
+    }
+
+    /// Its INTx pin.
+    pub fn pin(&self) -> Option<char> {
+        self.function.config.as_ref()?.pin
+    }
+
+    /// It has MSI or MSI-X.
+    pub fn sends_messages(&self) -> bool {
+        let config = self.function.config.as_ref();
+        config.is_some_and(|config| config.msi || config.msix_entries > 0)
+    }
+
+    /// Whom it is with, in words.
+    pub fn holder(&self) -> String {
+        match (self.guest(), self.function.driver.as_deref()) {
+            (Some(guest), _) => format!("guest {guest} has it"),
+            (None, Some("pciback")) => match &self.function.state {
+                Some(state) => format!("for guests, {state}"),
+                None => "for guests".to_owned(),
+            },
+            (None, Some(driver)) => format!("dom0 uses it, by {driver}"),
+            (None, None) => "nobody uses it".to_owned(),
+        }
+    }
+
+    /// What works, or would if a guest had it.
+    pub fn works(&self) -> Vec<String> {
+        let mut works = Vec::new();
+        let Some(config) = &self.function.config else {
+            return works;
+        };
+        if let Some(gsi) = self.function.gsi {
+            works.push(format!("INTx, GSI {gsi}"));
+        }
+        if config.msi {
+            works.push("MSI".to_owned());
+        }
+        if config.msix_entries > 0 && self.hold() != Hold::Missing {
+            let held = match self.hold() {
+                Hold::Held => ", held",
+                _ => "",
+            };
+            works.push(format!("MSI-X, {} entries{held}", config.msix_entries));
+        }
+        if let Some(method) = self.function.reset.first() {
+            works.push(format!("reset by {method}"));
+        }
+        works
+    }
+
+    /// Whether guests can have its MSI-X.
+    pub fn hold(&self) -> Hold {
+        if !self.xen.is_pvh() {
+            return Hold::NotNeeded;
+        }
+        match self.function.msix.as_deref() {
+            Some("held") => Hold::Held,
+            Some(_) if !self.function.seized() => Hold::NotNeeded,
+            _ => Hold::Missing,
+        }
+    }
+}
+
+/// Whether an MSI-X table is held.
+#[derive(PartialEq, Eq)]
+pub enum Hold {
+    /// It is.
+    Held,
+    /// It need not be, as yet.
+    NotNeeded,
+    /// It is not, but should be.
+    Missing,
+}
+
+/// Addresses, for a sentence.
+pub fn list(functions: impl IntoIterator<Item = Sbdf>) -> String {
+    let names: Vec<_> = functions.into_iter().map(|sbdf| sbdf.to_string()).collect();
+    names.join(", ")
+}

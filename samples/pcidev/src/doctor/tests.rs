@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The doctor's conclusions: from a dom0 that was captured, and from facts that are made up.
+
+use std::{
+    collections::{
+        BTreeMap,
+        BTreeSet, //
+    },
+    fs,
+    os::unix::fs::symlink,
+    path::PathBuf, //
+};
+
+use clap::ValueEnum;
+
+use crate::{
+    doctor::{
+        config::Config,
+        facts::*,
+        finding::*,
+        function,
+        gather::System,
+        patient::Patient,
+        report::{
+            Report,
+            Verdict, //
+        },
+        system, //
+    },
+    names::Names,
+    sbdf::Sbdf, //
+};
+
+const DOM0: &str = include_str!("../../fixtures/pvh-dom0");
+
+/// A directory with what capture.sh printed.
+struct Captured {
+    root: PathBuf,
+    commands: BTreeMap<String, String>,
+}
+
+impl Captured {
+    fn new(name: &str, text: &str) -> Self {
+        let root = std::env::temp_dir().join(format!("pcidev-{name}-{}", std::process::id()));
+        let mut captured = Self {
+            root,
+            commands: BTreeMap::new(),
+        };
+        let mut entries: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            match line.strip_prefix('\t') {
+                Some(line) => entries.last_mut().unwrap().1.push(line),
+                None => entries.push((line.splitn(3, ' ').collect(), Vec::new())),
+            }
+        }
+        for (head, lines) in &entries {
+            captured.add(head, &(lines.join("\n") + "\n"));
+        }
+        captured
+    }
+
+    fn add(&mut self, head: &[&str], text: &str) {
+        let path = self.root.join(head[1]);
+        match head[0] {
+            "run" => drop(self.commands.insert(head[1..].join(" "), text.to_owned())),
+            kind => {
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                match kind {
+                    "file" => fs::write(path, text).unwrap(),
+                    "link" => symlink(head[2], path).unwrap(),
+                    "hex" => {
+                        let byte = |text| u8::from_str_radix(text, 16).unwrap();
+                        let bytes: Vec<_> = text.split_whitespace().map(byte).collect();
+                        fs::write(path, bytes).unwrap();
+                    }
+                    _ => panic!("{kind}"),
+                }
+            }
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        let run = |words: &[&str]| match words {
+            ["xl", "debug-keys", "Q"] => Ok(String::new()),
+            _ => self
+                .commands
+                .get(&words.join(" "))
+                .cloned()
+                .ok_or("no answer".to_owned()),
+        };
+        System {
+            root: &self.root,
+            run: &run,
+        }
+        .facts(&Names::none())
+    }
+}
+
+impl Drop for Captured {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.root).unwrap();
+    }
+}
+
+fn at(text: &str) -> Sbdf {
+    text.parse().unwrap()
+}
+
+fn codes(findings: &[Finding]) -> Vec<String> {
+    findings.iter().map(|finding| finding.code.name()).collect()
+}
+
+/// The findings about one function.
+fn about(facts: &Facts, sbdf: &str) -> Vec<Finding> {
+    let function = facts.functions.iter().find(|f| f.sbdf == at(sbdf)).unwrap();
+    function::examine(&Patient {
+        facts,
+        xen: facts.xen.as_ref().unwrap(),
+        function,
+    })
+    .1
+}
+
+#[test]
+fn a_dom0_as_it_was() {
+    let facts = Captured::new("dom0", DOM0).facts();
+    assert_eq!(codes(&system::examine(&facts).0), [""; 0]);
+    let xen = facts.xen.as_ref().unwrap();
+    assert_eq!((xen.release, xen.remapping), (Some((4, 20)), Some(true)));
+    for (sbdf, wanted) in [
+        ("00:01.0", "no-interrupt no-reset boot-display"),
+        ("00:04.0", "shared-line"),
+        ("00:06.0", "no-interrupt no-reset"),
+        ("00:09.0", "bridge"),
+        ("00:0b.0", "no-route"),
+        ("00:12.0", ""),
+        ("01:00.0", "shared-line virtual-functions"),
+        ("01:10.0", "refused"),
+        ("02:03.0", "shared-line shared-dma"),
+        ("02:04.0", "no-reset shared-dma"),
+    ] {
+        assert_eq!(codes(&about(&facts, sbdf)).join(" "), wanted, "{sbdf}");
+    }
+    assert_eq!(xen.guests.as_ref().unwrap().get(&at("00:06.0")), Some(&7));
+}
+
+#[test]
+fn a_machine_without_anything() {
+    let captured = Captured::new("bare", "file proc/sys/kernel/osrelease\n\t7.2\n");
+    let report = Report::new(&captured.facts(), &[], &[]);
+    assert_eq!(report.verdict(), Verdict::Findings);
+    let text = report.text();
+    assert!(
+        text.starts_with("no Xen, Linux 7.2\n  fails  no-xen: "),
+        "{text}"
+    );
+}
+
+const NIC: &str = "0000:04:00.0";
+const OTHER: &str = "0000:05:00.0";
+
+fn nic(sbdf: &str, gsi: u32) -> Function {
+    Function {
+        sbdf: at(sbdf),
+        name: "82574L".to_owned(),
+        vendor: 0x8086,
+        class: 0x02_0000,
+        driver: Some("pciback".to_owned()),
+        config: Some(Config {
+            answers: true,
+            pin: Some('A'),
+            bars_are_set: true,
+            msi: true,
+            msix_entries: 5,
+            express: Some(0),
+        }),
+        resources: vec![Resource {
+            start: u64::from(gsi) << 16,
+            end: (u64::from(gsi) << 16) + 0xfff,
+            flags: 0x200,
+        }],
+        reset: vec!["flr".to_owned()],
+        gsi: Some(gsi),
+        msix: Some("held".to_owned()),
+        state: Some("clean".to_owned()),
+        ..Default::default()
+    }
+}
+
+/// A dom0 in which all is well: one NIC for guests, one of dom0's.
+fn well() -> Facts {
+    let other = Function {
+        driver: Some("e1000e".to_owned()),
+        msix: Some("free".to_owned()),
+        state: None,
+        ..nic(OTHER, 21)
+    };
+    Facts {
+        kernel: "7.2".to_owned(),
+        privileged: true,
+        xen: Some(Xen {
+            version: "4.20.4".to_owned(),
+            release: Some((4, 20)),
+            kind: "PVH".to_owned(),
+            dom0: true,
+            capabilities: Ok(vec!["hvm_directio".to_owned()]),
+            remapping: Some(true),
+            owners: Ok([(at(NIC), Owner::Quarantine), (at(OTHER), Owner::Domain(0))].into()),
+            guests: Ok(BTreeMap::new()),
+        }),
+        pcidev: Some(Pcidev {
+            unmask: true,
+            reset: true,
+            hold: true,
+        }),
+        pciback: Some(Pciback::Ours { tell: true }),
+        ours_is_installed: true,
+        functions: vec![nic(NIC, 20), other],
+        beyond: Vec::new(),
+    }
+}
+
+type Change = fn(&mut Facts);
+
+fn xen(facts: &mut Facts) -> &mut Xen {
+    facts.xen.as_mut().unwrap()
+}
+
+fn config(facts: &mut Facts) -> &mut Config {
+    facts.functions[0].config.as_mut().unwrap()
+}
+
+fn owner(facts: &mut Facts, owner: Owner) {
+    xen(facts).owners.as_mut().unwrap().insert(at(NIC), owner);
+}
+
+fn give(facts: &mut Facts, guest: u32) {
+    owner(facts, Owner::Domain(guest));
+    xen(facts).guests.as_mut().unwrap().insert(at(NIC), guest);
+}
+
+fn no_messages(facts: &mut Facts) {
+    config(facts).msi = false;
+    config(facts).msix_entries = 0;
+}
+
+const fn case(code: Code, level: Level, change: Change) -> (Code, Level, Change) {
+    (code, level, change)
+}
+
+/// What is wrong, and what has to be found.
+const CASES: [(Code, Level, Change); 51] = [
+    case(Code::NoXen, Level::Fails, |f| f.xen = None),
+    case(Code::Guest, Level::Fails, |f| xen(f).dom0 = false),
+    case(Code::PvDom0, Level::Warning, |f| {
+        xen(f).kind = "PV".to_owned()
+    }),
+    case(Code::OldXen, Level::Fails, |f| {
+        xen(f).release = Some((4, 19))
+    }),
+    case(Code::NewXen, Level::Note, |f| xen(f).release = Some((5, 0))),
+    case(Code::NoIommu, Level::Fails, |f| {
+        xen(f).capabilities = Ok(vec!["hvm".to_owned()])
+    }),
+    case(Code::NoRemapping, Level::Warning, |f| {
+        xen(f).remapping = Some(false)
+    }),
+    case(Code::NotRoot, Level::Unknown, |f| f.privileged = false),
+    case(Code::NoXl, Level::Unknown, |f| {
+        xen(f).capabilities = Err("no xl".to_owned())
+    }),
+    case(Code::NoOwners, Level::Unknown, |f| {
+        xen(f).owners = Err("no list".to_owned())
+    }),
+    case(Code::NoXenstore, Level::Unknown, |f| {
+        xen(f).guests = Err("no answer".to_owned())
+    }),
+    case(Code::NoXenPcidev, Level::Fails, |f| f.pcidev = None),
+    case(Code::NoXenPciback, Level::Warning, |f| f.pciback = None),
+    case(Code::StockXenPciback, Level::Warning, |f| {
+        f.pciback = Some(Pciback::Stock)
+    }),
+    case(Code::Parameter, Level::Warning, |f| {
+        f.pciback = Some(Pciback::Ours { tell: false })
+    }),
+    case(Code::Parameter, Level::Warning, |f| {
+        f.pcidev.as_mut().unwrap().hold = false
+    }),
+    case(Code::Parameter, Level::Warning, |f| {
+        f.pcidev.as_mut().unwrap().unmask = false
+    }),
+    case(Code::Parameter, Level::Warning, |f| {
+        f.pciback = Some(Pciback::Stock);
+        f.pcidev.as_mut().unwrap().reset = false;
+    }),
+    case(Code::Segment, Level::Note, |f| {
+        f.beyond.push("10000:e1:00.0".to_owned())
+    }),
+    case(Code::Bridge, Level::Note, |f| {
+        f.functions[0].class = 0x06_0400
+    }),
+    case(Code::Gone, Level::Fails, |f| config(f).answers = false),
+    case(Code::Refused, Level::Fails, |f| owner(f, Owner::Nobody)),
+    case(Code::Refused, Level::Fails, |f| {
+        xen(f).owners = Ok(BTreeMap::new())
+    }),
+    case(Code::XenUses, Level::Fails, |f| owner(f, Owner::Xen)),
+    case(Code::Quarantine, Level::Fails, |f| {
+        f.functions[0].driver = None;
+        f.functions[0].msix = Some("free".to_owned());
+    }),
+    case(Code::Quarantine, Level::Fails, |f| {
+        f.functions[0].driver = None;
+        owner(f, Owner::Domain(0));
+    }),
+    case(Code::Stray, Level::Fails, |f| owner(f, Owner::Domain(3))),
+    case(Code::Stray, Level::Fails, |f| {
+        give(f, 3);
+        f.functions[0].driver = None;
+    }),
+    case(Code::Broken, Level::Fails, |f| {
+        f.functions[0].state = Some("broken".to_owned())
+    }),
+    case(Code::StockRefuses, Level::Fails, |f| {
+        f.pciback = Some(Pciback::Stock);
+        config(f).pin = None;
+    }),
+    case(Code::StockRefuses, Level::Fails, |f| {
+        f.pciback = Some(Pciback::Stock);
+        f.functions[0].gsi = None;
+    }),
+    case(Code::NoInterrupt, Level::Note, |f| {
+        no_messages(f);
+        config(f).pin = None;
+    }),
+    case(Code::NoRoute, Level::Note, |f| f.functions[0].gsi = None),
+    case(Code::NoRoute, Level::Warning, |f| {
+        no_messages(f);
+        f.functions[0].gsi = None;
+    }),
+    case(Code::SharedLine, Level::Note, |f| {
+        f.functions[1].gsi = Some(20)
+    }),
+    case(Code::SharedLine, Level::Warning, |f| {
+        no_messages(f);
+        f.functions[1].gsi = Some(20);
+    }),
+    case(Code::NoHold, Level::Fails, |f| {
+        f.functions[0].msix = Some("free".to_owned())
+    }),
+    case(Code::NoHold, Level::Fails, |f| {
+        f.functions[0].msix = Some("refused".to_owned())
+    }),
+    case(Code::NoHold, Level::Fails, |f| {
+        f.pcidev = None;
+        f.functions[0].msix = None;
+    }),
+    case(Code::NoReset, Level::Warning, |f| {
+        f.functions[0].reset.clear()
+    }),
+    case(Code::SharedDma, Level::Warning, |f| {
+        f.functions[0].group.push(at("06:00.0"))
+    }),
+    case(Code::SharedDma, Level::Warning, |f| {
+        let mut bridge = nic("0000:03:00.0", 22);
+        bridge.class = 0x06_0400;
+        bridge.config.as_mut().unwrap().express = Some(7);
+        f.functions.push(bridge);
+        f.functions[0].bridges.push(at("03:00.0"));
+        f.functions[1].bridges.push(at("03:00.0"));
+    }),
+    case(Code::BarUnset, Level::Fails, |f| {
+        f.functions[0].resources[0].flags = 0x2000_0200
+    }),
+    case(Code::BarsLost, Level::Fails, |f| {
+        config(f).bars_are_set = false
+    }),
+    case(Code::SharedPage, Level::Warning, |f| {
+        f.functions[1].resources[0].start = f.functions[0].resources[0].start + 0x800;
+    }),
+    case(Code::BootDisplay, Level::Warning, |f| {
+        f.functions[0].boot_display = true
+    }),
+    case(Code::IntelGraphics, Level::Warning, |f| {
+        f.functions[0].sbdf = at("00:02.0");
+        f.functions[0].class = 0x03_8000;
+        xen(f).owners = Err(String::new());
+    }),
+    case(Code::IntelGraphics, Level::Fails, |f| {
+        f.functions[0].sbdf = at("00:02.0");
+        xen(f).owners = Err(String::new());
+    }),
+    case(Code::VirtualFunctions, Level::Note, |f| {
+        f.functions[0].virtual_functions = 2
+    }),
+    case(Code::Refused, Level::Fails, |f| {
+        f.functions[0].is_virtual = true;
+        owner(f, Owner::Nobody);
+    }),
+    case(Code::NoHold, Level::Fails, |f| {
+        f.pciback = Some(Pciback::Stock);
+        f.functions[0].msix = Some("refused".to_owned());
+    }),
+];
+
+/// Level and code of all findings about the system and the NIC.
+fn found(report: &Report) -> Vec<(Level, Code)> {
+    report
+        .counted()
+        .map(|finding| (finding.level, finding.code))
+        .collect()
+}
+
+#[test]
+fn all_is_well() {
+    let report = Report::new(&well(), &[], &[]);
+    assert_eq!(found(&report), []);
+    assert_eq!(report.verdict(), Verdict::Well);
+}
+
+#[test]
+fn each_is_found_unless_it_is_ignored() {
+    for (code, level, change) in CASES {
+        let mut facts = well();
+        change(&mut facts);
+        let nic = facts.functions[0].sbdf;
+        let all = found(&Report::new(&facts, &[nic], &[]));
+        assert!(all.contains(&(level, code)), "{code:?}: {all:?}");
+        let rest = found(&Report::new(&facts, &[nic], &[code]));
+        let wanted: Vec<_> = all
+            .iter()
+            .filter(|(_, other)| *other != code)
+            .copied()
+            .collect();
+        assert_eq!(rest, wanted, "{code:?}");
+    }
+}
+
+#[test]
+fn there_is_a_case_of_each() {
+    let tested: BTreeSet<_> = CASES.iter().map(|(code, ..)| code.name()).collect();
+    let all: BTreeSet<_> = Code::value_variants()
+        .iter()
+        .map(|code| code.name())
+        .collect();
+    assert_eq!(tested, all);
+}
+
+#[test]
+fn the_manual_has_each() {
+    let manual = include_str!("../../../../Documentation/pcidev.rst");
+    for code in Code::value_variants() {
+        let entry = format!("\n{}\n    ", code.name());
+        assert!(manual.contains(&entry), "{}", code.name());
+    }
+}
+
+#[test]
+fn a_function_with_a_guest_is_well() {
+    let mut facts = well();
+    give(&mut facts, 3);
+    config(&mut facts).bars_are_set = false;
+    assert_eq!(found(&Report::new(&facts, &[], &[])), []);
+    // Two of one guest on a line.
+    facts.functions[1].gsi = Some(20);
+    facts.functions[1].driver = Some("pciback".to_owned());
+    facts.functions[1].msix = Some("held".to_owned());
+    no_messages(&mut facts);
+    let guests = xen(&mut facts).guests.as_mut().unwrap();
+    guests.insert(at(OTHER), 3);
+    assert_eq!(found(&Report::new(&facts, &[], &[])), []);
+}
+
+#[test]
+fn what_dom0_uses_counts_only_if_named() {
+    let mut facts = well();
+    facts.functions[1].reset.clear();
+    assert_eq!(Report::new(&facts, &[], &[]).verdict(), Verdict::Well);
+    let named = Report::new(&facts, &[at(OTHER)], &[]);
+    assert_eq!(named.verdict(), Verdict::Findings);
+    assert!(!named.text().contains(NIC));
+}
+
+#[test]
+fn what_fails_counts_more_than_what_is_unknown() {
+    let mut facts = well();
+    xen(&mut facts).guests = Err(String::new());
+    assert_eq!(Report::new(&facts, &[], &[]).verdict(), Verdict::Unknown);
+    facts.pcidev = None;
+    assert_eq!(Report::new(&facts, &[], &[]).verdict(), Verdict::Findings);
+}
+
+#[test]
+fn a_pv_dom0_needs_no_hold() {
+    let mut facts = well();
+    xen(&mut facts).kind = "PV".to_owned();
+    facts.pcidev = None;
+    facts.pciback = Some(Pciback::Stock);
+    facts.functions[0].msix = None;
+    facts.functions[0].gsi = None;
+    let report = Report::new(&facts, &[], &[]);
+    assert_eq!(found(&report), [(Level::Warning, Code::PvDom0)]);
+}
+
+#[test]
+fn text() {
+    let mut facts = well();
+    facts.functions.truncate(1);
+    facts.functions[0].reset.clear();
+    assert_eq!(
+        Report::new(&facts, &[], &[]).text(),
+        "\
+Xen 4.20.4, PVH dom0, Linux 7.2
+  works  IOMMU: guests can have functions; interrupt remapping; xen-pcidev; xen-pciback in Rust
+
+0000:04:00.0 82574L: for guests, clean
+  works    INTx, GSI 20; MSI; MSI-X, 5 entries, held
+  warning  no-reset: Linux knows no way to reset it: what one owner leaves in it, the next one finds
+           -> give it only to guests that you trust
+
+Fails: 0, warnings: 1, of the system and of functions that are for guests or named."
+    );
+}
+
+#[test]
+fn json() {
+    let mut facts = well();
+    facts.functions[0].reset.clear();
+    let report = serde_json::to_value(Report::new(&facts, &[], &[])).unwrap();
+    let finding = &report["functions"][0]["findings"][0];
+    assert_eq!(finding["code"], "no-reset");
+    assert_eq!(finding["level"], "warning");
+    assert_eq!(report["functions"][1]["counts"], false);
+    assert_eq!(report["system"]["findings"].as_array().unwrap().len(), 0);
+}
