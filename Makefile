@@ -28,7 +28,7 @@ help:
 	@echo 'make doc       the documentation, with that of the crates: build/doc/html/index.html'
 	@echo 'make patches   a series of patches against the kernel that the modules are for, in'
 	@echo '               build/patches'
-	@echo 'make install   install the modules for the running kernel (DESTDIR=)'
+	@echo 'make install   install the modules for the running kernel, and pcidev (DESTDIR=)'
 	@echo 'make setup     only what the others start with: chroots, kernel, modules'
 	@echo 'make shell     a shell in the tools chroot'
 	@echo 'make clean     remove what was built; distclean: the chroots too'
@@ -84,6 +84,6 @@ samples: setup
 clean:
 	rm -rf build/bin build/cargo build/debug_kbuild build/debug_modules build/doc
 	rm -rf build/images build/kbuild build/kdir
-	rm -rf build/modules build/patches build/patched build/pycache build/run
+	rm -rf build/modules build/patches build/patched build/pycache build/run build/share
 distclean:
 	@rm -rf build 2>/dev/null || unshare --map-root-user --map-auto rm -rf build
