@@ -1,0 +1,19 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Both drivers named xen-pciback, what chooses between them, and their options.
+
+check() {
+	return 0
+}
+
+installkernel() {
+	hostonly='' instmods xen-pcidev xen-pciback
+}
+
+install() {
+	inst_multiple cat find modprobe uname /usr/lib/xen-pci/load-xen-pciback /usr/lib/modprobe.d/xen-pci.conf
+	inst_multiple -o /etc/modprobe.d/xen-pciback.conf \
+		"/lib/modules/${kernel:?}/kernel/drivers/xen/xen-pciback/"xen-pciback.ko*
+	inst_hook pre-udev 50 "${moddir:?}/load.sh"
+}
