@@ -17,7 +17,7 @@ help:
 	@echo 'make run       assign a NIC to a guest, use it, return it; a table and PASS or FAIL'
 	@echo 'make test      every test there is, and how many passed'
 	@echo 'make test-hard faults, hostile guests, races, fuzzers, soak, a debug kernel: an hour and'
-	@echo '               more; with PART=name: one of debug faults fuzz hostile patches races soak'
+	@echo '               more; with PART=name: debug faults fuzz hostile install patches races soak'
 	@echo 'make vm        a shell in dom0; with SCRIPT=file: run it there as root'
 	@echo '               (make ends with 2 for any failure; selftests/vm/vm FILE [ARG...]'
 	@echo '               ends with the exit status of FILE, or 125 if the VM failed)'
@@ -29,6 +29,10 @@ help:
 	@echo 'make patches   a series of patches against the kernel that the modules are for, in'
 	@echo '               build/patches'
 	@echo 'make install   install the modules for the running kernel, and pcidev (DESTDIR=)'
+	@echo 'make deb       a Debian package for a real dom0, in build/deb: the modules by DKMS,'
+	@echo '               the tool pcidev, and what loads them at boot'
+	@echo 'make dkms      the same without a package, on the machine that is to have it, as root;'
+	@echo '               make dkms-remove undoes it'
 	@echo 'make setup     only what the others start with: chroots, kernel, modules'
 	@echo 'make shell     a shell in the tools chroot'
 	@echo 'make clean     remove what was built; distclean: the chroots too'
@@ -50,7 +54,7 @@ run: setup
 test: setup
 	@$(SANDBOX) selftests/vm/test.py
 test-hard:
-	@selftests/vm/setup debug
+	@selftests/vm/setup debug packaging
 	@$(SANDBOX) selftests/vm/test.py --hard
 lint: setup
 	@$(SANDBOX) selftests/lint
@@ -77,12 +81,19 @@ endif
 install: modules
 	selftests/vm/install
 
+.PHONY: deb dkms dkms-remove
+deb: setup
+	@$(SANDBOX) $(MAKE) -C packaging deb
+	@ls build/deb/*.deb
+dkms dkms-remove:
+	@$(MAKE) -C packaging $@
+
 .PHONY: samples
 samples: setup
 
 .PHONY: clean distclean
 clean:
-	rm -rf build/bin build/cargo build/debug_kbuild build/debug_modules build/doc
+	rm -rf build/bin build/cargo build/deb build/debug_kbuild build/debug_modules build/doc
 	rm -rf build/images build/kbuild build/kdir
 	rm -rf build/modules build/patches build/patched build/pycache build/run build/share
 distclean:
