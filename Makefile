@@ -10,7 +10,7 @@ SANDBOX := selftests/vm/sandbox
 
 # Options of a run, for everything below.
 export KERNEL QEMU_ARGS QEMU_NIC PCIBACK PCIDEV DOM0 DOM0_ARGS XEN_ARGS MODPROBE
-export SMP MEMORY DOM0_MEMORY TIMEOUT TESTS PART JOBS SCRIPT DEBIAN_MIRROR KDIR DESTDIR
+export SMP MEMORY DOM0_MEMORY TIMEOUT TESTS PART QUICK JOBS SCRIPT DEBIAN_MIRROR KDIR DESTDIR
 
 .PHONY: help
 help:
@@ -18,6 +18,8 @@ help:
 	@echo 'make test      every test there is, and how many passed'
 	@echo 'make test-hard faults, hostile guests, races, fuzzers, soak, a debug kernel: an hour and'
 	@echo '               more; with PART=name: debug faults fuzz hostile install patches races soak'
+	@echo 'make bench     measure the stock driver and ours side by side; a table, JSON and plots'
+	@echo '               in build/bench; QUICK=1: as little as shows that it works'
 	@echo 'make vm        a shell in dom0; with SCRIPT=file: run it there as root'
 	@echo '               (make ends with 2 for any failure; selftests/vm/vm FILE [ARG...]'
 	@echo '               ends with the exit status of FILE, or 125 if the VM failed)'
@@ -41,14 +43,14 @@ help:
 	@echo '  KERNEL=stock|debug (debug: one that looks for bugs; its first build takes minutes)'
 	@echo '  QEMU_ARGS="-device ..." QEMU_NIC=none DOM0_ARGS=... XEN_ARGS=... MODPROBE=...'
 	@echo '  MEMORY=MiB DOM0_MEMORY=MiB'
-	@echo 'Options of test: TESTS=glob (such as lint or guests*), JOBS=machines side by side'
+	@echo 'Options of test and bench: TESTS=glob (such as lint or guests*), JOBS=machines side by side'
 	@echo 'Options of set-up: DEBIAN_MIRROR=URL'
 
 .PHONY: setup
 setup:
 	@selftests/vm/setup $$KERNEL
 
-.PHONY: run test test-hard lint doc patches
+.PHONY: run test test-hard bench lint doc patches
 run: setup
 	@$(SANDBOX) selftests/vm/run
 test: setup
@@ -56,6 +58,8 @@ test: setup
 test-hard:
 	@selftests/vm/setup debug packaging
 	@$(SANDBOX) selftests/vm/test.py --hard
+bench: setup
+	@$(SANDBOX) selftests/bench/bench.py
 lint: setup
 	@$(SANDBOX) selftests/lint
 doc: setup

@@ -175,7 +175,8 @@ def initrd(arguments: argparse.Namespace, interactive: bool):
     archive.add("vm/run", SCRIPT, (HERE / f"dom0/run-{'shell' if interactive else 'script'}").read_bytes())
     archive.add("vm/orders", SCRIPT, orders(arguments, command).encode())
     for folder, target in ((MODULES[arguments.kernel], "modules"), (BUILD / "bin", "usr/local/bin"),
-                           (TOP / "selftests/dom0", "selftests/dom0")):
+                           (TOP / "selftests/dom0", "selftests/dom0"),
+                           (TOP / "selftests/bench/dom0", "selftests/bench/dom0")):
         if folder.is_dir():
             archive.tree(target, folder)
     archive.file("vm/guest.py", HERE / "dom0/guest.py")
