@@ -65,7 +65,7 @@ lint: setup
 doc: setup
 	@$(SANDBOX) selftests/doc
 patches: setup
-	@$(SANDBOX) in-tree/make-patches
+	@$(SANDBOX) packaging/in-tree/make-patches
 
 .PHONY: vm shell
 vm:
