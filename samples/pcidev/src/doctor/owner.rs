@@ -61,8 +61,12 @@ pub fn xen_uses(p: &Patient<'_>) -> Option<Finding> {
 
 /// What was unbound from xen-pciback by hand.
 pub fn quarantine(p: &Patient<'_>) -> Option<Finding> {
-    let held = p.function.msix.as_deref() == Some("held");
-    if p.function.seized() || !(p.owner() == Some(Owner::Quarantine) || held) {
+    let left = match p.owner() {
+        Some(owner) => owner == Owner::Quarantine,
+        // The table of one that dom0 has is not held.
+        None => p.function.msix.as_deref() == Some("held"),
+    };
+    if p.function.seized() || !left {
         return None;
     }
     let text = "it was taken from xen-pciback while Xen has it in quarantine: dom0 cannot use it, \
@@ -80,7 +84,7 @@ pub fn stray(p: &Patient<'_>) -> Option<Finding> {
     };
     let text = if !p.function.seized() {
         format!("guest {domain} has it, but it was taken from xen-pciback")
-    } else if p.xen.guests.is_ok() && p.guest() != Some(domain) {
+    } else if p.xen.guests.is_ok() && p.guest().is_none() {
         format!("Xen says that guest {domain} has it, but the toolstack knows nothing of that")
     } else {
         return None;

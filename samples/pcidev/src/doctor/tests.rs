@@ -312,7 +312,7 @@ const CASES: [(Code, Level, Change); 51] = [
     }),
     case(Code::Quarantine, Level::Fails, |f| {
         f.functions[0].driver = None;
-        owner(f, Owner::Domain(0));
+        xen(f).owners = Err("no list".to_owned());
     }),
     case(Code::Stray, Level::Fails, |f| owner(f, Owner::Domain(3))),
     case(Code::Stray, Level::Fails, |f| {
@@ -470,6 +470,15 @@ fn a_function_with_a_guest_is_well() {
     let guests = xen(&mut facts).guests.as_mut().unwrap();
     guests.insert(at(OTHER), 3);
     assert_eq!(found(&Report::new(&facts, &[], &[])), []);
+}
+
+#[test]
+fn one_that_was_taken_from_a_guest_is_with_the_guest() {
+    let mut facts = well();
+    give(&mut facts, 3);
+    facts.functions[0].driver = None;
+    let all = found(&Report::new(&facts, &[], &[]));
+    assert_eq!(all, [(Level::Fails, Code::Stray)]);
 }
 
 #[test]
