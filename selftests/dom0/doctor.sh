@@ -1,0 +1,228 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# pcidev doctor where something is wrong. Each finding has to be absent before,
+# there once it was provoked, and gone again with --ignore. Would catch: a doctor
+# who sees nothing, or sees what is not there.
+
+. "${0%/*}/ktap.sh"
+
+report() { # ARG...: into $report, $status
+	report=$(pcidev doctor "$@" 2>&1)
+	status=$?
+}
+
+has() { # LEVEL CODE
+	echo "$report" | grep -qE "^ +$1 +$2: "
+}
+
+lacks() { # CODE [SBDF]
+	code=$1
+	shift
+	report "$@"
+	! has '[a-z]+' $code || die "too early, $code: $report"
+}
+
+finds() { # LEVEL CODE [SBDF]
+	level=$1 code=$2
+	shift 2
+	report "$@"
+	has $level $code || die "no $code: $report"
+	case $level in
+	fails | warning) same "exit status with $code" 1 $status ;;
+	esac
+	report --ignore $code "$@"
+	! has '[a-z]+' $code || die "$code is not ignored: $report"
+}
+
+clean() {
+	report
+	same "exit status" 0 $status
+	case $report in
+	*"All is well"*) ;;
+	*) die "$report" ;;
+	esac
+}
+
+elsewhere() { # LEVEL CODE
+	finds "$@"
+	case $2 in
+	pv-dom0) report --ignore $2 --ignore no-xen-pciback; same "exit status" 0 $status ;;
+	*) same "functions" 0 $(echo "$report" | grep -c '^[0-9a-f]*:') ;;
+	esac
+}
+
+without_reset() {
+	lacks no-reset $nic
+	clean
+	seize $pinless
+	finds warning no-reset
+	finds warning no-reset $pinless
+	report --ignore no-reset
+	same "exit status" 0 $status
+	give_back $pinless
+	clean
+}
+
+without_route() {
+	lacks no-route $nic
+	finds note no-route $unrouted
+	report $unrouted
+	same "exit status, with MSI-X" 0 $status
+}
+
+shares() {
+	function=${pair% *} other=${pair#* }
+	lacks shared-line $function
+	seize $other
+	finds '(note|warning)' shared-line $function
+	report $function
+	echo "$report" | grep -q "with .*$other" || die "it does not say with which: $report"
+	give_back $other
+	lacks shared-line $function
+}
+
+not_held() {
+	lacks parameter
+	rmmod xen-pciback
+	rmmod xen-pcidev
+	load_pcidev hold=0
+	modprobe xen-pciback
+	finds warning parameter
+	lacks no-hold $nic
+	seize $nic
+	finds fails no-hold
+	give_back $nic
+	rmmod xen-pciback
+	rmmod xen-pcidev
+	load_pcidev
+	modprobe xen-pciback
+	seize $nic
+	lacks no-hold
+	give_back $nic
+}
+
+in_quarantine() {
+	xl pci-assignable-add $nic || die "not assignable"
+	lacks quarantine $nic
+	echo $nic >$pciback/unbind
+	finds fails quarantine $nic
+	xl pci-assignable-add $nic && xl pci-assignable-remove $nic
+	lacks quarantine $nic
+}
+
+missing() {
+	lacks no-xen-pciback
+	lacks no-xen-pcidev
+	rmmod xen-pciback
+	finds warning no-xen-pciback
+	rmmod xen-pcidev
+	finds fails no-xen-pcidev
+	load_pcidev
+	lacks no-xen-pcidev
+	modprobe xen-pciback
+	clean
+}
+
+# The stock driver would take the host down with some: it gets none.
+stock() {
+	lacks stock-xen-pciback
+	lacks stock-refuses $pinless
+	rmmod xen-pciback
+	insmod "$stock" || die "the stock driver does not load"
+	finds warning stock-xen-pciback
+	finds fails stock-refuses $pinless
+	[ ! "$unrouted" ] || finds fails stock-refuses $unrouted
+	rmmod xen-pciback
+	modprobe xen-pciback
+	clean
+}
+
+refused() {
+	lacks refused $pf
+	modprobe igb
+	echo $pf >$drivers/igb/bind 2>/dev/null
+	echo 2 >$devices/$pf/sriov_numvfs || die "no virtual functions"
+	vf=$(basename $(readlink $devices/$pf/virtfn0))
+	finds fails refused $vf
+	finds note virtual-functions $pf
+	echo 0 >$devices/$pf/sriov_numvfs
+	lacks virtual-functions $pf
+	echo $pf >$drivers/igb/unbind
+	modprobe -r igb
+}
+
+display() {
+	lacks boot-display $nic
+	finds warning boot-display $boot_vga
+}
+
+# Nobody to ask; and somebody who is told nothing.
+cannot_tell() {
+	lacks no-xl
+	pcidev=$(command -v pcidev)
+	for code in no-xl no-owners no-xenstore; do
+		report=$(PATH=/nowhere $pcidev doctor)
+		same "exit status without tools" 3 $?
+		has unknown $code || die "no $code: $report"
+	done
+	report=$(PATH=/nowhere $pcidev doctor --ignore no-xl --ignore no-owners --ignore no-xenstore)
+	same "exit status without tools, ignored" 0 $?
+	report=$(setpriv --reuid=65534 --clear-groups $pcidev doctor)
+	same "exit status of nobody" 3 $?
+	has unknown not-root || die "no not-root: $report"
+}
+
+[ "$(id -u)" = 0 ] && in_vm || skip_all "needs our own machine"
+command -v pcidev >/dev/null || skip_all "needs the program pcidev"
+
+case $(cat /sys/hypervisor/guest_type 2>/dev/null) in
+PVH) ;;
+PV)	plan 1
+	check "in a PV dom0 the doctor says so" elsewhere warning pv-dom0
+	finish ;;
+*)	plan 1
+	check "without Xen the doctor says so" elsewhere fails no-xen
+	finish ;;
+esac
+
+[ -e $pciback/do_flr ] || skip_all "needs our xen-pciback"
+[ -e /dev/xen/pcidev ] || skip_all "needs xen-pcidev"
+stock=$(ls /lib/modules/$(uname -r)/kernel/drivers/xen/xen-pciback/xen-pciback.ko* 2>/dev/null)
+routed=$(spare_functions routed without_driver)
+nic=$(for function in $routed; do ! has_msix $function || { echo $function; break; }; done)
+[ "$nic" ] || skip_all "no function with a line and MSI-X"
+pair=$(for function in $routed; do echo "$(cat $devices/$function/xen/gsi) $function"; done | sort |
+	awk '$1 == gsi { print first, $2; exit } { gsi = $1; first = $2 }')
+pinless='' unrouted='' boot_vga='' pf=''
+for function in $(spare_functions without_driver); do
+	if ! has_pin $function; then
+		[ -e $devices/$function/reset_method ] || pinless=$function
+	elif ! routed $function; then
+		unrouted=$function
+	fi
+	[ ! -e $devices/$function/sriov_numvfs ] || pf=$function
+done
+for file in $devices/*/boot_vga; do
+	[ ! -e $file ] || [ $(cat $file) = 0 ] || boot_vga=$(basename ${file%/*})
+done
+
+when() { # FUNCTION SENTENCE COMMAND [ARG...]
+	[ "$1" ] || { skip "$2" "this machine has no such function"; return; }
+	shift
+	check "$@"
+}
+
+plan 11
+check "a dom0 in order is found to be" clean
+when "$pinless" "a function without reset" without_reset
+when "$unrouted" "a pin that is routed nowhere" without_route
+when "$pair" "a line that two functions share" shares
+check "a table that is not held, and the parameter that did it" not_held
+check "a function left in quarantine" in_quarantine
+check "modules that are not loaded" missing
+when "$pinless" "the kernel's own xen-pciback" stock
+when "$pf" "a virtual function that Xen refuses" refused
+when "$boot_vga" "the firmware's display" display
+check "what it cannot tell it does not claim" cannot_tell
+finish
