@@ -31,7 +31,8 @@ compare() { # FILE: what "pcidev list --json" prints
 	    fields = {"sbdf": function, "gsi": number(read(function, "xen/gsi")), "irq": number(read(function, "xen/irq")),
 	              "msix": read(function, "xen/msix"), "driver": driver,
 	              "holder": "pciback" if driver == "pciback" else "driver" if driver else "none",
-	              "trigger": trigger, "polarity": polarity, "pin": pin}
+	              "state": read(function, "pciback/state"), "reset": read(function, "reset_method"),
+              "trigger": trigger, "polarity": polarity, "pin": pin}
 	    for name in "vendor", "device", "class":
 	        fields[name] = number(read(function, name), 16)
 	    return {name: None if value == "None" else value for name, value in fields.items()}
@@ -83,6 +84,7 @@ watch_sees() {
 	wait_for 10 grep -q watching $tmp/watching
 	seize $spare
 	wait_for 10 grep -qx "$spare driver: none -> pciback" $tmp/watched
+	[ ! -e $pciback/do_flr ] || wait_for 10 grep -q "^$spare state: none -> " $tmp/watched
 	give_back $spare
 	wait_for 10 grep -qx "$spare driver: pciback -> none" $tmp/watched
 	same "lines about other functions" 0 $(grep -vc "^$spare " $tmp/watched)

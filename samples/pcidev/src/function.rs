@@ -38,6 +38,10 @@ pub struct Function {
     pub msix_entries: u32,
     /// `free`, `held` or `refused`; `None` without MSI-X.
     pub msix: Option<&'static str>,
+    /// What our xen-pciback says of it, such as `clean`.
+    pub state: Option<String>,
+    /// How Linux can reset it, best first.
+    pub reset: Option<String>,
     /// The vendor's number.
     pub vendor: Option<u16>,
     /// The device's number.
@@ -114,6 +118,8 @@ impl Function {
         let (vendor, device) = (id("vendor"), id("device"));
         Self {
             driver: directory.link("driver"),
+            state: directory.text("pciback/state"),
+            reset: directory.text("reset_method"),
             vendor,
             device,
             class: directory.number("class"),
@@ -144,6 +150,8 @@ impl From<&uapi::Info> for Function {
             domid: has(uapi::FLAG_DOMID).then_some(info.domid),
             msix_entries: info.msix_entries,
             msix: (info.msix_entries > 0).then(|| msix(info)),
+            state: None,
+            reset: None,
             vendor: None,
             device: None,
             class: None,

@@ -97,6 +97,8 @@ pub fn one(function: &Function) -> String {
     let class = function.class.map(|class| format!("{:04x}", class >> 8));
     let ids = function.vendor.zip(function.device);
     let extra = [
+        ("STATE", or_none(function.state.as_ref())),
+        ("RESET", or_none(function.reset.as_ref())),
         ("ID", or_none(ids.map(|(v, d)| format!("{v:04x}:{d:04x}")))),
         ("CLASS", or_none(class)),
     ];
@@ -151,11 +153,20 @@ FUNCTION      GSI  IRQ  INTX         MSI-X  HOLD  HOLDER   DOMAIN  NAME
     fn one_function() {
         let text = one(&Function {
             name: Some("Intel 82574L".to_owned()),
+            reset: Some("flr bus".to_owned()),
             ..nic()
         });
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], "FUNCTION  0000:00:04.0");
         assert_eq!(lines[HEADER.len() - 1], "NAME      Intel 82574L");
-        assert_eq!(lines.last(), Some(&"CLASS     0200"));
+        assert_eq!(
+            &lines[HEADER.len()..],
+            [
+                "STATE     -",
+                "RESET     flr bus",
+                "ID        8086:10d3",
+                "CLASS     0200"
+            ]
+        );
     }
 }
