@@ -88,7 +88,6 @@ Examples:
   pcidev show 04:00.0          one function, as xl names it
   pcidev gsi 20 --json         all functions that share GSI 20
   pcidev watch                 see what xl pci-assignable-add does
-
   pcidev doctor 04:00.0        will a guest be able to use it?
 
 Exit status: 0 if all went well, 1 on an error or if the doctor found something, 2 on a wrong

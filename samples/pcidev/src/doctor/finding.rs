@@ -43,7 +43,7 @@ pub enum Code {
     PvDom0,
     /// Xen cannot be told of resets
     OldXen,
-    /// Xen has not the calls that xen-pcidev knows
+    /// Xen is later than those that xen-pcidev knows
     NewXen,
     /// Xen has no IOMMU to use
     NoIommu,

@@ -91,23 +91,14 @@ impl System<'_> {
             .map(|sbdf| self.function(sbdf, names))
             .collect();
         functions.sort_by_key(|function| function.sbdf);
-        let updates = format!("lib/modules/{kernel}/updates");
+        let beyond = entries.iter().filter(|name| sbdf(name).is_none());
         Facts {
             privileged: functions.iter().all(|function| function.config.is_some()),
             xen: self.xen(),
             pcidev: self.pcidev(),
             pciback: self.pciback(),
-            ours_is_installed: ["", "/dkms"].iter().any(|directory| {
-                let modules = sysfs::names(&self.path(&(updates.clone() + directory)));
-                modules
-                    .iter()
-                    .any(|name| name.starts_with("xen-pciback.ko"))
-            }),
-            beyond: entries
-                .iter()
-                .filter(|name| sbdf(name).is_none())
-                .cloned()
-                .collect(),
+            ours_is_installed: self.ours_is_installed(&kernel),
+            beyond: beyond.cloned().collect(),
             functions,
             kernel,
         }
@@ -131,6 +122,14 @@ impl System<'_> {
             Some(tell) => Pciback::Ours { tell },
             None => Pciback::Stock,
         })
+    }
+
+    /// Compressed or not, put there by "make install" or by DKMS.
+    fn ours_is_installed(&self, kernel: &str) -> bool {
+        let updates = format!("lib/modules/{kernel}/updates");
+        let directories = [updates.clone(), updates + "/dkms"];
+        let mut files = directories.iter().flat_map(|d| sysfs::names(&self.path(d)));
+        files.any(|name| name.starts_with("xen-pciback.ko"))
     }
 
     fn xen(&self) -> Option<Xen> {
