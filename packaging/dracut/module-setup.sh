@@ -12,7 +12,7 @@ installkernel() {
 }
 
 install() {
-	inst_multiple cat modprobe uname /usr/lib/xen-pci/load-xen-pciback /usr/lib/modprobe.d/xen-pci.conf
+	inst_multiple cat modprobe uname /usr/lib/xen-pci/load-xen-pciback /usr/lib/modprobe.d/00-xen-pci.conf
 	inst_multiple -o /etc/modprobe.d/xen-pciback.conf \
 		"/lib/modules/${kernel:?}/kernel/drivers/xen/xen-pciback/"xen-pciback.ko*
 	inst_hook pre-udev 50 "${moddir:?}/load.sh"
