@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Boot a Debian system from a disk, as dom0, and print what it reports of itself.
+
+The disk is made of a directory, less what is only for building, and is written to
+by nobody else. The report is what /root/report prints when the system is up; the
+system then switches itself off.
+"""
+
+import argparse
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "selftests/vm"))
+import machine
+
+ATTEMPTS = 3
+NOT_ON_DISK = ("proc/*", "dev/*", "sys/*", "src/*", "tmp/*", "test", "usr/src", "usr/lib/llvm-*", "usr/lib/rustlib",
+               "usr/lib/gcc", "usr/lib/x86_64-linux-gnu/libLLVM*", "usr/lib/x86_64-linux-gnu/librustc*",
+               "usr/lib/x86_64-linux-gnu/libclang*", "usr/share/doc", "var/cache/*", "var/lib/apt/*")
+UNIT = """[Unit]
+After=multi-user.target
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /root/report
+ExecStart=/usr/bin/systemctl poweroff --force
+StandardOutput=tty
+TTYPath=/dev/hvc0
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def make_disk(root: Path, disk: Path, report: Path) -> None:
+    """An ext4 file system on a disk without partitions."""
+    with tempfile.TemporaryDirectory(dir=disk.parent) as staged:
+        skip = [f"--exclude=./{pattern}" for pattern in NOT_ON_DISK]
+        tar = subprocess.Popen(["tar", "-C", root, "--one-file-system", *skip, "-c", "."], stdout=subprocess.PIPE)
+        subprocess.run(["tar", "-C", staged, "-x"], stdin=tar.stdout, check=True)
+        if tar.wait():
+            sys.exit(f"boot: cannot read {root}")
+        top = Path(staged)
+        for mount in ("dev", "proc", "run", "sys", "tmp"):
+            (top / mount).mkdir(exist_ok=True)
+        (top / "root/report").write_bytes(report.read_bytes())
+        (top / "etc/systemd/system/report.service").write_text(UNIT, encoding="utf-8")
+        wants = top / "etc/systemd/system/multi-user.target.wants"
+        wants.mkdir(parents=True, exist_ok=True)
+        (wants / "report.service").symlink_to("../report.service")
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", staged, disk, "3G"], check=True)
+
+
+def boot(arguments: argparse.Namespace, disk: Path, log: Path) -> bytes:
+    """All that the console shows until the machine ends."""
+    root = arguments.root
+    kernel = root / f"boot/vmlinuz-{arguments.kernel}"
+    initrd = arguments.initrd or root / f"boot/initrd.img-{arguments.kernel}"
+    linux = f"{kernel} console=hvc0 root=/dev/sda rw {machine.LINUX}"
+    xen = f"dom0={arguments.dom0} dom0_mem=2048M {machine.XEN}"
+    command = ["qemu-system-x86_64", "-machine", "q35,kernel-irqchip=split", "-accel", "tcg", "-m", "4096M",
+               "-cpu", machine.CPU, "-display", "none", "-monitor", "none", "-no-reboot", "-snapshot",
+               "-device", "intel-iommu,intremap=on", *shlex.split(machine.NIC),
+               "-drive", f"file={disk},format=raw,if=none,id=disk", "-device", "ide-hd,drive=disk",
+               "-serial", f"file:{log}", "-kernel", str(TOP / "build/xen"),
+               "-initrd", f"{linux},{initrd}", "-append", xen]
+    try:
+        subprocess.run(command, stdin=subprocess.DEVNULL, check=True, timeout=arguments.timeout)
+    except subprocess.TimeoutExpired:
+        print(f"boot: no end within {arguments.timeout} s: {log}", file=sys.stderr)
+    return log.read_bytes()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dom0", choices=("pvh", "pv"), default="pvh")
+    parser.add_argument("--initrd", type=Path, help="instead of that in /boot")
+    parser.add_argument("--timeout", type=int, default=900, help="seconds")
+    parser.add_argument("root", type=Path)
+    parser.add_argument("kernel")
+    parser.add_argument("report", type=Path)
+    arguments = parser.parse_args()
+    log = TOP / f"build/log/packaging-boot-{arguments.dom0}-{arguments.kernel}.log"
+    with tempfile.TemporaryDirectory(dir=TOP / "build") as folder:
+        disk = Path(folder) / "disk.img"
+        make_disk(arguments.root, disk, arguments.report)
+        for _ in range(ATTEMPTS):
+            console = boot(arguments, disk, log)
+            if not (fault := machine.emulator_fault(console)):
+                break
+            print(f"boot: the emulator broke nested SVM ({fault}): known, retried", file=sys.stderr)
+    lines = re.findall(rb"report: ([^\r\n]*)", console)
+    for line in lines:
+        print(line.decode(errors="replace"))
+    return 0 if lines else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
