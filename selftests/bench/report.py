@@ -232,12 +232,13 @@ def report(lines: Iterable[str], folder: Path) -> None:
     about["date"] = time.strftime("%Y-%m-%d")
     drivers = tuple(NAMES[driver] for driver in DRIVERS)
     verdicts = aims(measures, samples)
-    text = "\n".join(["".join(f"{what}: {value}\n" for what, value in sorted(about.items())),
+    text = "\n".join([".. SPDX-License-Identifier: GPL-2.0\n",
+                      "".join(f":{what}: {value}\n" for what, value in sorted(about.items())),
                       rst(("measure", *drivers, "ours/stock", "samples"), rows(measures, samples)),
                       rst(("aim", "found", "verdict"), verdicts)])
     print(text)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.txt").write_text(text, encoding="utf-8")
+    (folder / "table.rst").write_text(text, encoding="utf-8")
     result = {"about": about, "measures": {name: asdict(measures[name]) | {"samples": of} for name, of in samples.items()},
               "aims": [dict(zip(("aim", "found", "verdict"), row, strict=True)) for row in verdicts]}
     (folder / "bench.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -245,10 +246,11 @@ def report(lines: Iterable[str], folder: Path) -> None:
         if measure.plot and name in samples:
             draw(measure, samples[name], folder / f"{name}.svg")
 
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--into", type=Path, default=HERE.parents[1] / "build/bench", metavar="DIR",
-                        help="where table.txt, bench.json and the plots go; default: build/bench")
+                        help="where table.rst, bench.json and the plots go; default: build/bench")
     parser.add_argument("samples", type=Path, nargs="+", help="files of samples")
     arguments = parser.parse_args()
     lines = [line for path in arguments.samples for line in path.read_text(encoding="utf-8").splitlines()]

@@ -9,7 +9,7 @@ cycle() {
 	xl pci-assignable-add $function && xl pci-assignable-remove $function
 }
 
-several 1 for_both with_flr
+find_functions 1 for_both with_flr
 function=$functions
 round=0
 while [ $round -lt $rounds ]; do

@@ -3,7 +3,8 @@
  * gsi-calls CALLS TASKS PIECE SBDF...: asks for the GSIs of these functions, one
  * after the other, CALLS times in each of TASKS tasks at the same time. Prints the
  * nanoseconds that a call took in the median and in the fastest piece of PIECE
- * calls: no interrupt fell into that one.
+ * calls: no interrupt fell into that one. Without a driver that answers, that is
+ * what the call costs anyway.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -51,7 +52,8 @@ static void *task(void *took_by_it)
 		for (unsigned long j = 0; j < piece; j++) {
 			struct privcmd_pcidev_get_gsi ask = { .sbdf = functions[which] };
 
-			if (ioctl(fd, IOCTL_PRIVCMD_PCIDEV_GET_GSI, &ask) < 0)
+			if (ioctl(fd, IOCTL_PRIVCMD_PCIDEV_GET_GSI, &ask) < 0 &&
+			    errno != EOPNOTSUPP)
 				die("a function has no GSI");
 			which = which + 1 < count ? which + 1 : 0;
 		}

@@ -17,14 +17,13 @@ hide() { # stock|rust FUNCTION...
 	sample hide $name $# $took
 }
 
-most=32
-several $most for_both with_flr
-all=$functions
+find_functions 32 for_both with_flr
 round=0
 while [ $round -lt $rounds ]; do
 	round=$((round + 1))
 	for number in 1 4 16 32; do
-		for name in stock rust; do hide $name $(echo "$all" | head -n $number); done
+		[ $number -le $count ] || continue
+		for name in stock rust; do hide $name $(first $number); done
 	done
 	echo "# hide=: round $round of $rounds"
 done

@@ -26,13 +26,12 @@ measure() { # stock|rust
 	before=$(settled)
 	driver $1
 	for function in $functions; do seize $function; done
-	sample memory $1 $number $((($(settled) - before) / number))
+	sample memory $1 $count $((($(settled) - before) / count))
 	for function in $functions; do give_back $function; done
 }
 
-number=$(quick 8 200)
-several $number for_both
-for function in $functions; do echo >$devices/$function/reset_method; done
+find_functions $(quick 8 200) for_both
+without_reset
 round=0
 while [ $round -lt $(quick 1 3) ]; do
 	round=$((round + 1))

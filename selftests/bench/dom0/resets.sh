@@ -26,7 +26,7 @@ resets() {
 	echo nop >$tracing/current_tracer
 }
 
-several 1 for_both with_flr
+find_functions 1 for_both with_flr
 function=$functions
 round=0
 while [ $round -lt $(quick 1 3) ]; do

@@ -7,7 +7,7 @@
 . "${0%/*}/swap.sh"
 . "${0%/*}/../../dom0/toolstack"
 
-seconds=$(quick 2 5)
+seconds=2
 
 longest() {
 	watch-latency /tool/bench $seconds | cut -d' ' -f1
@@ -36,13 +36,13 @@ measure() { # stock|rust
 }
 
 tmp=$(mktemp -d)
-several 1 for_both with_flr
+find_functions 1 for_both with_flr
 function=$functions
 round=0
-while [ $round -lt $rounds ]; do
+while [ $round -lt $(quick 1 5) ]; do
 	round=$((round + 1))
 	for name in stock rust; do measure $name; done
-	echo "# waiting: round $round of $rounds"
+	echo "# waiting: round $round"
 done
 xenstore-rm /tool/bench
 unload
