@@ -2,6 +2,7 @@
 /*
  * edu-test: a driver of QEMU's "edu" device that tries each way in which the
  * device and the system can talk: INTx, MSI, DMA. For guests of the selftests.
+ * On request it tells how fast interrupts can follow one another.
  *
  * Reference: docs/specs/edu.rst of QEMU.
  */
@@ -32,12 +33,18 @@
 #define TEST_VALUE		0x5a
 #define TEST_BYTES		2048
 #define TIMEOUT			(10 * HZ)
+#define STORM_TIMEOUT		(120 * HZ)
+
+static unsigned int storm;
+module_param(storm, uint, 0444);
+MODULE_PARM_DESC(storm, "interrupts of a storm by INTx and of one by MSI; default: none");
 
 struct edu {
 	struct pci_dev *dev;
 	void __iomem *regs;
 	struct completion done;
 	u32 status;
+	unsigned int left;	/* interrupts that are still to be raised */
 };
 
 static irqreturn_t edu_irq(int irq, void *data)
@@ -49,14 +56,19 @@ static irqreturn_t edu_irq(int irq, void *data)
 		return IRQ_NONE;
 	writel(status, edu->regs + EDU_IRQ_ACK);
 	edu->status = status;
-	complete(&edu->done);
+	if (edu->left) {
+		edu->left--;
+		writel(TEST_VALUE, edu->regs + EDU_IRQ_RAISE);
+	} else {
+		complete(&edu->done);
+	}
 	return IRQ_HANDLED;
 }
 
 /* Waits for an interrupt with this status. */
-static int edu_wait(struct edu *edu, u32 status)
+static int edu_wait(struct edu *edu, u32 status, long timeout)
 {
-	if (!wait_for_completion_timeout(&edu->done, TIMEOUT))
+	if (!wait_for_completion_timeout(&edu->done, timeout))
 		return -ETIMEDOUT;
 	return edu->status == status ? 0 : -EIO;
 }
@@ -68,7 +80,7 @@ static int edu_transfer(struct edu *edu, u64 from, u64 to, u32 command)
 	writeq(to, edu->regs + EDU_DMA_DESTINATION);
 	writeq(TEST_BYTES, edu->regs + EDU_DMA_COUNT);
 	writeq(command | EDU_DMA_START | EDU_DMA_IRQ, edu->regs + EDU_DMA_COMMAND);
-	return edu_wait(edu, EDU_DMA_DONE);
+	return edu_wait(edu, EDU_DMA_DONE, TIMEOUT);
 }
 
 /* A pattern to the device's memory and back. */
@@ -92,8 +104,30 @@ static int edu_dma(struct edu *edu)
 	return err;
 }
 
+static int edu_interrupt(struct edu *edu)
+{
+	reinit_completion(&edu->done);
+	writel(TEST_VALUE, edu->regs + EDU_IRQ_RAISE);
+	return edu_wait(edu, TEST_VALUE, TIMEOUT);
+}
+
+/* Each interrupt is raised while the one before is handled. */
+static int edu_storm(struct edu *edu)
+{
+	ktime_t began = ktime_get();
+
+	reinit_completion(&edu->done);
+	edu->left = storm - 1;
+	writel(TEST_VALUE, edu->regs + EDU_IRQ_RAISE);
+	if (edu_wait(edu, TEST_VALUE, STORM_TIMEOUT))
+		return -ETIMEDOUT;
+	dev_info(&edu->dev->dev, "%u interrupts in %lld us\n", storm,
+		 ktime_us_delta(ktime_get(), began));
+	return 0;
+}
+
 static void edu_try(struct edu *edu, const char *name, unsigned int type,
-		    bool dma)
+		    int (*try)(struct edu *edu))
 {
 	int err;
 
@@ -104,11 +138,7 @@ static void edu_try(struct edu *edu, const char *name, unsigned int type,
 			  "edu-test", edu);
 	if (err)
 		goto free_vectors;
-	reinit_completion(&edu->done);
-	writel(TEST_VALUE, edu->regs + EDU_IRQ_RAISE);
-	err = edu_wait(edu, TEST_VALUE);
-	if (!err && dma)
-		err = edu_dma(edu);
+	err = try(edu);
 	free_irq(pci_irq_vector(edu->dev, 0), edu);
 free_vectors:
 	pci_free_irq_vectors(edu->dev);
@@ -142,9 +172,13 @@ static int edu_probe(struct pci_dev *dev, const struct pci_device_id *id)
 		return -ENODEV;
 	pci_set_master(dev);
 
-	edu_try(edu, "INTx", PCI_IRQ_INTX, false);
-	edu_try(edu, "MSI", PCI_IRQ_MSI, false);
-	edu_try(edu, "DMA", PCI_IRQ_ALL_TYPES, true);
+	edu_try(edu, "INTx", PCI_IRQ_INTX, edu_interrupt);
+	edu_try(edu, "MSI", PCI_IRQ_MSI, edu_interrupt);
+	edu_try(edu, "DMA", PCI_IRQ_ALL_TYPES, edu_dma);
+	if (storm) {
+		edu_try(edu, "INTx storm", PCI_IRQ_INTX, edu_storm);
+		edu_try(edu, "MSI storm", PCI_IRQ_MSI, edu_storm);
+	}
 	return 0;
 }
 
