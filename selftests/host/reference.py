@@ -16,10 +16,11 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 
 STRING = r'"((?:[^"\\]|\\.)*)"'
-# The first string after one of these is a message; a second one may say which step.
+# The first string after one of these is a message.
 LOGGED = re.compile(rf"\b(?:(?:dev|pr)_(?:emerg|alert|crit|err|warn|notice|info)!|\.report)\([^\"]*?{STRING}")
-# On its own in the log, a name for what follows.
-SHORT = re.compile(r"[^a-z]*$")
+# Only what differs, put in front of another message.
+WORDLESS = re.compile(r"[^a-z]*$")
+MESSAGES = "Documentation/admin-guide/messages.rst"
 CONST_NAME = r"""const NAME: &'static CStr = c"([\w/]+)";"""
 
 
@@ -53,13 +54,15 @@ def compare(what: str, in_code: set[str], in_text: set[str]) -> list[str]:
 
 def described(tree: Tree, pattern: str) -> set[str]:
     """The names that the files of the ABI describe."""
-    return {name for text in tree.all("Documentation/ABI/testing/*") for name in re.findall(rf"^What:\s+({pattern})$", text, re.M)}
+    return {name for text in tree.all("Documentation/ABI/testing/*")
+            for name in re.findall(rf"^What:\s+({pattern})$", text, re.M)}
 
 
 def sysfs(tree: Tree) -> list[str]:
     names = set()
     for text in tree.all("rust/*/*.rs"):
-        names |= {f"/sys/bus/pci/drivers/pciback/{name}" for name in re.findall(rf"impl File for \w+ \{{\s*{CONST_NAME}", text)}
+        files = re.findall(rf"impl File for \w+ \{{\s*{CONST_NAME}", text)
+        names |= {f"/sys/bus/pci/drivers/pciback/{name}" for name in files}
         attributes = re.findall(rf"impl Attribute for \w+ \{{\s*{CONST_NAME}", text)
         for group in re.findall(r'^(?:pub.*)?static .*Group::new\(c"(\w+)"', text, re.M):
             names |= {f"/sys/bus/pci/devices/<dev>/{group}/{name}" for name in attributes}
@@ -85,10 +88,11 @@ def nodes(tree: Tree) -> list[str]:
 def ioctls(tree: Tree) -> list[str]:
     header, manual = tree.text("rust/uapi/xen/pcidev.h"), tree.text("Documentation/pcidev-ioctl.rst")
     names = set(re.findall(r"^#define (XEN_PCIDEV_\w+)[ \t]", header, re.M)) - {"XEN_PCIDEV_IOC_TYPE"}
-    # "*" stands for a family, each of which is described by its own name elsewhere.
-    return compare("constant", names, set(re.findall(r"XEN_PCIDEV_\w+\b(?!\*)(?<!_)", manual))) + compare(
-        "field", set(re.findall(r"^\t__u32 (\w+)(?:\[\])?;", header, re.M)),
-        {name for line in re.findall(r"^(\*\w+.*) \((?:in|out|in, out)\)$", manual, re.M) for name in re.findall(r"\*(\w+)(?:\[\])?\*", line)})
+    fields = set(re.findall(r"^\t__u32 (\w+)(?:\[\])?;", header, re.M))
+    entries = "".join(re.findall(r"^(\*\w+.*) \((?:in|out|in, out)\)$", manual, re.M))
+    # With "*" it is a family, each of which is described by its own name elsewhere.
+    return (compare("constant", names, set(re.findall(r"XEN_PCIDEV_\w+\b(?!\*)(?<!_)", manual)))
+            + compare("field", fields, set(re.findall(r"\*(\w+)(?:\[\])?\*", entries))))
 
 
 def traces(tree: Tree) -> list[str]:
@@ -97,15 +101,15 @@ def traces(tree: Tree) -> list[str]:
     table = guide.partition("event       fields")[2].split("\n==========")[1]
     rows = re.findall(r"^(\w+) +(.*(?:\n {12}.*)*)", table.partition("\n")[2], re.M)
     # All tell the function; the door is told by words.
-    def fields(text: str) -> str:
-        return " ".join(sorted(set(re.findall(r"__field\(\w+, (\w+)\)", text)) - {"sbdf", "door"}))
-    return compare("trace event", {f"{name}({fields(text)})" for name, text in events},
-                   {f"{name}({' '.join(sorted(re.findall(r'\*(\w+)\*', text)))})" for name, text in rows})
+    names = {f"{name}({field})" for name, text in events
+             for field in {"", *re.findall(r"__field\(\w+, (\w+)\)", text)} - {"sbdf", "door"}}
+    return compare("trace event", names, {f"{name}({field})" for name, text in rows
+                                          for field in ["", *re.findall(r"\*(\w+)\*", text)]})
 
 
 def variables(tree: Tree) -> list[str]:
     names = {name for text in tree.all("rust/*/*.rs") for name in re.findall(r'"(XEN_PCI_\w+)=', text)}
-    return compare("variable", names, set(re.findall(r"``(XEN_PCI_\w+)=", tree.text("Documentation/admin-guide/messages.rst"))))
+    return compare("variable", names, set(re.findall(r"``(XEN_PCI_\w+)=", tree.text(MESSAGES))))
 
 
 def entry(message: str) -> re.Pattern[str]:
@@ -115,8 +119,9 @@ def entry(message: str) -> re.Pattern[str]:
 
 
 def messages(tree: Tree) -> list[str]:
-    logged = {text for source in tree.all("rust/*/*.rs") for text in LOGGED.findall(source) if not SHORT.match(text.removesuffix(r"\n"))}
-    terms = set(re.findall(r"^``(.*)``$", tree.text("Documentation/admin-guide/messages.rst"), re.M))
+    logged = {text for source in tree.all("rust/*/*.rs") for text in LOGGED.findall(source)
+              if not WORDLESS.match(text.removesuffix(r"\n"))}
+    terms = set(re.findall(r"^``(.*)``$", tree.text(MESSAGES), re.M))
     found = {term: {text for text in logged if entry(text).fullmatch(term)} for term in terms}
     if not logged:
         return ["no message is found in the sources: change this test"]
@@ -132,7 +137,7 @@ def notices(test: Callable[[Tree], list[str]], name: str, old: str, new: str) ->
 
 
 BACK_FILES, DEV = "rust/pciback/files.rs", "rust/pcidev/pcidev.rs"
-MESSAGES = "Documentation/admin-guide/messages.rst"
+UAPI, TRACE = "rust/uapi/xen/pcidev.h", "rust/xen/helpers/trace.h"
 TESTS: dict[str, Callable[[Tree], list[str]]] = {
     "every file in sysfs is described": sysfs,
     "every module parameter is described": parameters,
@@ -147,11 +152,11 @@ TESTS: dict[str, Callable[[Tree], list[str]]] = {
         sysfs, "Documentation/ABI/testing/sysfs-bus-pci-devices-xen", "<dev>/xen/gsi", "<dev>/xen/gsi2"),
     "a new parameter is noticed": notices(parameters, DEV, 'HOLD: c"hold"', 'HOLD: c"hold2"'),
     "another node is noticed": notices(nodes, "rust/pcidev/ioctl.rs", 'c"xen/pcidev"', 'c"xen/pcidev2"'),
-    "a new flag is noticed": notices(ioctls, "rust/uapi/xen/pcidev.h", "XEN_PCIDEV_FLAG_DOMID", "XEN_PCIDEV_FLAG_DOMAIN"),
-    "a new field is noticed": notices(ioctls, "rust/uapi/xen/pcidev.h", "__u32 msix;", "__u32 msix2;"),
-    "a new trace event is noticed": notices(traces, "rust/xen/helpers/trace.h", "TRACE_EVENT(hold,", "TRACE_EVENT(hold2,"),
+    "a new flag is noticed": notices(ioctls, UAPI, "XEN_PCIDEV_FLAG_DOMID", "XEN_PCIDEV_FLAG_DOMAIN"),
+    "a new field is noticed": notices(ioctls, UAPI, "__u32 msix;", "__u32 msix2;"),
+    "a new trace event is noticed": notices(traces, TRACE, "TRACE_EVENT(hold,", "TRACE_EVENT(hold2,"),
     "a new field of a trace event is noticed": notices(
-        traces, "rust/xen/helpers/trace.h", "__field(int, pirq)", "__field(int, pirq2)"),
+        traces, TRACE, "__field(int, pirq)", "__field(int, pirq2)"),
     "another variable is noticed": notices(variables, "rust/pciback/driver.rs", "XEN_PCI_DOMAIN=", "XEN_PCI_GUEST="),
     "another message is noticed": notices(messages, "rust/pciback/driver.rs", "udev is not told", "udev was not told"),
     "another message in XenStore is noticed": notices(messages, "rust/pciback/backend.rs", "is no address", "is none"),
