@@ -27,10 +27,8 @@ UNIT = """[Unit]
 After=multi-user.target
 [Service]
 Type=oneshot
-ExecStart=/bin/sh /root/report
+ExecStart=/bin/sh -c "exec /bin/sh /root/report >/dev/console"
 ExecStart=/usr/bin/systemctl poweroff --force
-StandardOutput=tty
-TTYPath=/dev/hvc0
 [Install]
 WantedBy=multi-user.target
 """
