@@ -14,15 +14,11 @@ use core::{
 };
 
 use kernel::{
-    device_id::IdArray,
     error::{
         from_result,
         to_result, //
     },
-    pci::{
-        Device,
-        DeviceId, //
-    },
+    pci::Device,
     prelude::*,
     sync::{
         Arc,
@@ -103,8 +99,20 @@ unsafe impl<T: Driver> Send for Registration<T> {}
 // SAFETY: Nothing can be done with a shared reference.
 unsafe impl<T: Driver> Sync for Registration<T> {}
 
-/// Any function.
-static IDS: IdArray<DeviceId, (), 1> = IdArray::new([(DeviceId::from_class(0, 0), ())]);
+/// Any function, and the end of the list. The kernel crate's list is another one in each version.
+static IDS: [bindings::pci_device_id; 2] = [
+    bindings::pci_device_id {
+        vendor: ANY_ID,
+        device: ANY_ID,
+        subvendor: ANY_ID,
+        subdevice: ANY_ID,
+        ..pin_init::zeroed()
+    },
+    pin_init::zeroed(),
+];
+
+/// `PCI_ANY_ID`, which C has as a negative number.
+const ANY_ID: u32 = !0;
 
 impl<T: Driver> Registration<T> {
     /// Registers the driver with its files, its own and those that each of its functions gets;
@@ -119,7 +127,7 @@ impl<T: Driver> Registration<T> {
                 fault::point("registering the PCI driver")?;
                 let driver = bindings::pci_driver {
                     name: T::NAME.as_char_ptr(),
-                    id_table: <IdArray<_, _, 1> as kernel::device_id::IdTable<_, _>>::as_ptr(&IDS),
+                    id_table: IDS.as_ptr(),
                     probe: Some(Self::probe),
                     remove: Some(Self::remove),
                     err_handler: &raw const Self::HANDLERS.0,

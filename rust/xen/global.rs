@@ -22,6 +22,8 @@ use kernel::{
     },
 };
 
+use crate::bindings;
+
 /// A place in a `static` where a module publishes its state while it is loaded.
 ///
 /// Call-backs that the kernel hands no context (the look-up behind `/dev/xen/privcmd`, a sysfs
@@ -107,6 +109,7 @@ impl<T: Send + Sync> Drop for Published<T> {
             fsleep(Delta::from_millis(1));
         }
         // Whatever the last reader did happened before what follows, the value's drop.
-        kernel::sync::barrier::smp_mb();
+        // SAFETY: It can be called anywhere. The kernel crate names it differently in each version.
+        unsafe { bindings::smp_mb() };
     }
 }

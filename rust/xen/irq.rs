@@ -97,7 +97,10 @@ impl<H: Handler> Registration<H> {
         // SAFETY: By the type invariant the cookie is a registration, alive until the irq is freed,
         // which waits for running handlers.
         let this = unsafe { &*cookie.cast::<Self>() };
-        this.handler.handle() as bindings::irqreturn_t
+        let answer = this.handler.handle();
+        // SAFETY: It has the values and the layout of C's enumeration, which is a number in some
+        // versions of the bindings and a type in others.
+        unsafe { core::mem::transmute::<IrqReturn, bindings::irqreturn_t>(answer) }
     }
 }
 
