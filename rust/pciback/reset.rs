@@ -3,8 +3,9 @@
 //! The one way in which a function is reset.
 //!
 //! Stop it, wake it up, reset it, put its configuration back, tell Xen's vPCI, look whether it is
-//! back. The PCI core resets; the rest is in its two callbacks, so that it is done whoever asks for
-//! the reset.
+//! back. The PCI core resets. The rest is what its two callbacks do when somebody else asks for the
+//! reset, so that it is done in any case, and once: each access to the configuration goes through
+//! Xen.
 //!
 //! vPCI keeps dom0 from writing BARs that it believes to be in use, and says nothing if the value
 //! is the one that it remembers: exactly what is put back after a reset. Stopping the function
@@ -25,7 +26,6 @@ use xen::{
 
 use crate::{
     device::Device,
-    driver::NAME,
     life::Outcome,
     state,
     TELL, //
@@ -36,23 +36,19 @@ impl Device {
     /// function that has no method gets its configuration back only.
     pub(super) fn reset(&self, dev: &Locked) -> Result<Outcome> {
         let method = dev.reset_method();
-        // The core calls back the driver that it knows, if it resets.
-        let calls_back = method.is_some() && dev.driver_name() == Some(NAME);
-        if !calls_back {
-            self.reset_prepare(dev);
-        }
         let result = state::with(|state| {
             // A bridge has one secondary bus reset at a time.
             let by_bridge = method.is_some_and(|method| method.is_by_bridge());
             let _in_turn = by_bridge.then(|| state.bridges.lock());
-            match dev.reset() {
+            let undisturbed = dev.undisturbed();
+            self.reset_prepare(dev);
+            let result = dev.reset_stopped(&undisturbed);
+            self.reset_done(dev);
+            match result {
                 Err(e) if e == ENOTTY => Ok(Outcome::Unresettable),
                 result => result.map(|()| Outcome::Reset),
             }
         });
-        if !calls_back {
-            self.reset_done(dev);
-        }
         let result = result.and_then(|outcome| self.inner.lock().outcome.map(|()| outcome));
         match (result, method) {
             (Err(e), Some(method)) => {
@@ -82,7 +78,7 @@ impl Device {
         self.inner.lock().outcome = result;
     }
 
-    /// The PCI core has reset the function, and put back what it was like before.
+    /// The function was reset.
     pub(crate) fn reset_done(&self, dev: &Locked) {
         let (guest, prepared) = {
             let inner = self.inner.lock();
@@ -95,8 +91,9 @@ impl Device {
         let kind = dev
             .reset_method()
             .map_or(Kind::Warm, |method| method.kind());
-        let result = prepared.and_then(|()| self.put_back(dev, kind));
-        self.noticed(result);
+        // Whatever else failed, its configuration is gone.
+        let put_back = self.put_back(dev, kind);
+        self.noticed(prepared.and(put_back));
     }
 
     /// The link was reset after an error, behind everybody's back.

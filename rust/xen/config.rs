@@ -96,11 +96,17 @@ unsafe impl Sync for Saved {}
 impl Saved {
     /// Keeps the configuration as it is now. `ENOMEM`, or `EIO` if the function does not answer.
     pub fn new(dev: &Locked) -> Result<Self> {
-        let registers = Registers::read(dev)?;
+        if !is_present(dev) {
+            return Err(EIO);
+        }
         let raw = as_raw(dev);
         fault::point("saving the configuration")?;
         // SAFETY: `raw` is a valid `struct pci_dev`, whose lock is held.
-        to_result(unsafe { bindings::pci_save_state(raw) })?;
+        let registers = unsafe {
+            to_result(bindings::pci_save_state(raw))?;
+            // What was just read for it.
+            Registers::new((*raw).saved_config_space)
+        };
         fault::point("keeping the configuration")?;
         // SAFETY: As above.
         let state = unsafe { bindings::pci_store_saved_state(raw) };

@@ -106,6 +106,20 @@ impl kernel::fmt::Display for Method {
     }
 }
 
+/// A function whose configuration only this task uses, until the value is dropped.
+///
+/// # Invariants
+///
+/// Access to the configuration is locked, by this value.
+pub struct Undisturbed(ARef<Device>);
+
+impl Drop for Undisturbed {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::pci_cfg_access_unlock(as_raw(&self.0)) };
+    }
+}
+
 impl Locked {
     /// Resets the function by the best method it has; its configuration is as before after. May
     /// sleep, for a second and more.
@@ -117,15 +131,25 @@ impl Locked {
     /// Errors: `ENOTTY` if the function cannot be reset, else those of the method.
     pub fn reset(&self) -> Result {
         fault::point("reset")?;
-        let raw = as_raw(self);
-        // SAFETY: `raw` is a valid `struct pci_dev`, and its lock is held. User space and other
-        // drivers are kept from its configuration meanwhile.
-        to_result(unsafe {
-            bindings::pci_cfg_access_lock(raw);
-            let result = bindings::pci_reset_function_locked(raw);
-            bindings::pci_cfg_access_unlock(raw);
-            result
-        })
+        let _undisturbed = self.undisturbed();
+        // SAFETY: A valid `struct pci_dev`, whose lock is held.
+        to_result(unsafe { bindings::pci_reset_function_locked(as_raw(self)) })
+    }
+
+    /// The same for a caller that has stopped the function, and puts its configuration, which is
+    /// lost, back: no driver is called, nothing is saved or restored.
+    pub fn reset_stopped(&self, _undisturbed: &Undisturbed) -> Result {
+        fault::point("reset")?;
+        // SAFETY: A valid `struct pci_dev`, whose lock is held.
+        to_result(unsafe { bindings::__pci_reset_function_locked(as_raw(self)) })
+    }
+
+    /// Keeps user space, and drivers who ask, from the function's configuration.
+    pub fn undisturbed(&self) -> Undisturbed {
+        // SAFETY: A valid `struct pci_dev`. It sleeps until nobody else has locked it.
+        unsafe { bindings::pci_cfg_access_lock(as_raw(self)) };
+        // INVARIANT: Locked just now.
+        Undisturbed((&**self).into())
     }
 
     /// Makes the function one that cannot be reset, until the returned value is dropped.

@@ -39,6 +39,15 @@ impl Locked {
         if let Some(driver) = &driver {
             driver.reset_prepare(self);
         }
+        let result = self.reset_stopped(&self.undisturbed());
+        if let Some(driver) = &driver {
+            driver.reset_done(self);
+        }
+        result
+    }
+
+    /// The reset alone.
+    pub fn reset_stopped(&self, _: &Undisturbed) -> Result {
         let command = self.registers(|registers| {
             let command = registers.command;
             registers.in_reset = true;
@@ -52,12 +61,16 @@ impl Locked {
             registers.bars = true;
             registers.command = command;
         });
-        if let Some(driver) = &driver {
-            driver.reset_done(self);
-        }
         Ok(())
     }
+
+    pub fn undisturbed(&self) -> Undisturbed {
+        Undisturbed
+    }
 }
+
+/// As in the crate.
+pub struct Undisturbed;
 
 impl Deref for Locked {
     type Target = Device;
