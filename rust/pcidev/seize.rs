@@ -135,20 +135,20 @@ impl State {
     pub(crate) fn before_seizure(&self, dev: &Locked, sbdf: Sbdf) -> Result {
         let _awake = Awake::new(dev);
         if dev.driver_hears_resets() {
-            // The other xen-pciback: it is done with a function when it has it.
+            // The other xen-pciback: it is done with a function when it has it, and it asks Xen.
             self.set_pciback_coming(false);
         } else {
             self.forbid_reset(dev, sbdf);
-        }
-        // Xen refuses a function with MSI-X that is plugged in, as its BARs are not set yet when
-        // Linux adds it. The question makes Xen look again. The stock driver does not ask, and
-        // brings Xen down with its first word about a function that was refused.
-        if let Err(e) = physdev::has_function(dev) {
-            dev_err!(
-                dev,
-                "Xen refused this function ({:?}, see xl dmesg): xen-pciback must not take it\n",
-                e
-            );
+            // Xen refuses a function with MSI-X that is plugged in, as its BARs are not set yet
+            // when Linux adds it. The question makes Xen look again. The stock driver does not ask,
+            // and brings Xen down with its first word about a function that was refused.
+            if let Err(e) = physdev::has_function(dev) {
+                dev_err!(
+                    dev,
+                    "Xen refused this function ({:?}, see xl dmesg): xen-pciback must not take it\n",
+                    e
+                );
+            }
         }
         let (true, Ok(route)) = (UNMASK.get(), self.route(dev, sbdf)?) else {
             return Ok(());
