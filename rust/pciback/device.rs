@@ -31,6 +31,7 @@ use xen::{
     pci::{
         Assigned,
         DeviceExt,
+        Enabled,
         Locked, //
     },
     Sbdf, //
@@ -83,8 +84,16 @@ pub(super) struct Inner {
     pub(super) outcome: Result,
     /// While a guest has it.
     assigned: Option<Assigned>,
-    /// As it was found; while it is seized.
-    found: Option<Command>,
+    /// While it is seized.
+    found: Option<Found>,
+}
+
+/// What makes a function as it was found again, in this order.
+struct Found {
+    // To disable it costs an evaluation of ACPI's routing, as enabling it does: not in the way of
+    // those who wait for it to be seized.
+    _enabled: Enabled,
+    command: Command,
 }
 
 kernel::impl_has_work! {
@@ -124,7 +133,7 @@ impl Device {
         let failed =
             |step| move |e: &Error| dev_err!(dev, "not seized: {} failed: {:?}\n", step, e);
 
-        let found = Command::keep(dev).inspect_err(failed("reading it"))?;
+        let command = Command::keep(dev).inspect_err(failed("reading it"))?;
         if !config::has_its_bars(dev).inspect_err(failed("reading its BARs"))? {
             dev_err!(
                 dev,
@@ -132,8 +141,10 @@ impl Device {
             );
             return Err(EIO);
         }
-        // Decodes its BARs after, and keeps on doing so when it is disabled again.
-        drop(dev.enable().inspect_err(failed("enabling it"))?);
+        let found = Found {
+            _enabled: dev.enable().inspect_err(failed("enabling it"))?,
+            command,
+        };
         dev.clear_master();
         let saved = Saved::new(dev).inspect_err(failed("saving its configuration"))?;
         self.saved.populate(saved);
@@ -278,7 +289,7 @@ impl Device {
                 "left switched off: what a guest left in it is still there\n"
             );
             if let Some(mut found) = found {
-                found.keep_quiet();
+                found.command.keep_quiet();
             }
         }
     }
