@@ -6,6 +6,7 @@
 # On real hardware PCIDEV_TEST_DEVICES names the functions to use.
 
 . "${0%/*}/../../dom0/ktap.sh"
+PATH="${0%/*}/../../../build/bin:$PATH"
 
 quick() { # FEW MANY: how often
 	if [ "${BENCH_QUICK-}" ]; then echo $1; else echo $2; fi
