@@ -5,6 +5,15 @@
 #[path = "../../../rust/xen/global.rs"]
 mod global;
 
+mod bindings {
+    //! What is bound of C.
+
+    /// A full barrier.
+    pub(crate) unsafe fn smp_mb() {
+        kernel::sync::barrier::smp_mb();
+    }
+}
+
 use std::process::ExitCode;
 
 use checker::loom::{cell::Cell, thread};
