@@ -132,7 +132,7 @@ def main() -> int:
     well = asyncio.run(run_all(boots, arguments.jobs, arguments.quick))
     report.report([line for path in sorted(SAMPLES.glob("*.txt"))
                    for line in path.read_text(encoding="utf-8").splitlines()], FOLDER)
-    print(f"{FOLDER.relative_to(TOP)}: table.rst, bench.json, plots")
+    print(f"{FOLDER.relative_to(TOP)}: table.txt, bench.json, plots")
     return 0 if well else 1
 
 

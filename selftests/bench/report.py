@@ -238,7 +238,7 @@ def report(lines: Iterable[str], folder: Path) -> None:
                       rst(("aim", "found", "verdict"), verdicts)])
     print(text)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.rst").write_text(text, encoding="utf-8")
+    (folder / "table.txt").write_text(text, encoding="utf-8")
     result = {"about": about, "measures": {name: asdict(measures[name]) | {"samples": of} for name, of in samples.items()},
               "aims": [dict(zip(("aim", "found", "verdict"), row, strict=True)) for row in verdicts]}
     (folder / "bench.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -250,7 +250,7 @@ def report(lines: Iterable[str], folder: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--into", type=Path, default=HERE.parents[1] / "build/bench", metavar="DIR",
-                        help="where table.rst, bench.json and the plots go; default: build/bench")
+                        help="where table.txt, bench.json and the plots go; default: build/bench")
     parser.add_argument("samples", type=Path, nargs="+", help="files of samples")
     arguments = parser.parse_args()
     lines = [line for path in arguments.samples for line in path.read_text(encoding="utf-8").splitlines()]

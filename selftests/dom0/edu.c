@@ -33,7 +33,6 @@
 #define TEST_VALUE		0x5a
 #define TEST_BYTES		2048
 #define TIMEOUT			(10 * HZ)
-#define STORM_TIMEOUT		(120 * HZ)
 
 static unsigned int storm;
 module_param(storm, uint, 0444);
@@ -44,7 +43,6 @@ struct edu {
 	void __iomem *regs;
 	struct completion done;
 	u32 status;
-	unsigned int left;	/* interrupts that are still to be raised */
 };
 
 static irqreturn_t edu_irq(int irq, void *data)
@@ -56,19 +54,14 @@ static irqreturn_t edu_irq(int irq, void *data)
 		return IRQ_NONE;
 	writel(status, edu->regs + EDU_IRQ_ACK);
 	edu->status = status;
-	if (edu->left) {
-		edu->left--;
-		writel(TEST_VALUE, edu->regs + EDU_IRQ_RAISE);
-	} else {
-		complete(&edu->done);
-	}
+	complete(&edu->done);
 	return IRQ_HANDLED;
 }
 
 /* Waits for an interrupt with this status. */
-static int edu_wait(struct edu *edu, u32 status, long timeout)
+static int edu_wait(struct edu *edu, u32 status)
 {
-	if (!wait_for_completion_timeout(&edu->done, timeout))
+	if (!wait_for_completion_timeout(&edu->done, TIMEOUT))
 		return -ETIMEDOUT;
 	return edu->status == status ? 0 : -EIO;
 }
@@ -80,7 +73,7 @@ static int edu_transfer(struct edu *edu, u64 from, u64 to, u32 command)
 	writeq(to, edu->regs + EDU_DMA_DESTINATION);
 	writeq(TEST_BYTES, edu->regs + EDU_DMA_COUNT);
 	writeq(command | EDU_DMA_START | EDU_DMA_IRQ, edu->regs + EDU_DMA_COMMAND);
-	return edu_wait(edu, EDU_DMA_DONE, TIMEOUT);
+	return edu_wait(edu, EDU_DMA_DONE);
 }
 
 /* A pattern to the device's memory and back. */
@@ -108,19 +101,21 @@ static int edu_interrupt(struct edu *edu)
 {
 	reinit_completion(&edu->done);
 	writel(TEST_VALUE, edu->regs + EDU_IRQ_RAISE);
-	return edu_wait(edu, TEST_VALUE, TIMEOUT);
+	return edu_wait(edu, TEST_VALUE);
 }
 
-/* Each interrupt is raised while the one before is handled. */
+/* Each interrupt is raised when the one before was handled. */
 static int edu_storm(struct edu *edu)
 {
 	ktime_t began = ktime_get();
+	unsigned int i;
+	int err;
 
-	reinit_completion(&edu->done);
-	edu->left = storm - 1;
-	writel(TEST_VALUE, edu->regs + EDU_IRQ_RAISE);
-	if (edu_wait(edu, TEST_VALUE, STORM_TIMEOUT))
-		return -ETIMEDOUT;
+	for (i = 0; i < storm; i++) {
+		err = edu_interrupt(edu);
+		if (err)
+			return err;
+	}
 	dev_info(&edu->dev->dev, "%u interrupts in %lld us\n", storm,
 		 ktime_us_delta(ktime_get(), began));
 	return 0;
