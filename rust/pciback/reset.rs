@@ -42,7 +42,9 @@ impl Device {
             let _in_turn = by_bridge.then(|| state.bridges.lock());
             let undisturbed = dev.undisturbed();
             self.reset_prepare(dev);
-            let result = dev.reset_stopped(&undisturbed);
+            // One that still decodes its BARs would not get them back.
+            let prepared = self.inner.lock().outcome;
+            let result = prepared.and_then(|()| dev.reset_stopped(&undisturbed));
             self.reset_done(dev);
             match result {
                 Err(e) if e == ENOTTY => Ok(Outcome::Unresettable),

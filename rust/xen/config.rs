@@ -122,15 +122,16 @@ impl Saved {
     ///
     /// BARs that Xen's vPCI believes to be in use stay as they are: see [`Saved::verify`].
     pub fn restore(&self, _dev: &Locked) -> Result {
-        fault::point("restoring the configuration")?;
         let raw = as_raw(&self.dev);
-        // SAFETY: `raw` is a valid `struct pci_dev`, the device is locked, and by the type
-        // invariant the state is one of this device.
-        unsafe {
-            to_result(bindings::pci_load_saved_state(raw, self.state.as_ptr()))?;
-            bindings::pci_restore_state(raw);
-        }
-        Ok(())
+        let loaded = fault::point("restoring the configuration").and_then(|()| {
+            // SAFETY: `raw` is a valid `struct pci_dev`, the device is locked, and by the type
+            // invariant the state is one of this device.
+            to_result(unsafe { bindings::pci_load_saved_state(raw, self.state.as_ptr()) })
+        });
+        // Else what the PCI core has saved last, if anything: a function without BARs is of no use.
+        // SAFETY: As above.
+        unsafe { bindings::pci_restore_state(raw) };
+        loaded
     }
 
     /// Reads the header back, with BARs and COMMAND; `EIO`, and a line in the log, if a register is
