@@ -31,7 +31,7 @@ ask() { # CALLS TASKS PIECE
 }
 
 calls=$(quick 1000 100000)
-[ ! "${LOOKUP_INSTRUCTIONS-}" ] || rounds=$(quick 1 2)
+rounds=$(quick 1 3)
 find_functions 200 for_both
 without_reset
 

@@ -72,7 +72,7 @@ for_both() { # SBDF
 }
 
 with_flr() { # SBDF
-	grep -qw flr $devices/$1/reset_method
+	grep -qsw flr $devices/$1/reset_method
 }
 
 # $functions: so many that the conditions hold for, or as many as there are.
@@ -86,8 +86,12 @@ find_functions() { # NUMBER COMMAND...
 
 # Where it is not resets that are measured: 200 of them take long.
 without_reset() {
-	trap 'for function in $functions; do echo default >$devices/$function/reset_method; done' EXIT
+	trap with_reset EXIT
 	for function in $functions; do echo >$devices/$function/reset_method; done
+}
+
+with_reset() {
+	for function in $functions; do echo default >$devices/$function/reset_method; done
 }
 
 first() { # NUMBER

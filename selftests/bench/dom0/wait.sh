@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # How long others wait for the kernel's XenStore thread, which all backends share,
-# while a function comes back from a guest that this script plays and is reset.
+# while a function comes back from a guest that this script plays and is reset. What
+# plays runs when nothing else wants to: its own use of the processor is not meant.
 
 . "${0%/*}/swap.sh"
 . "${0%/*}/../../dom0/toolstack"
@@ -14,9 +15,9 @@ longest() {
 }
 
 # The stock driver does not tell when it has it back: its node goes before that.
-come_and_go() {
-	while [ ! -e $tmp/stop ]; do
-		assign $function
+come_and_go() { # SBDF STOP
+	while [ ! -e $2 ]; do
+		assign $1
 		node state 3
 		gone
 		sleep 0.5
@@ -25,16 +26,23 @@ come_and_go() {
 
 measure() { # stock|rust
 	driver $1
-	seize $function
-	sample wait $1 0 $(longest)
-	rm -f $tmp/stop
-	come_and_go &
-	sample wait $1 1 $(longest)
-	touch $tmp/stop
-	wait
-	give_back $function
+	for resets in 0 1; do
+		[ $resets = 1 ] || without_reset
+		[ $resets = 0 ] || with_reset
+		seize $function
+		rm -f $tmp/stop
+		chrt --idle 0 "$0" $function $tmp/stop &
+		sample wait $1 $resets $(longest)
+		touch $tmp/stop
+		wait
+		give_back $function
+	done
 }
 
+if [ $# != 0 ]; then
+	come_and_go "$@"
+	exit
+fi
 tmp=$(mktemp -d)
 find_functions 1 for_both with_flr
 function=$functions
