@@ -32,7 +32,7 @@ measure() { # DRIVER
 	awk '{ print $1, $(NF - 1) }' $tmp/resets | paste -sd , | remark $1
 }
 
-several 1 for_both with_flr
+find_functions 1 for_both with_flr
 function=$functions
 echo $ways >$tracing/set_ftrace_filter
 echo function >$tracing/current_tracer
