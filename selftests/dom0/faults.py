@@ -32,7 +32,7 @@ class Walk:
 WALKS = [
     Walk("xen_pcidev", 20, LoadPcidev, "xen-pcidev is loaded"),
     Walk("xen_pcidev", 0, UnloadPcidev, "xen-pcidev is unloaded"),
-    Walk("xen_pcidev", 8, LoadPciback, "xen-pciback is loaded"),
+    Walk("xen_pcidev", 4, LoadPciback, "xen-pciback is loaded"),
     Walk("xen_pcidev", 8, Seize, "a function is bound"),
     Walk("xen_pcidev", 2, GiveBack, "a function is unbound"),
     Walk("xen_pcidev", 2, HandOver, "a function is handed over"),
