@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import ktap
+
 UAPI = Path(__file__).resolve().parents[2] / "rust" / "uapi"
 
 # Rust leaves these out: the type is part of each number, and the others are
@@ -192,18 +194,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--uapi", type=Path, default=UAPI, help="where pcidev.rs and xen/pcidev.h are")
     uapi = parser.parse_args().uapi
-    failed = 0
-    print("KTAP version 1", f"1..{len(TESTS)}", sep="\n", flush=True)
-    for number, (title, test) in enumerate(TESTS.items(), 1):
-        try:
-            problems = test(uapi)
-        except RuntimeError as error:
-            problems = str(error).splitlines()
-        for problem in problems:
-            print(f"# {problem}")
-        print("not ok" if problems else "ok", number, title, flush=True)
-        failed += bool(problems)
-    return 1 if failed else 0
+    return ktap.run(TESTS, uapi)
 
 
 if __name__ == "__main__":

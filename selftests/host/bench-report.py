@@ -16,6 +16,7 @@ SELFTESTS = Path(__file__).resolve().parents[1]
 BENCH = SELFTESTS / "bench"
 sys.path.insert(0, str(BENCH))
 
+import ktap     # noqa: E402
 import report   # noqa: E402
 
 MEASURE = report.Measure("m", "title", "s")
@@ -131,17 +132,5 @@ TESTS: dict[str, Callable[[], list[str]]] = {
 }
 
 
-def main() -> int:
-    failed = 0
-    print("KTAP version 1", f"1..{len(TESTS)}", sep="\n", flush=True)
-    for number, (title, test) in enumerate(TESTS.items(), 1):
-        problems = test()
-        for problem in problems:
-            print("\n".join(f"# {line}" for line in problem.splitlines()))
-        print("not ok" if problems else "ok", number, title, flush=True)
-        failed += bool(problems)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ktap.run(TESTS))

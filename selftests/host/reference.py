@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import ktap
+
 TOP = Path(__file__).resolve().parents[2]
 
 STRING = r'"((?:[^"\\]|\\.)*)"'
@@ -166,18 +168,7 @@ TESTS: dict[str, Callable[[Tree], list[str]]] = {
 
 def main() -> int:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    failed = 0
-    print("KTAP version 1", f"1..{len(TESTS)}", sep="\n", flush=True)
-    for number, (title, test) in enumerate(TESTS.items(), 1):
-        try:
-            problems = test(Tree())
-        except (RuntimeError, OSError) as error:
-            problems = [str(error)]
-        for problem in problems:
-            print(f"# {problem}")
-        print("not ok" if problems else "ok", number, title, flush=True)
-        failed += bool(problems)
-    return 1 if failed else 0
+    return ktap.run(TESTS, Tree())
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import abi
+import ktap
 
 FUZZ = Path(__file__).resolve().parents[1] / "fuzz"
 PREFIX = "XEN_PCIDEV_"
@@ -134,20 +135,5 @@ TESTS: dict[str, Callable[[], list[str]]] = {
 }
 
 
-def main() -> int:
-    failed = 0
-    print("KTAP version 1", f"1..{len(TESTS)}", sep="\n", flush=True)
-    for number, (title, test) in enumerate(TESTS.items(), 1):
-        try:
-            problems = test()
-        except RuntimeError as error:
-            problems = str(error).splitlines()
-        for problem in problems:
-            print(f"# {problem}")
-        print("not ok" if problems else "ok", number, title, flush=True)
-        failed += bool(problems)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ktap.run(TESTS))
