@@ -340,7 +340,8 @@ class Detach(Change):
         need(has(b), "the other one was lost")
 
     def failed(self, log: Log, error: OSError) -> None:
-        # It may be on its way back, and what failed is to tell so.
+        # What failed may be to tell that it is on its way back.
+        wait(f"{a} to be somebody's", lambda: has(a) or state(a) in ("clean", "not bound"))
         self.done(log)
 
 
