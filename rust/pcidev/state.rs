@@ -33,6 +33,7 @@ use xen::{
 };
 
 use crate::{
+    backend,
     privcmd,
     seize::Functions,
     table::{
@@ -59,17 +60,21 @@ pub(crate) struct State {
     #[pin]
     pub(crate) functions: Mutex<Functions>,
     pciback_coming: Atomic<bool>,
+    /// What toolstacks have written.
+    pub(crate) backends: backend::Reader,
     /// The door of `/dev/xen/privcmd`.
     pub(crate) privcmd: privcmd::Open,
 }
 
 /// Makes and publishes the state.
 pub(crate) fn publish() -> Result<Published> {
+    let backends = backend::Reader::new()?;
     STATE.publish(Arc::pin_init(
         pin_init!(State {
             table <- new_spinlock!(Table::new()),
             functions <- new_mutex!(Functions::new()),
             pciback_coming: Atomic::new(false),
+            backends,
             privcmd: privcmd::Open::new(),
         }),
         GFP_KERNEL,
@@ -122,9 +127,9 @@ impl State {
         self.table.lock().gsi_for_toolstack(sbdf)
     }
 
-    /// Notes that `domain` has exactly `functions`. Does not sleep.
-    pub(crate) fn assign(&self, domain: u16, functions: &[Sbdf]) {
-        self.table.lock().assign(domain, functions);
+    /// Notes which domain has which function, see [`Table::assign`]. Does not sleep.
+    pub(crate) fn assign(&self, owners: &[(Sbdf, u16)]) {
+        self.table.lock().assign(owners);
     }
 
     /// Changes what is known of a function. Does not sleep.

@@ -159,14 +159,11 @@ impl Table {
         }
     }
 
-    /// Notes that `domain` has exactly `functions`.
-    pub(crate) fn assign(&mut self, domain: u16, functions: &[Sbdf]) {
+    /// Notes which domain has which function, and that no other function is in a guest.
+    pub(crate) fn assign(&mut self, owners: &[(Sbdf, u16)]) {
         for (sbdf, facts) in self.0.iter_mut() {
-            if functions.contains(sbdf) {
-                facts.domain = Some(domain);
-            } else if facts.domain == Some(domain) {
-                facts.domain = None;
-            }
+            let owner = owners.iter().find(|(function, _)| function == sbdf);
+            facts.domain = owner.map(|(_, domain)| *domain);
         }
     }
 
@@ -277,16 +274,16 @@ mod tests {
     #[test]
     fn line_is_unmapped_with_the_last_function() -> Result {
         let mut table = table(&[(NIC, on_gsi(16)), (DISK, on_gsi(16)), (FAR, on_gsi(17))])?;
-        table.assign(1, &[NIC, DISK, FAR]);
+        table.assign(&[(NIC, 1), (DISK, 1), (FAR, 1)]);
         assert_eq!(table.gsi_for_toolstack(NIC), Err(ENOENT));
         assert_eq!(table.gsi_for_toolstack(FAR), Ok(17));
 
         // Detached: the other one is the last.
-        table.assign(1, &[DISK, FAR]);
+        table.assign(&[(DISK, 1), (FAR, 1)]);
         assert_eq!(table.gsi_for_toolstack(DISK), Ok(16));
 
         // Another guest's function on the line is no reason to keep it mapped here.
-        table.assign(2, &[NIC]);
+        table.assign(&[(DISK, 1), (FAR, 1), (NIC, 2)]);
         assert_eq!(table.gsi_for_toolstack(DISK), Ok(16));
         assert_eq!(table.gsi_for_toolstack(NIC), Ok(16));
         Ok(())
@@ -295,11 +292,10 @@ mod tests {
     #[test]
     fn assignment_is_replaced() -> Result {
         let mut table = table(&[(NIC, on_gsi(16)), (DISK, on_gsi(16))])?;
-        table.assign(1, &[NIC]);
-        table.assign(2, &[DISK]);
+        table.assign(&[(NIC, 1), (DISK, 2)]);
         assert_eq!(table.get(NIC)?.domain, Some(1));
         assert_eq!(table.get(DISK)?.domain, Some(2));
-        table.assign(1, &[]);
+        table.assign(&[(DISK, 2)]);
         assert_eq!(table.get(NIC)?.domain, None);
         assert_eq!(table.get(DISK)?.domain, Some(2));
         Ok(())

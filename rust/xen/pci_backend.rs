@@ -15,7 +15,7 @@ use crate::{
 pub const PATH: &core::ffi::CStr = c"backend/pci";
 
 /// The domain in `backend/pci/DOMAIN/...`; `None` for the directory itself, and for what is none.
-pub fn domain(path: &[u8]) -> Option<u16> {
+fn domain(path: &[u8]) -> Option<u16> {
     let rest = path.strip_prefix(PATH.to_bytes())?.strip_prefix(b"/")?;
     decimal(rest.split(|byte| *byte == b'/').next()?)
 }

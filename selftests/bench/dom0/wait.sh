@@ -10,18 +10,23 @@
 
 seconds=2
 
-longest() {
-	watch-latency /tool/bench $seconds | cut -d' ' -f1
-}
-
 # The stock driver does not tell when it has it back: its node goes before that.
 come_and_go() { # SBDF STOP
 	while [ ! -e $2 ]; do
 		assign $1
-		node state 3
+		if [ -e $pciback ]; then node state 3; else sleep 0.1; fi
 		gone
 		sleep 0.5
 	done
+}
+
+# With a function that comes and goes.
+longest_meanwhile() {
+	rm -f $tmp/stop
+	chrt --idle 0 "$0" $function $tmp/stop &
+	watch-latency /tool/bench $seconds | cut -d' ' -f1
+	touch $tmp/stop
+	wait
 }
 
 measure() { # stock|rust
@@ -30,11 +35,7 @@ measure() { # stock|rust
 		[ $resets = 1 ] || without_reset
 		[ $resets = 0 ] || with_reset
 		seize $function
-		rm -f $tmp/stop
-		chrt --idle 0 "$0" $function $tmp/stop &
-		sample wait $1 $resets $(longest)
-		touch $tmp/stop
-		wait
+		sample wait $1 $resets $(longest_meanwhile)
 		give_back $function
 	done
 }
@@ -52,5 +53,6 @@ while [ $round -lt $(quick 1 5) ]; do
 	for name in stock rust; do measure $name; done
 	echo "# waiting: round $round"
 done
-xenstore-rm /tool/bench
 unload
+echo "about floor a function that comes and goes while no driver is loaded makes others wait $(longest_meanwhile) ms"
+xenstore-rm /tool/bench

@@ -12,6 +12,20 @@ mod table;
 #[path = "../../../rust/uapi/pcidev.rs"]
 pub mod uapi;
 
+mod backend {
+    //! What toolstacks write; scenarios tell the state themselves.
+
+    use kernel::error::Result;
+
+    pub(crate) struct Reader;
+
+    impl Reader {
+        pub(crate) fn new() -> Result<Self> {
+            Ok(Self)
+        }
+    }
+}
+
 mod privcmd {
     //! The door of `/dev/xen/privcmd`; scenarios go in without it.
 
@@ -169,9 +183,9 @@ fn asked_while_detached() {
     let (_state, disk) = machine();
     add(&disk);
     let assign = |functions: &'static [u8]| {
-        let functions: Vec<_> = functions.iter().map(|devfn| sbdf(*devfn)).collect();
+        let owners: Vec<_> = functions.iter().map(|devfn| (sbdf(*devfn), 1)).collect();
         let _ = state::with(|state| {
-            state.assign(1, &functions);
+            state.assign(&owners);
             Ok(())
         });
     };
