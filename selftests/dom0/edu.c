@@ -2,6 +2,7 @@
 /*
  * edu-test: a driver of QEMU's "edu" device that tries each way in which the
  * device and the system can talk: INTx, MSI, DMA. For guests of the selftests.
+ * On request it tells how fast interrupts can follow one another.
  *
  * Reference: docs/specs/edu.rst of QEMU.
  */
@@ -32,6 +33,10 @@
 #define TEST_VALUE		0x5a
 #define TEST_BYTES		2048
 #define TIMEOUT			(10 * HZ)
+
+static unsigned int storm;
+module_param(storm, uint, 0444);
+MODULE_PARM_DESC(storm, "interrupts of a storm by INTx and of one by MSI; default: none");
 
 struct edu {
 	struct pci_dev *dev;
@@ -92,8 +97,32 @@ static int edu_dma(struct edu *edu)
 	return err;
 }
 
+static int edu_interrupt(struct edu *edu)
+{
+	reinit_completion(&edu->done);
+	writel(TEST_VALUE, edu->regs + EDU_IRQ_RAISE);
+	return edu_wait(edu, TEST_VALUE);
+}
+
+/* Each interrupt is raised when the one before was handled. */
+static int edu_storm(struct edu *edu)
+{
+	ktime_t began = ktime_get();
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < storm; i++) {
+		err = edu_interrupt(edu);
+		if (err)
+			return err;
+	}
+	dev_info(&edu->dev->dev, "%u interrupts in %lld us\n", storm,
+		 ktime_us_delta(ktime_get(), began));
+	return 0;
+}
+
 static void edu_try(struct edu *edu, const char *name, unsigned int type,
-		    bool dma)
+		    int (*try)(struct edu *edu))
 {
 	int err;
 
@@ -104,11 +133,7 @@ static void edu_try(struct edu *edu, const char *name, unsigned int type,
 			  "edu-test", edu);
 	if (err)
 		goto free_vectors;
-	reinit_completion(&edu->done);
-	writel(TEST_VALUE, edu->regs + EDU_IRQ_RAISE);
-	err = edu_wait(edu, TEST_VALUE);
-	if (!err && dma)
-		err = edu_dma(edu);
+	err = try(edu);
 	free_irq(pci_irq_vector(edu->dev, 0), edu);
 free_vectors:
 	pci_free_irq_vectors(edu->dev);
@@ -142,9 +167,13 @@ static int edu_probe(struct pci_dev *dev, const struct pci_device_id *id)
 		return -ENODEV;
 	pci_set_master(dev);
 
-	edu_try(edu, "INTx", PCI_IRQ_INTX, false);
-	edu_try(edu, "MSI", PCI_IRQ_MSI, false);
-	edu_try(edu, "DMA", PCI_IRQ_ALL_TYPES, true);
+	edu_try(edu, "INTx", PCI_IRQ_INTX, edu_interrupt);
+	edu_try(edu, "MSI", PCI_IRQ_MSI, edu_interrupt);
+	edu_try(edu, "DMA", PCI_IRQ_ALL_TYPES, edu_dma);
+	if (storm) {
+		edu_try(edu, "INTx storm", PCI_IRQ_INTX, edu_storm);
+		edu_try(edu, "MSI storm", PCI_IRQ_MSI, edu_storm);
+	}
 	return 0;
 }
 
