@@ -148,6 +148,9 @@ impl Observer for Changes {
     const PATH: &'static CStr = pci_backend::PATH;
 
     fn changed(path: &CStr) {
+        if !pci_backend::tells(path.to_bytes()) {
+            return;
+        }
         let result = state::with(|state| {
             let mut known = false;
             for backend in state.backends.lock().iter() {

@@ -38,7 +38,10 @@ pub(crate) struct Backends;
 impl Observer for Backends {
     const PATH: &'static CStr = pci_backend::PATH;
 
-    fn changed(_: &CStr) {
+    fn changed(path: &CStr) {
+        if !pci_backend::tells(path.to_bytes()) {
+            return;
+        }
         let _ = state::with(|state| {
             state.backends.read_again();
             Ok(())

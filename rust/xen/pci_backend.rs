@@ -31,6 +31,17 @@ pub fn directory(path: &[u8]) -> Option<(&str, u16)> {
     is_whole.then_some((node, domain))
 }
 
+/// Whether a change of `path` tells of other functions, or of another state that is wanted.
+///
+/// Toolstacks write `num_devs` or `state` with whatever they change, and remove whole directories.
+/// The rest need not be looked at, the driver's own answers least of all.
+pub fn tells(path: &[u8]) -> bool {
+    match path.split(|byte| *byte == b'/').nth(4) {
+        None => true,
+        Some(node) => matches!(node, b"num_devs" | b"state"),
+    }
+}
+
 /// Whether `path` is `node` or in it.
 pub fn is_in(path: &[u8], node: &[u8]) -> bool {
     path.strip_prefix(node)
@@ -98,6 +109,27 @@ mod tests {
         ];
         for other in others {
             assert_eq!(directory(other), None);
+        }
+    }
+
+    /// What a toolstack changes last, or as a whole.
+    #[test]
+    fn changes_are_told() {
+        for path in [
+            &b"backend/pci"[..],
+            b"backend/pci/7",
+            b"backend/pci/7/0",
+            b"backend/pci/7/0/num_devs",
+            b"backend/pci/7/0/state",
+        ] {
+            assert!(tells(path));
+        }
+        for path in [
+            &b"backend/pci/7/0/state-0"[..],
+            b"backend/pci/7/0/vdev-0",
+            b"backend/pci/7/0/",
+        ] {
+            assert!(!tells(path));
         }
     }
 

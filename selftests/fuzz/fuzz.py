@@ -167,11 +167,11 @@ def show_coverage(number: int) -> bool:
     return passed
 
 
-def fuzz_all(seconds: int, seed: int) -> bool:
+def fuzz_all(seconds: int, seed: int, jobs: int) -> bool:
     names = targets()
     print(f"KTAP version 1\n1..{len(names) + 1}\n# seed {seed}, {seconds} s for each target", flush=True)
     program = build("guided", GUIDED)
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(jobs) as pool:
         results = pool.map(lambda target: fuzz(program, target, seconds, seed), names)
         passed = [result.show(number) for number, result in enumerate(results, 1)]
     return all([*passed, show_coverage(len(names) + 1)])
@@ -186,6 +186,8 @@ def main() -> int:
                         help="for each target [FUZZ_SECONDS]; default: 3")
     parser.add_argument("--seed", type=int, default=int(os.environ.get("FUZZ_SEED") or 1),
                         help="of what is tried [FUZZ_SEED]; default: 1")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1,
+                        help="targets at a time; default: as many as there are processors")
     arguments = parser.parse_args()
     if arguments.grow:
         program = build("guided", GUIDED)
@@ -196,7 +198,7 @@ def main() -> int:
         ended = run(build("guided", GUIDED), arguments.target, arguments.files)
         print(ended.stdout)
         return ended.returncode
-    return 0 if fuzz_all(arguments.seconds, arguments.seed) else 1
+    return 0 if fuzz_all(arguments.seconds, arguments.seed, arguments.jobs) else 1
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -333,23 +333,22 @@ class Selection:
 
 
 async def run_all(selection: Selection, jobs: int) -> Count:
-    """First what needs no machine, one after the other; then the boots, some side by side."""
+    """So many at a time, in the order of the plan."""
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, asyncio.current_task().cancel)
-    total = Count()
-    for name, path in selection.programs():
-        total += await run_program(name, [str(path)])
-
-    if boots := selection.boots():
+    boots = selection.boots()
+    if boots:
         await prepare({str(boot.options.get("kernel", "stock")) for boot in boots})
     places = asyncio.Semaphore(jobs)
 
-    async def in_turn(boot: Boot) -> Count:
+    async def in_turn(test: Coroutine[None, None, Count]) -> Count:
         async with places:
-            return await run_boot(boot)
+            return await test
 
+    tests = [run_program(name, [str(path)]) for name, path in selection.programs()] + [run_boot(boot) for boot in boots]
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(in_turn(boot)) for boot in boots]
+        tasks = [group.create_task(in_turn(test)) for test in tests]
+    total = Count()
     for task in tasks:
         total += task.result()
     return total

@@ -32,6 +32,11 @@ pub(crate) fn run(input: &[u8]) {
     let found = found.map(|(node, domain)| (node.as_bytes(), u64::from(domain)));
     assert_eq!(found, directory);
 
+    let tells = parts
+        .get(4)
+        .is_none_or(|node| [&b"num_devs"[..], b"state"].contains(node));
+    assert_eq!(pci_backend::tells(text), tells);
+
     let is_in = text.len() >= node.len()
         && text[..node.len()] == *node
         && (text.len() == node.len() || text[node.len()] == b'/');
