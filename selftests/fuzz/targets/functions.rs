@@ -135,15 +135,17 @@ pub(crate) fn run(input: &[u8]) {
                 known.entry(sbdf.to_u32()).and_modify(|facts| *facts = new);
             }
             _ => {
-                let domain = u16::from(what >> 2 & 3);
-                let functions: Vec<_> = (0..where_ % 4).map(|_| address(bytes.byte())).collect();
-                table.assign(domain, &functions);
+                // The first one counts.
+                let owners: Vec<_> = (0..where_ % 4)
+                    .map(|_| {
+                        let byte = bytes.byte();
+                        (address(byte), u16::from(byte >> 6))
+                    })
+                    .collect();
+                table.assign(&owners);
                 for (sbdf, facts) in &mut known {
-                    if functions.contains(&Sbdf::from_u32(*sbdf)) {
-                        facts.domain = Some(domain);
-                    } else {
-                        facts.domain = facts.domain.filter(|other| *other != domain);
-                    }
+                    let owner = owners.iter().find(|(other, _)| other.to_u32() == *sbdf);
+                    facts.domain = owner.map(|(_, domain)| *domain);
                 }
             }
         }
