@@ -321,7 +321,7 @@ impl State {
 }
 
 impl Held {
-    fn new(dev: &Device, sbdf: Sbdf, table: MsixTable) -> Result<Self> {
+    fn new(dev: &Locked, sbdf: Sbdf, table: MsixTable) -> Result<Self> {
         let result = physdev::has_function(dev).and_then(|()| {
             Ok(Self {
                 _pin: module::Pinned::new()?,

@@ -7,6 +7,10 @@
 //! operation to a PVH dom0. Mapping one entry to dom0 itself has the same effect for as long as the
 //! mapping lives.
 //!
+//! A guest that uses the function by MSI ends that: Xen then takes the mapping for the guest's own
+//! MSI-X, gives it up, and miscounts from then on. Not before the function is dom0's again can that
+//! be mended.
+//!
 //! A guest may use that entry too. Its address and data then come from the guest's mapping, but
 //! Xen takes the guest's masking and unmasking to the first mapping, ours, and unmasks an entry in
 //! hardware only if dom0's side of its mapping is unmasked as well: so ours is bound, too.
@@ -22,11 +26,16 @@ use crate::{
     domctl,
     pci::{
         DeviceExt,
+        Locked,
         MsixTable, //
     },
     physdev,
     Sbdf, //
 };
+
+/// What Xen says of a table that it does not know, and does not look for.
+// CAST: A small number.
+const ENODATA: c_int = bindings::ENODATA as c_int;
 
 /// How a [`Hold`] keeps the table known.
 enum Means {
@@ -59,7 +68,21 @@ impl Hold {
     ///
     /// Errors: `ENODEV` if dom0 does not own the function, because it is quarantined, a guest's, or
     /// Xen refused it; `ENXIO` if its memory decoding is off; else those of `PHYSDEVOP_map_pirq`.
-    pub fn new(dev: &Device, table: MsixTable) -> Result<Self> {
+    pub fn new(dev: &Locked, table: MsixTable) -> Result<Self> {
+        Self::once(dev, table).or_else(|e| {
+            if e.to_errno() != -ENODATA {
+                return Err(e);
+            }
+            dev_info!(
+                dev,
+                "Xen has lost its MSI-X table, as it does when a guest uses MSI, and is made to find it again\n"
+            );
+            physdev::rediscover(dev)?;
+            Self::once(dev, table)
+        })
+    }
+
+    fn once(dev: &Device, table: MsixTable) -> Result<Self> {
         let sbdf = dev.sbdf()?;
         let mut arg = physdev::pci_device(sbdf);
         // SAFETY: The argument of this operation.

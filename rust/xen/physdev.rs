@@ -11,10 +11,12 @@ use kernel::{
 
 use crate::{
     bindings,
+    config,
     fault,
     pci::{
         as_raw,
-        DeviceExt, //
+        DeviceExt,
+        Locked, //
     },
     reset::Kind,
     Sbdf, //
@@ -87,6 +89,27 @@ pub fn has_function(dev: &Device) -> Result {
     }
     // SAFETY: The argument of this operation, with the optional element that the flag announces.
     unsafe { call(bindings::PHYSDEVOP_pci_device_add, &mut add) }
+}
+
+/// Makes Xen forget the function, and all that it took down about it, and find it again
+/// (`PHYSDEVOP_pci_device_remove` and `_add`).
+///
+/// Dom0 has to own it, and no driver may use its interrupts. Meanwhile it is stopped, so that vPCI
+/// takes its BARs out of dom0's memory and puts them back.
+///
+/// Errors: `EBUSY` for a function with VFs; else those of the two operations. If only the second
+/// fails, Xen does not have the function any more.
+pub fn rediscover(dev: &Locked) -> Result {
+    let mut arg = pci_device(dev.sbdf()?);
+    // SAFETY: `dev` is a valid `struct pci_dev`.
+    if unsafe { bindings::pci_num_vf(as_raw(dev)) } != 0 {
+        return Err(EBUSY);
+    }
+    let _command = config::Command::keep(dev)?;
+    config::quiesce(dev)?;
+    // SAFETY: The argument of this operation.
+    unsafe { call(bindings::PHYSDEVOP_pci_device_remove, &mut arg)? };
+    has_function(dev)
 }
 
 /// Tells Xen that the function was reset (`PHYSDEVOP_pci_device_reset`): its vPCI forgets what it
