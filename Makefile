@@ -10,7 +10,7 @@ SANDBOX := selftests/vm/sandbox
 
 # Options of a run, for everything below.
 export KERNEL QEMU_ARGS QEMU_NIC PCIBACK PCIDEV DOM0 DOM0_ARGS XEN_ARGS MODPROBE
-export SMP MEMORY DOM0_MEMORY TIMEOUT TESTS PART QUICK JOBS SCRIPT DEBIAN_MIRROR KDIR DESTDIR
+export CLOCK SMP MEMORY DOM0_MEMORY TIMEOUT TESTS PART QUICK JOBS SCRIPT DEBIAN_MIRROR KDIR DESTDIR
 
 .PHONY: help
 help:
@@ -43,6 +43,7 @@ help:
 	@echo '  KERNEL=stock|debug (debug: one that looks for bugs; its first build takes minutes)'
 	@echo '  QEMU_ARGS="-device ..." QEMU_NIC=none DOM0_ARGS=... XEN_ARGS=... MODPROBE=...'
 	@echo '  MEMORY=MiB DOM0_MEMORY=MiB'
+	@echo '  CLOCK=host|instructions (instructions: their number, as in the tests; host: real time)'
 	@echo 'Options of test and bench: TESTS=glob (such as lint or guests*), JOBS=machines side by side'
 	@echo 'Options of set-up: DEBIAN_MIRROR=URL'
 

@@ -6,7 +6,7 @@
 # that each hand-over leaves behind, and a reset that is left out.
 #
 # SOAK_ROUNDS: how often, without a guest's boot; see handover.c.
-# SOAK_GUESTS: how often with a guest and its device model.
+# SOAK_GUESTS: how often with a guest and its device model; 0, or more than ten.
 
 . "${0%/*}/ktap.sh"
 

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import images
 from cpio import Archive
-from machine import Machine, Options
+from machine import CLOCKS, Machine, Options
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
@@ -63,8 +63,8 @@ class Run:
         arguments = self.arguments
         with (self.folder / "console.log").open("ab") as log, initrd(arguments, self.interactive()) as image:
             machine = Machine(Options(arguments.dom0, arguments.nic != "none", arguments.qemu_args, arguments.xen_args,
-                                      arguments.dom0_args, arguments.smp, arguments.memory, arguments.dom0_memory,
-                                      arguments.kernel),
+                                      arguments.dom0_args, arguments.clock, arguments.smp, arguments.memory,
+                                      arguments.dom0_memory, arguments.kernel),
                               BUILD, log)
             try:
                 async with asyncio.timeout(arguments.timeout or None):
@@ -232,6 +232,8 @@ def parse() -> argparse.Namespace:
     option("dom0-args", "", "added to dom0's kernel command line")
     option("xen-args", "", "added to Xen's command line")
     parser.add_argument("--nic", default=os.environ.get("QEMU_NIC", ""), help="none: no e1000e in slot 4 [QEMU_NIC]")
+    option("clock", "", "the machine's time; instructions: their number, which passes at once while all is idle; "
+                        "default: instructions with a script, else host", (*CLOCKS, ""))
     # Emulated nested virtualization is more reliable with one, and hardly slower.
     option("smp", "1", "processors of the machine", kind=int)
     option("memory", "4096", "MiB of the machine", kind=int)
@@ -242,6 +244,7 @@ def parse() -> argparse.Namespace:
     arguments = parser.parse_args()
     arguments.pcidev = arguments.pcidev or ("yes" if arguments.dom0 == "pvh" else "no")
     arguments.pciback = arguments.pciback or ("rust" if arguments.dom0 == "pvh" else "stock")
+    arguments.clock = arguments.clock or ("instructions" if arguments.command else "host")
     if not arguments.timeout and arguments.command:
         arguments.timeout = 900
     return arguments

@@ -34,7 +34,7 @@ HARD = SELFTESTS / "hard"
 VM_FAILED = 125
 ATTEMPTS = 3
 OPTIONS = ("kernel", "dom0", "pciback", "pcidev", "modprobe", "nic", "qemu_args", "xen_args", "dom0_args",
-           "smp", "memory", "dom0_memory", "timeout")
+           "clock", "smp", "memory", "dom0_memory", "timeout")
 
 POINT = re.compile(r"(?P<indent> *)(?P<verdict>ok|not ok) \d+ ?-? ?(?P<text>.*?)(?: # SKIP ?(?P<reason>.*))?$")
 SUBTEST = re.compile(r" *# Subtest: (?P<name>\S+)")
