@@ -233,7 +233,7 @@ def parse() -> argparse.Namespace:
     option("xen-args", "", "added to Xen's command line")
     parser.add_argument("--nic", default=os.environ.get("QEMU_NIC", ""), help="none: no e1000e in slot 4 [QEMU_NIC]")
     option("clock", "", "the machine's time; instructions: their number, which passes at once while all is idle; "
-                        "default: instructions with a script, else host", (*CLOCKS, ""))
+                        "default: instructions with a script and one processor, else host", (*CLOCKS, ""))
     # Emulated nested virtualization is more reliable with one, and hardly slower.
     option("smp", "1", "processors of the machine", kind=int)
     option("memory", "4096", "MiB of the machine", kind=int)
@@ -244,7 +244,8 @@ def parse() -> argparse.Namespace:
     arguments = parser.parse_args()
     arguments.pcidev = arguments.pcidev or ("yes" if arguments.dom0 == "pvh" else "no")
     arguments.pciback = arguments.pciback or ("rust" if arguments.dom0 == "pvh" else "stock")
-    arguments.clock = arguments.clock or ("instructions" if arguments.command else "host")
+    # Two would wait for each other by counting.
+    arguments.clock = arguments.clock or ("instructions" if arguments.command and arguments.smp == 1 else "host")
     if not arguments.timeout and arguments.command:
         arguments.timeout = 900
     return arguments
