@@ -77,7 +77,14 @@ impl Device {
             return;
         }
         let result = config::quiesce(dev).and_then(|()| config::wake(dev));
-        self.inner.lock().outcome = result;
+        // One that does not answer has nothing that could be stopped. The reset may wake it.
+        self.inner.lock().outcome = result.or_else(|e| {
+            if config::is_present(dev) {
+                Err(e)
+            } else {
+                Ok(())
+            }
+        });
     }
 
     /// The function was reset.
