@@ -85,7 +85,7 @@ quiet() {
 idle() {
 	same "work" 0 $works
 	# And that it would be seen.
-	[ "$(work xenstore-write $backend/opts-0 changed)" -gt 0 ] || die "work is not seen at all"
+	[ "$(work xenstore-write $backend/num_devs 1)" -gt 0 ] || die "work is not seen at all"
 }
 
 small() {
@@ -128,10 +128,10 @@ assign_without_frontend() { # SBDF
 to_and_fro() {
 	assign_without_frontend $a
 	for i in 1 2 3 4 5 6 7 8 9 10; do
-		xenstore-write $frontend/state 1 $backend/opts-0 $i
+		xenstore-write $frontend/state 1 $backend/num_devs 1
 		is $a "assigned $guest"
 		xenstore-rm $frontend
-		xenstore-write $backend/opts-0 again
+		xenstore-write $backend/num_devs 1
 		is $a "assigned $guest"
 	done
 	gone
