@@ -15,7 +15,6 @@ bindgen_c_flags = $(filter-out $(bindgen_skip_c_flags), $(c_flags)) \
 quiet_cmd_bindgen = BINDGEN $@
       cmd_bindgen = \
 	$(BINDGEN) $< $(bindgen_target_flags) \
-		$(shell grep -Ev '^\#|^$$' $(srctree)/rust/bindgen_parameters) \
 		--rust-target 1.85 --use-core --with-derive-default \
 		--ctypes-prefix ffi --no-layout-tests --no-debug '.*' \
 		--enable-function-attribute-detection \
