@@ -76,7 +76,15 @@ shell: setup
 
 .PHONY: modules install
 ifdef KDIR
+# What would else be said in hundreds of lines, by bindgen and rustc.
 modules:
+	@kernel=$$(cat "$$KDIR/include/config/kernel.release") || exit 1; \
+	if [ "$$(printf '%s\n' 7.2 "$$kernel" | sort -V | head -n 1)" != 7.2 ]; then \
+		echo "error: kernel $$kernel: it is older than 7.2" >&2; exit 1; \
+	elif [ ! -e "$$KDIR/rust/libkernel.rmeta" ]; then \
+		echo "error: kernel $$kernel: there is no $$KDIR/rust/libkernel.rmeta:" \
+			"on Ubuntu install linux-lib-rust-$$kernel, on Debian use make dkms" >&2; exit 1; \
+	fi
 	mkdir -p build/kdir build/modules
 	$(MAKE) -C "$$KDIR" M="$$PWD" MO="$$PWD/build/kdir" modules
 	cp build/kdir/*.ko build/modules
