@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Which ends of a machine are the emulator's fault, and are retried: those, and no others. Prints KTAP."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "vm"))
+
+import ktap
+import machine   # noqa: E402
+
+TRIPLE_FAULT = """\
+(XEN) d0v0 Triple fault - invoking HVM shutdown action 1
+(XEN) *** Dumping Dom0 vcpu#0 state: ***
+(XEN) ----[ Xen-4.20.4-pre  x86_64  debug=n  Not tainted ]----
+(XEN) CPU:    0
+(XEN) RIP:    e008:[<ffff82d0402a7b52>]
+"""
+TWICE = """\
+[  166.9] BUG: ENTRY_TRAMPOLINE stack guard page was hit at fffffe0000001ff8
+[  166.9] RIP: 0010:irqentry_enter+0x15/0x80
+[  166.9] RSP: 0000:fffffe0000002020 EFLAGS: 00000046
+[  166.9] RIP: 0010:asm_sysvec_xen_hvm_callback+0x0/0x20
+[  166.9] Code: 0f 1f 40 d6 f6 87 88 00 00 00
+[  166.9] RSP: 0018:fffffe0000002fd8 EFLAGS: 00000046
+"""
+
+
+def fault(console: str) -> str | None:
+    return machine.emulator_fault(console.encode())
+
+
+def known() -> list[str]:
+    return [f"not known: {console}" for console in (TRIPLE_FAULT, TWICE, TWICE.replace("00000046", "00010082"))
+            if not fault(console)]
+
+
+def others() -> list[str]:
+    consoles = {
+        "a triple fault in dom0's kernel": TRIPLE_FAULT.replace("e008:[<ffff82d0402a7b52>]", "0010:[<ffffffff81001948>]"),
+        "an interrupt while interrupts are on": TWICE.replace("00000046", "00000246"),
+        "a stack that was used up elsewhere": TWICE.replace("asm_sysvec_xen_hvm_callback", "asm_exc_page_fault"),
+        "a panic of dom0": "Kernel panic - not syncing: Fatal exception in interrupt\n",
+        "a panic of Xen": "(XEN) Panic on CPU 0:\n(XEN) Xen BUG at arch/x86/irq.c:1757\n",
+    }
+    return [f"taken for the emulator's: {what}" for what, console in consoles.items() if fault(console)]
+
+
+TESTS: dict[str, Callable[[], list[str]]] = {
+    "what the emulator does wrong is known": known,
+    "no other end is taken for it": others,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(ktap.run(TESTS))
