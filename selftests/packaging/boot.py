@@ -47,6 +47,9 @@ def make_disk(root: Path, disk: Path, report: Path) -> None:
             (top / mount).mkdir(exist_ok=True)
         (top / "root/report").write_bytes(report.read_bytes())
         (top / "etc/systemd/system/report.service").write_text(UNIT, encoding="utf-8")
+        # Nothing is new to systemd, which would rebuild caches for minutes.
+        for updated in ("etc/.updated", "var/.updated"):
+            (top / updated).touch()
         # Nobody logs in, and it would be waited for.
         (top / "etc/systemd/system/serial-getty@hvc0.service").symlink_to("/dev/null")
         wants = top / "etc/systemd/system/multi-user.target.wants"
@@ -60,7 +63,7 @@ def boot(arguments: argparse.Namespace, disk: Path, log: Path) -> bytes:
     root = arguments.root
     kernel = root / f"boot/vmlinuz-{arguments.kernel}"
     initrd = arguments.initrd or root / f"boot/initrd.img-{arguments.kernel}"
-    linux = f"{kernel} console=hvc0 root=/dev/sda rw systemd.show_status=1 {machine.LINUX}"
+    linux = f"{kernel} console=hvc0 root=/dev/sda rw systemd.show_status=auto {machine.LINUX}"
     xen = f"dom0={arguments.dom0} dom0_mem=2048M {machine.XEN}"
     command = ["qemu-system-x86_64", "-machine", "q35,kernel-irqchip=split", "-accel", "tcg", "-m", "4096M",
                "-cpu", machine.CPU, "-display", "none", "-monitor", "none", "-no-reboot", "-snapshot",
