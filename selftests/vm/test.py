@@ -32,7 +32,8 @@ TOP = HERE.parents[1]
 SELFTESTS = HERE.parent
 HARD = SELFTESTS / "hard"
 VM_FAILED = 125
-ATTEMPTS = 3
+# Two processors break in the emulator every few minutes.
+ATTEMPTS = 5
 OPTIONS = ("kernel", "dom0", "pciback", "pcidev", "modprobe", "nic", "qemu_args", "xen_args", "dom0_args",
            "clock", "smp", "memory", "dom0_memory", "timeout")
 
