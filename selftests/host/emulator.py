@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Which ends of a machine are the emulator's fault, and are retried: those, and no others. Prints KTAP."""
 
+import asyncio
+import io
+import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "vm"))
@@ -48,9 +51,41 @@ def others() -> list[str]:
     return [f"taken for the emulator's: {what}" for what, console in consoles.items() if fault(console)]
 
 
+class Clock(machine.Machine):
+    """A machine that is nothing but its clock."""
+
+    def __init__(self, times: Iterable[int]) -> None:
+        super().__init__(machine.Options(), Path(), io.BytesIO())
+        self.times = iter(times)
+
+    async def time(self) -> dict:
+        return {"return": {"tm_sec": next(self.times)}}
+
+    def stands(self) -> bool:
+        """Whether that is told on the console, within a second."""
+        machine.STANDS = 0
+
+        async def watch() -> None:
+            async with asyncio.timeout(1):
+                await self.watch_clock()
+
+        try:
+            asyncio.run(watch())
+        except TimeoutError:
+            pass
+        return machine.emulator_fault(self.log.getvalue()) is not None
+
+
+def clocks() -> list[str]:
+    return [what for what, times, stands in (("a clock that stands is taken to move", [7, 8, 8], True),
+                                             ("a clock that moves is taken to stand", itertools.count(), False))
+            if Clock(times).stands() != stands]
+
+
 TESTS: dict[str, Callable[[], list[str]]] = {
     "what the emulator does wrong is known": known,
     "no other end is taken for it": others,
+    "a machine whose clock stands still is told": clocks,
 }
 
 

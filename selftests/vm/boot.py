@@ -45,7 +45,7 @@ class VmFailed(Exception):
 
 
 class EmulatorFault(VmFailed):
-    """The known fault of emulated nested SVM: worth another attempt."""
+    """A known fault of emulated nested SVM: worth another attempt."""
 
 
 @dataclass
@@ -86,7 +86,8 @@ class Run:
                    asyncio.ensure_future(self.output(machine, "errors", 2))]
         control = asyncio.ensure_future(self.control(machine))
         console = asyncio.ensure_future(machine.watch_console())
-        await asyncio.wait((control, console), return_when=asyncio.FIRST_COMPLETED)
+        clock = asyncio.ensure_future(machine.watch_clock())
+        await asyncio.wait((control, console, clock), return_when=asyncio.FIRST_COMPLETED)
         if control.done() and (status := control.result()) is not None:
             # dom0 has sent everything before its status: it is in the sockets.
             await machine.qmp('{"execute": "quit"}')

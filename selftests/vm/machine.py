@@ -31,7 +31,15 @@ LINUX = "mitigations=off quiet clocksource=xen tsc=reliable 8250.nr_uarts=4"
 # PCI topology under test. The first port is Xen's and Linux' console.
 PORTS = {"data": (0x2F8, 3), "errors": (0x3E8, 7), "control": (0x2E8, 15)}
 
-# The emulator itself breaks nested SVM now and then, in these two ways:
+# One that counts instructions, one in each nanosecond, and does not wait while there is nothing to do. Nothing
+# times out since the host is busy; and QEMU's timers do not break into the processor from another thread,
+# which is when it delivers an interrupt twice.
+CLOCKS = {"host": [], "instructions": ["-icount", "shift=0,sleep=off", "-rtc", "clock=vm"]}
+
+# Seconds of the host after which a clock that has not moved by one is taken to stand still, and what is logged then.
+STANDS, STOOD = 120, b"\nvm: the machine's clock stands still\n"
+
+# The emulator itself breaks nested SVM now and then, in these ways:
 EMULATOR_FAULTS = (
     # dom0's vcpu is left with Xen's own state.
     (re.compile(rb"d0v\d+ Triple fault.*Dumping Dom0 vcpu#\d+ state.*RIP:\s+e008:\[<ffff82d0", re.S),
@@ -42,6 +50,8 @@ EMULATOR_FAULTS = (
     (re.compile(rb"ENTRY_TRAMPOLINE stack guard page was hit.*"
                 rb"RIP: 0010:asm_sysvec_xen_hvm_callback\+0x0/(?:[^\n]*\n){2}[^\n]*EFLAGS: [0-9a-f]{5}[014589cd]", re.S),
      "an interrupt delivered twice"),
+    # A guest in real mode, or whoever waits for it, takes hours: QEMU translates each of its instructions again.
+    (re.compile(rb"^" + STOOD.strip() + rb"$", re.M), "its clock stands still"),
 )
 DEATHS = (
     (re.compile(rb"Panic on CPU \d+:\s*(?:\(XEN\) )?([^\r\n]*)"), "Xen panicked"),
@@ -49,12 +59,6 @@ DEATHS = (
     (re.compile(rb"(Hardware Dom0 (?:crashed|shutdown|halted)[^\r\n]*)"), "dom0 ended"),
     (re.compile(rb"(d0v\d+ Triple fault[^\r\n]*)"), "dom0 crashed"),
 )
-
-
-# One that counts instructions, one in each nanosecond, and does not wait while there is nothing to do. Nothing
-# times out since the host is busy; and QEMU's timers do not break into the processor from another thread,
-# which is when it delivers an interrupt twice.
-CLOCKS = {"host": [], "instructions": ["-icount", "shift=0,sleep=off"]}
 
 
 @dataclass
@@ -84,6 +88,7 @@ class Machine:
     console: bytearray = field(default_factory=bytearray)
     process: asyncio.subprocess.Process | None = None
     streams: dict[str, tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=dict)
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def start(self, initrd: int) -> None:
         """Run QEMU; `initrd` is an open file that it reads before it answers."""
@@ -131,11 +136,12 @@ class Machine:
     async def qmp(self, request: str) -> dict:
         """Give QEMU one command; the answer has "return" or "error"."""
         reader, writer = self.streams["qmp"]
-        writer.write(request.encode() + b"\n")
-        while line := await reader.readline():
-            answer = json.loads(line)
-            if "event" not in answer:
-                return answer
+        async with self.asking:
+            writer.write(request.encode() + b"\n")
+            while line := await reader.readline():
+                answer = json.loads(line)
+                if "event" not in answer:
+                    return answer
         return {"error": {"class": "GenericError", "desc": "QEMU has gone"}}
 
     async def watch_console(self) -> None:
@@ -153,6 +159,20 @@ class Machine:
                 # What follows tells whether the emulator is to blame.
                 dying = True
                 asyncio.get_running_loop().call_later(3, reader.feed_eof)
+
+    async def watch_clock(self) -> None:
+        """End when the machine's clock stands still."""
+        before = None
+        while before != (now := await self.time()):
+            before = now
+            await asyncio.sleep(STANDS)
+        self.console += STOOD
+        self.log.write(STOOD)
+        self.log.flush()
+
+    async def time(self) -> dict:
+        """What the machine's clock shows, to the second."""
+        return await self.qmp('{"execute": "qom-get", "arguments": {"path": "/machine", "property": "rtc-time"}}')
 
     def death(self) -> str | None:
         for pattern, what in DEATHS:
