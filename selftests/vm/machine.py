@@ -166,8 +166,10 @@ class Machine:
         while before != (now := await self.time()):
             before = now
             await asyncio.sleep(STANDS)
-        self.console += STOOD
-        self.log.write(STOOD)
+        registers = await self.qmp('{"execute": "human-monitor-command", "arguments": {"command-line": "info registers"}}')
+        text = STOOD + str(registers.get("return")).encode()
+        self.console += text
+        self.log.write(text)
         self.log.flush()
 
     async def time(self) -> dict:
