@@ -21,6 +21,13 @@ TRIPLE_FAULT = """\
 (XEN) CPU:    0
 (XEN) RIP:    e008:[<ffff82d0402a7b52>]
 """
+NO_IDT = """\
+[ 615.313] (XEN) d0v1 Triple fault - invoking HVM shutdown action 1
+[ 615.313] (XEN) *** Dumping Dom0 vcpu#1 state: ***
+[ 615.313] (XEN) RIP:    0010:[<ffffffff8133846e>]
+[ 615.313] (XEN) RFLAGS: 0000000000000002   CONTEXT: hvm guest (d0v1)
+[ 615.313] (XEN) cr3: 0000000018f86000   cr2: fffffe0000000080
+"""
 TWICE = """\
 [  166.9] BUG: ENTRY_TRAMPOLINE stack guard page was hit at fffffe0000001ff8
 [  166.9] RIP: 0010:irqentry_enter+0x15/0x80
@@ -36,13 +43,15 @@ def fault(console: str) -> str | None:
 
 
 def known() -> list[str]:
-    return [f"not known: {console}" for console in (TRIPLE_FAULT, TWICE, TWICE.replace("00000046", "00010082"))
+    return [f"not known: {console}" for console in (TRIPLE_FAULT, NO_IDT, TWICE, TWICE.replace("00000046", "00010082"))
             if not fault(console)]
 
 
 def others() -> list[str]:
     consoles = {
         "a triple fault in dom0's kernel": TRIPLE_FAULT.replace("e008:[<ffff82d0402a7b52>]", "0010:[<ffffffff81001948>]"),
+        "a triple fault by a stack that is gone": NO_IDT.replace("fffffe0000000080", "ffffc900000f0dd0"),
+        "a triple fault while interrupts are on": NO_IDT.replace("0000000000000002", "0000000000000202"),
         "an interrupt while interrupts are on": TWICE.replace("00000046", "00000246"),
         "a stack that was used up elsewhere": TWICE.replace("asm_sysvec_xen_hvm_callback", "asm_exc_page_fault"),
         "a panic of dom0": "Kernel panic - not syncing: Fatal exception in interrupt\n",

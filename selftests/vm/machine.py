@@ -44,6 +44,10 @@ EMULATOR_FAULTS = (
     # dom0's vcpu is left with Xen's own state.
     (re.compile(rb"d0v\d+ Triple fault.*Dumping Dom0 vcpu#\d+ state.*RIP:\s+e008:\[<ffff82d0", re.S),
      "d0v0 Triple fault inside Xen"),
+    # dom0's kernel cannot read its IDT, a page that is always there, while it has EFLAGS.IF (0x200) clear. Seen with
+    # the stock driver alone, too.
+    (re.compile(rb"d0v\d+ Triple fault.*RIP:\s+0010:\[<ffffffff[89][^\n]*\n[^\n]*RFLAGS: [0-9a-f]{13}[014589cd]"
+                rb".*cr2: fffffe0000000[0-9a-f]{3}\b", re.S), "dom0 without its IDT"),
     # An interrupt that Xen injects comes twice: QEMU's VMRUN delivers the vector and leaves it in
     # exception_index, so that a kick before the next VM exit delivers it again. It shows when the second
     # hits the first instruction of the first's entry, which no processor does while EFLAGS.IF (0x200) is clear.
