@@ -27,7 +27,7 @@ UNIT = """[Unit]
 After=multi-user.target
 [Service]
 Type=oneshot
-ExecStart=/bin/sh -c "exec /bin/sh /root/report >/dev/console"
+ExecStart=/bin/sh -c "exec /bin/sh /root/report >/dev/console 2>&1"
 ExecStart=/usr/bin/systemctl poweroff --force
 [Install]
 WantedBy=multi-user.target
@@ -60,17 +60,15 @@ def make_disk(root: Path, disk: Path, report: Path) -> None:
 
 def boot(arguments: argparse.Namespace, disk: Path, log: Path) -> bytes:
     """All that the console shows until the machine ends."""
-    root = arguments.root
-    kernel = root / f"boot/vmlinuz-{arguments.kernel}"
-    initrd = arguments.initrd or root / f"boot/initrd.img-{arguments.kernel}"
+    kernel = arguments.root / f"boot/vmlinuz-{arguments.kernel}"
     linux = f"{kernel} console=hvc0 root=/dev/sda rw systemd.show_status=auto {machine.LINUX}"
     xen = f"dom0={arguments.dom0} dom0_mem=2048M {machine.XEN}"
     command = ["qemu-system-x86_64", "-machine", "q35,kernel-irqchip=split", "-accel", "tcg", "-m", "4096M",
-               "-cpu", machine.CPU, "-display", "none", "-monitor", "none", "-no-reboot", "-snapshot",
-               "-device", "intel-iommu,intremap=on", *shlex.split(machine.NIC),
+               "-cpu", machine.CPU, *machine.CLOCKS["instructions"], "-display", "none", "-monitor", "none",
+               "-no-reboot", "-snapshot", "-device", "intel-iommu,intremap=on", *shlex.split(machine.NIC),
                "-drive", f"file={disk},format=raw,if=none,id=disk", "-device", "ide-hd,drive=disk",
                "-serial", f"file:{log}", "-kernel", str(TOP / "build/xen"),
-               "-initrd", f"{linux},{initrd}", "-append", xen]
+               "-initrd", f"{linux},{arguments.initrd}", "-append", xen]
     try:
         subprocess.run(command, stdin=subprocess.DEVNULL, check=True, timeout=arguments.timeout)
     except subprocess.TimeoutExpired:
@@ -81,13 +79,13 @@ def boot(arguments: argparse.Namespace, disk: Path, log: Path) -> bytes:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dom0", choices=("pvh", "pv"), default="pvh")
-    parser.add_argument("--initrd", type=Path, help="instead of that in /boot")
     parser.add_argument("--timeout", type=int, default=900, help="seconds")
     parser.add_argument("root", type=Path)
     parser.add_argument("kernel")
+    parser.add_argument("initrd", type=Path)
     parser.add_argument("report", type=Path)
     arguments = parser.parse_args()
-    log = TOP / f"build/log/packaging-boot-{arguments.dom0}-{arguments.kernel}.log"
+    log = TOP / f"build/log/packaging-boot-{arguments.dom0}-{arguments.initrd.name}.log"
     with tempfile.TemporaryDirectory(dir=TOP / "build") as folder:
         disk = Path(folder) / "disk.img"
         make_disk(arguments.root, disk, arguments.report)
