@@ -56,8 +56,10 @@ run: setup
 	@$(SANDBOX) selftests/vm/run
 test: setup
 	@$(SANDBOX) selftests/vm/test.py
+# What only some parts need: the debug kernel, a system for the package.
+test-hard: parts := $(or $(PART),debug install)
 test-hard:
-	@selftests/vm/setup debug packaging
+	@selftests/vm/setup $(if $(filter debug faults fuzz races,$(parts)),debug) $(if $(filter install,$(parts)),packaging)
 	@$(SANDBOX) selftests/vm/test.py --hard
 bench: setup
 	@$(SANDBOX) selftests/bench/bench.py
