@@ -224,6 +224,17 @@ def read(name: str) -> dict:
     return tomllib.loads((HERE / name).read_text(encoding="utf-8"))["boot"]
 
 
+def numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]
+
+
+def linux() -> list[int]:
+    """The series of dom0's kernel."""
+    versions = (HERE / "versions").read_text(encoding="utf-8")
+    found = re.search(r"^KERNEL=(\d+\.\d+)", versions, re.M)
+    return numbers(found[1]) if found else []
+
+
 def read_plan(path: str) -> Iterator[Boot]:
     """The boots of a plan."""
     known = read("tests.toml")
@@ -233,8 +244,10 @@ def read_plan(path: str) -> Iterator[Boot]:
             sys.exit(f"{path}: boot {name}: like a boot that tests.toml does not have: {like}")
         entry = {option: value for option, value in known.get(like, {}).items() if option in OPTIONS} | entry
         repeat = entry.pop("repeat", 1)
-        boot = Boot(name, entry.pop("tests"), entry.pop("fails", []), entry.pop("before", ""), entry.pop("part", ""),
-                    entry)
+        fails = entry.pop("fails", [])
+        for mended, points in entry.pop("fails_before", {}).items():
+            fails += points if linux() < numbers(mended) else []
+        boot = Boot(name, entry.pop("tests"), fails, entry.pop("before", ""), entry.pop("part", ""), entry)
         if unknown := set(entry) - set(OPTIONS):
             sys.exit(f"{path}: boot {name}: unknown: {', '.join(sorted(unknown))}")
         if stray := [point for point in boot.fails if point.partition(":")[0] not in boot.tests]:
