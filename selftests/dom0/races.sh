@@ -115,7 +115,11 @@ hands_over() { # GUEST
 	one
 	! now_and_then || add $picked
 	pause 10
-	got=$(xenstore-read $backend/state-0)
+	# Every other one is patient.
+	now_and_then && patience=50 || patience=1
+	until got=$(xenstore-read $backend/state-0); [ "$got" = 3 ] || [ -e $tmp/stop ] || [ $((patience -= 1)) = 0 ]; do
+		sleep 0.2
+	done
 	! now_and_then || xenstore-write $backend/state-0 5 $backend/state 7
 	gone
 	pause 5
