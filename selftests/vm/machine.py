@@ -39,7 +39,7 @@ CLOCKS = {"host": [], "instructions": ["-icount", "shift=0,sleep=off", "-rtc", "
 # Seconds of the host in which such a clock has to move by how many, and what is logged if it does not. It moves by
 # tens of seconds, unless a guest got an interrupt twice (below) and spins for a lock that it has: QEMU leaves its
 # loop at each PAUSE.
-WATCHED, MOVES, STANDS = 120, 5, b"\nvm: the machine's clock hardly moves\n"
+WATCHED, MOVES, STANDS = 120, 3, b"\nvm: the machine's clock hardly moves\n"
 
 # The emulator itself breaks nested SVM now and then, in these ways:
 EMULATOR_FAULTS = (
