@@ -33,7 +33,7 @@ PORTS = {"data": (0x2F8, 3), "errors": (0x3E8, 7), "control": (0x2E8, 15)}
 
 # One that counts instructions, one in each nanosecond, and does not wait while there is nothing to do. Nothing
 # times out since the host is busy; and QEMU's timers do not break into the processor from another thread,
-# which is when it delivers an interrupt twice.
+# which is when it most often delivers an interrupt twice.
 CLOCKS = {"host": [], "instructions": ["-icount", "shift=0,sleep=off", "-rtc", "clock=vm"]}
 
 # Seconds of the host in which such a clock has to move by how many, and what is logged if it does not. It moves by
