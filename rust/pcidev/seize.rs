@@ -311,6 +311,13 @@ impl State {
             }
             // What is still held can be given back the next time.
             held.release(sbdf)?;
+            if let Err(e) = msix::mend(dev, held.table) {
+                dev_warn!(
+                    dev,
+                    "dom0 may be unable to use its MSI-X ({:?}, see xl dmesg): remove it (echo 1 >remove) and rescan\n",
+                    e
+                );
+            }
         }
         let gone = function.held.take();
         drop(functions);

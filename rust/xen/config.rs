@@ -199,6 +199,13 @@ impl Drop for Command {
     }
 }
 
+/// Lets the function decode its BARs in memory.
+pub(crate) fn decode_memory(dev: &Device) -> Result {
+    let now = read_config_word(dev, COMMAND).ok_or(EIO)?;
+    // CAST: A bit of a word.
+    write_config_word(dev, COMMAND, now | bindings::PCI_COMMAND_MEMORY as u16)
+}
+
 const QUIET: u16 = bindings::PCI_COMMAND_INTX_DISABLE as u16;
 
 /// Stops the function: it decodes nothing, does no DMA, raises no interrupt.

@@ -8,8 +8,8 @@
 //! mapping lives.
 //!
 //! A guest that uses the function by MSI ends that: Xen then takes the mapping for the guest's own
-//! MSI-X, gives it up, and miscounts from then on. Not before the function is dom0's again can that
-//! be mended.
+//! MSI-X, gives it up, and miscounts from then on: nobody's MSI-X works any more, dom0's neither.
+//! Not before the function is dom0's again can that be mended.
 //!
 //! A guest may use that entry too. Its address and data then come from the guest's mapping, but
 //! Xen takes the guest's masking and unmasking to the first mapping, ours, and unmasks an entry in
@@ -23,6 +23,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    config,
     domctl,
     pci::{
         DeviceExt,
@@ -70,14 +71,7 @@ impl Hold {
     /// Xen refused it; `ENXIO` if its memory decoding is off; else those of `PHYSDEVOP_map_pirq`.
     pub fn new(dev: &Locked, table: MsixTable) -> Result<Self> {
         Self::once(dev, table).or_else(|e| {
-            if e.to_errno() != -ENODATA {
-                return Err(e);
-            }
-            dev_info!(
-                dev,
-                "Xen has lost its MSI-X table, as it does when a guest uses MSI, and is made to find it again\n"
-            );
-            physdev::rediscover(dev)?;
+            rediscover_lost(dev, e)?;
             Self::once(dev, table)
         })
     }
@@ -160,6 +154,35 @@ pub fn owned_by_dom0(dev: &Device, table: MsixTable) -> Result<bool> {
         Err(e) if e == ENODEV => Ok(false),
         Err(e) => Err(e),
     }
+}
+
+/// Makes Xen able to map `table` of `dev`, of which there is no [`Hold`], to dom0's own drivers.
+///
+/// Dom0 has to own the function, and no driver may use its interrupts. Without its BARs there is
+/// nothing to be done. Errors: as [`physdev::rediscover`], and those of `PHYSDEVOP_map_pirq`.
+pub fn mend(dev: &Locked, table: MsixTable) -> Result {
+    if !config::has_its_bars(dev)? {
+        return Ok(());
+    }
+    // As it was again in the end.
+    let _command = config::Command::keep(dev)?;
+    config::decode_memory(dev)?;
+    match map(dev, dev.sbdf()?, table, table.entries.saturating_sub(1)) {
+        Ok(pirq) => unmap(pirq),
+        Err(e) => rediscover_lost(dev, e),
+    }
+}
+
+/// After this error of a mapping, if it is that of a table that Xen has lost.
+fn rediscover_lost(dev: &Locked, error: Error) -> Result {
+    if error.to_errno() != -ENODATA {
+        return Err(error);
+    }
+    dev_info!(
+        dev,
+        "Xen has lost its MSI-X table, as it does when a guest uses MSI, and is made to find it again\n"
+    );
+    physdev::rediscover(dev)
 }
 
 /// Maps an entry of `table` to this domain; returns the pirq.
