@@ -86,6 +86,7 @@ pub fn bind<T: Driver>(dev: &Device) -> bool {
     if !free {
         return false;
     }
+    dev.wake();
     let probed = T::accept(&dev).and_then(|data| {
         dev.core(|core| {
             core.data = Some(Rc::new(data.clone()));
@@ -101,10 +102,11 @@ pub fn bind<T: Driver>(dev: &Device) -> bool {
 
 fn clear(dev: &Device) {
     // Dropped when nobody looks at it any more.
-    let old = dev.core(|core| {
-        core.driver = None;
-        (core.bound.take(), core.data.take())
-    });
+    let (driver, old) =
+        dev.core(|core| (core.driver.take(), (core.bound.take(), core.data.take())));
+    if driver.is_some() {
+        dev.rest();
+    }
     drop(old);
 }
 
@@ -116,13 +118,17 @@ pub fn attach(dev: &Device) -> bool {
 /// A driver of dom0's own takes the function, if it is free, and uses it.
 pub fn bind_native(dev: &Device) -> bool {
     let dev = dev.lock();
-    dev.core(|core| {
+    let free = dev.core(|core| {
         let free = core.driver.is_none() && core.only.is_none();
         if free {
             core.driver = Some(c"native");
         }
         free
-    })
+    });
+    if free {
+        dev.wake();
+    }
+    free
 }
 
 /// Takes the function from whichever driver has it.

@@ -48,19 +48,18 @@ impl Locked {
 
     /// The reset alone.
     pub fn reset_stopped(&self, _: &Undisturbed) -> Result {
-        let command = self.registers(|registers| {
-            let command = registers.command;
+        self.save();
+        self.registers(|registers| {
             registers.in_reset = true;
             registers.command = false;
             registers.bars = false;
             registers.dirt = 0;
-            command
         });
         self.registers(|registers| {
             registers.in_reset = false;
             registers.bars = true;
-            registers.command = command;
         });
+        self.restore();
         Ok(())
     }
 

@@ -47,6 +47,10 @@ pub struct Core {
     pub data: Option<Rc<dyn Any>>,
     pub only: Option<&'static CStr>,
     pub assigned: u32,
+    /// Those who keep it awake.
+    users: u32,
+    /// Whether it decoded its BARs, to be put back: the PCI core has one place for that.
+    saved: Option<bool>,
 }
 
 /// A PCI function.
@@ -97,6 +101,42 @@ impl Device {
     /// Reads or changes registers. Every access is one that others can come before or after.
     pub fn registers<R>(&self, f: impl FnOnce(&mut Registers) -> R) -> R {
         f(&mut self.registers.lock().expect("nobody panics"))
+    }
+
+    /// Keeps it awake; what was saved when it fell asleep is put back.
+    pub fn wake(&self) {
+        self.core(|core| core.users += 1);
+        self.restore();
+    }
+
+    /// The end of [`Self::wake`].
+    pub fn rest(&self) {
+        self.core(|core| core.users -= 1);
+    }
+
+    /// It falls asleep, unless somebody keeps it awake.
+    pub fn doze(&self) {
+        self.registers(|registers| {
+            self.core(|core| {
+                if core.users == 0 {
+                    core.saved = Some(registers.command);
+                }
+            });
+        });
+    }
+
+    /// Saves what [`Self::restore`] puts back.
+    pub fn save(&self) {
+        self.registers(|registers| self.core(|core| core.saved = Some(registers.command)));
+    }
+
+    /// Puts back what was saved, once.
+    pub fn restore(&self) {
+        self.registers(|registers| {
+            if let Some(command) = self.core(|core| core.saved.take()) {
+                registers.command = command;
+            }
+        });
     }
 
     /// What the driver core knows.

@@ -39,6 +39,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ("detached-while-taken", detached_while_taken),
     ("unplugged", unplugged),
     ("hidden-while-bound", hidden_while_bound),
+    ("hidden-while-falling-asleep", hidden_while_falling_asleep),
     ("unloaded-while-returned", unloaded_while_returned),
 ];
 
@@ -356,6 +357,22 @@ fn hidden_while_bound() {
     } else {
         assert!(state::device(SBDF).is_ok_and(|device| device.state() == State::Clean));
     }
+    machine.ends_free();
+}
+
+/// Power management, which saves a function's configuration, is not told that it is being taken.
+fn hidden_while_falling_asleep() {
+    let machine = Machine::new();
+    let function = machine.function.clone();
+    let dozing = function.clone();
+    let other = spawn(move || dozing.doze());
+    drop(hide::start().expect("nothing fails"));
+    join(other);
+    assert!(state::device(SBDF).is_ok_and(|device| device.state() == State::Clean));
+    assert!(
+        function.registers(|registers| registers.command),
+        "seized, and put back to what it was in between"
+    );
     machine.ends_free();
 }
 

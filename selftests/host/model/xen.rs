@@ -122,15 +122,27 @@ pub mod physdev {
 }
 
 pub mod pm {
-    //! Functions do not sleep here.
+    //! Keeping functions from falling asleep.
 
-    use kernel::pci::Device;
+    use kernel::{pci::Device, sync::aref::ARef};
 
-    pub struct Awake;
+    pub struct Awake(Option<ARef<Device>>);
 
     impl Awake {
-        pub fn new(_dev: &Device) -> Self {
-            Self
+        pub fn new(dev: &Device) -> Self {
+            let kept = !checker::without("awake");
+            Self(kept.then(|| {
+                dev.wake();
+                dev.into()
+            }))
+        }
+    }
+
+    impl Drop for Awake {
+        fn drop(&mut self) {
+            if let Some(dev) = &self.0 {
+                dev.rest();
+            }
         }
     }
 }
