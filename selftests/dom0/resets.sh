@@ -107,6 +107,42 @@ none() {
 	give_back $unresettable
 }
 
+# While its port forwards nothing, a function does not answer.
+silently() { # COMMAND [ARG...]
+	buses=$(config $port PRIMARY_BUS.l)
+	setpci -s $port PRIMARY_BUS.l=0
+	same "vendor" ffff "$(config $behind VENDOR_ID)"
+	began=$(cut -d. -f1 /proc/uptime)
+	"$@"
+	status=$?
+	took=$(($(cut -d. -f1 /proc/uptime) - began))
+	setpci -s $port PRIMARY_BUS.l=$buses
+	[ $took -lt 30 ] || die "that took $took s"
+	return $status
+}
+
+silent_reset() {
+	seize $behind
+	! silently sh -c "echo $behind >$pciback/do_flr" || die "do_flr says that it did"
+	wait_for 5 without_driver $behind
+	log | grep "$behind: no guest gets it any more" || die "the log does not say so"
+	# The reset of its bus has reached it.
+	! echo $behind >$pciback/bind || die "it is taken without its BARs"
+	log | grep "$behind: not seized: its BARs were lost" || die "the log does not say so"
+	echo 1 >$devices/$behind/remove
+	echo 1 >/sys/bus/pci/rescan
+	seize $behind
+	keeps_bars $behind sh -c "echo 1 >$devices/$behind/reset"
+	give_back $behind
+}
+
+silent_return() {
+	seize $behind
+	silently sh -c "echo $behind >$pciback/unbind"
+	log | grep "$behind: left switched off" || die "the log does not say so"
+	echo $behind >$pciback/bind && give_back $behind
+}
+
 in_vm || skip_all "needs our own machine"
 behind=0000:01:00.0
 port=0000:00:08.0
@@ -114,7 +150,7 @@ for sbdf in $(spare_functions has_flr_and_msix); do nvme=$sbdf; done
 unresettable=0000:00:06.0
 [ -e $devices/$behind ] && [ "$nvme" ] && [ -e /sys/module/xen_pciback/parameters/tell ] || skip_all "see tests.toml"
 
-plan 8
+plan 10
 seize $nvme
 check "do_flr loses no BAR" keeps_bars $nvme flr
 check "nor does a reset by sysfs" keeps_bars $nvme sysfs
@@ -125,6 +161,8 @@ check "nor one of the bus" keeps_bars $behind bridge
 give_back $behind
 check "nor one of the link after a fatal error" reset_of_link
 check "but that does if Xen is not told; the function is not offered then" without_a_word
+check "one that does not answer is not offered any more, and can be had again" silent_reset
+check "nor is it waited for when it is returned" silent_return
 check "what was reset and not touched since is not reset again" only_if_touched
 check "a function without a reset says so" none
 finish
