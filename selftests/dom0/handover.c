@@ -221,34 +221,45 @@ static void destroy(__u32 domain)
 	fail("domain %u stays", domain);
 }
 
-static void put(const char *dir, const char *node, const char *value)
+static void put(xs_transaction_t changes, const char *dir, const char *node, const char *value)
 {
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s/%s", dir, node);
-	if (!xs_write(xs, XBT_NULL, path, value, strlen(value)))
+	if (!xs_write(xs, changes, path, value, strlen(value)))
 		fail("writing %s", path);
 }
 
+/* All at once: xenbus looks at a backend as soon as there is anything of it. */
 static void add_backend(__u32 domain)
 {
 	char front[64], back[64], number[16];
+	xs_transaction_t changes;
+	bool done;
 
 	snprintf(front, sizeof(front), "/local/domain/%u/device/pci/0", domain);
 	snprintf(back, sizeof(back), "/local/domain/0/backend/pci/%u/0", domain);
 	snprintf(number, sizeof(number), "%u", domain);
-	put(front, "backend", back);
-	put(front, "backend-id", "0");
-	put(front, "state", "1");
-	put(back, "frontend", front);
-	put(back, "frontend-id", number);
-	put(back, "online", "1");
-	put(back, "domain", "soak");
-	put(back, "dev-0", function.name);
-	put(back, "opts-0", "msitranslate=0,power_mgmt=0,permissive=0");
-	put(back, "state-0", "1");
-	put(back, "num_devs", "1");
-	put(back, "state", "1");
+	do {
+		changes = xs_transaction_start(xs);
+		if (changes == XBT_NULL)
+			fail("a transaction");
+		put(changes, front, "backend", back);
+		put(changes, front, "backend-id", "0");
+		put(changes, front, "state", "1");
+		put(changes, back, "frontend", front);
+		put(changes, back, "frontend-id", number);
+		put(changes, back, "online", "1");
+		put(changes, back, "domain", "soak");
+		put(changes, back, "dev-0", function.name);
+		put(changes, back, "opts-0", "msitranslate=0,power_mgmt=0,permissive=0");
+		put(changes, back, "state-0", "1");
+		put(changes, back, "num_devs", "1");
+		put(changes, back, "state", "1");
+		done = xs_transaction_end(xs, changes, false);
+	} while (!done && errno == EAGAIN);
+	if (!done)
+		fail("ending a transaction");
 }
 
 static void remove_backend(__u32 domain)
@@ -330,7 +341,7 @@ static void leave_something(__u32 domain)
 	char path[64];
 
 	snprintf(path, sizeof(path), "left-%u", domain);
-	put("/tool/soak", path, "1");
+	put(XBT_NULL, "/tool/soak", path, "1");
 	must("leaving an event channel",
 	     events ? xenevtchn_bind_unbound_port(events, 0) : -1);
 	if (memory == MAP_FAILED)
