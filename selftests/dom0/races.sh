@@ -110,13 +110,14 @@ hands_over() { # GUEST
 	# A module that is wanted out has to have its turn.
 	until [ ! -e $tmp/unload ] || [ -e $tmp/stop ]; do sleep 0.2; done
 	one
+	# Every other one has a careful toolstack, and is patient.
+	patience=1
+	now_and_then && patience=50 && write $picked $pciback/bind
 	assign $picked
 	pause 5
 	one
 	! now_and_then || add $picked
 	pause 10
-	# Every other one is patient.
-	now_and_then && patience=50 || patience=1
 	until got=$(xenstore-read $backend/state-0); [ "$got" = 3 ] || [ -e $tmp/stop ] || [ $((patience -= 1)) = 0 ]; do
 		sleep 0.2
 	done
@@ -168,6 +169,8 @@ configures() {
 # Both modules, or one: xen-pcidev goes only while no MSI-X table is held.
 reloads() {
 	pause 60
+	# Guests wait while one of these does: they have their turn, too.
+	[ ! -s $tmp/pcidev ] || [ -s $tmp/guest ] || return
 	touch $tmp/unload
 	until rmmod xen_pciback; do
 		[ ! -e $tmp/stop ] || return
@@ -258,7 +261,8 @@ settled() { # SBDF
 	! xenstore-ls $backends 2>/dev/null | grep state || die "guests are left"
 	write $1 $pciback/new_slot
 	[ "$(driver_of $1)" ] || write $1 $pciback/bind || die "cannot be bound: $(dmesg | grep $1 | tail -n 3)"
-	within "state of $1" clean cat $devices/$1/pciback/state
+	# Or somebody has just asked for a reset.
+	within "state of $1" clean sed s/touched/clean/ $devices/$1/pciback/state
 }
 
 handed_over() { # SBDF
