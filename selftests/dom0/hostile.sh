@@ -62,12 +62,14 @@ backend_of() { # NAME
 	echo /local/domain/0/backend/pci/$(xl domid $1)/0
 }
 
-# With Xen's view of it while it is dom0's; nobody has had it yet.
+# With Xen's view of it while it is dom0's.
+in_dom0() {
+	hardware $victim $all
+	vpci_view $victim
+}
+
 like_new() {
-	hardware $victim $all >$tmp/new
-	vpci_view $victim >>$tmp/new
-	[ -e $tmp/new-$victim$all ] || mv $tmp/new $tmp/new-$victim$all
-	[ ! -e $tmp/new ] || diff $tmp/new-$victim$all $tmp/new
+	in_dom0 | diff $tmp/new-$victim$all -
 }
 
 fresh() {
@@ -244,6 +246,10 @@ others=0
 plan $((1 + 8 * rounds + 1 + others))
 functions="$nvme $nic2"
 for function in $functions; do [ -z "$(driver_of $function)" ] || echo $function >$devices/$function/driver/unbind; done
+# No guest has had them yet.
+for victim in $functions; do
+	for all in "" -a; do in_dom0 >$tmp/new-$victim$all; done
+done
 [ $bystander = no ] || check "another guest has another function, and pings" bystander_comes
 round=0
 while [ $round -lt $rounds ]; do

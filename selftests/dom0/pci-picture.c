@@ -10,10 +10,27 @@
  */
 #include "pci-function.h"
 
+/* Then, an MSI that is disabled keeps its address and data. */
+static int is_reset_by_power(const struct function *f)
+{
+	char path[160], method[4] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/reset_method", f->dir);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	if (!fgets(method, sizeof(method), file))
+		method[0] = '\0';
+	fclose(file);
+	return !strncmp(method, "pm", 2);
+}
+
 /* The bits of the long at `at` that tell nothing. */
 static __u32 volatile_bits(const struct function *f, unsigned int at)
 {
 	unsigned int express = capability(f, CAP_EXP);
+	unsigned int msi = capability(f, CAP_MSI);
 
 	if (at == 4)		/* STATUS */
 		return 0xffff0000;
@@ -21,6 +38,8 @@ static __u32 volatile_bits(const struct function *f, unsigned int at)
 		return 0xffff0000;
 	if (express && at == express + 16)	/* link status */
 		return 0xffff0000;
+	if (msi && at > msi && at < msi + 16 && is_reset_by_power(f))
+		return ~0u;
 	return 0;
 }
 
@@ -35,7 +54,8 @@ static unsigned int length(const struct function *f, unsigned int at)
 		return 12 + (config_read(f, at + 2, 2) & 0x80 ? 4 : 0) +
 		       (config_read(f, at + 2, 2) & 0x100 ? 8 : 0);
 	case CAP_EXP:
-		return 60;
+		/* In the first version, what a function without a slot has of it. */
+		return (config_read(f, at + 2, 2) & 0xf) > 1 ? 60 : 20;
 	case CAP_MSIX:
 		return 12;
 	default:
