@@ -8,12 +8,14 @@ system then switches itself off.
 """
 
 import argparse
+import asyncio
 import re
 import shlex
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "selftests/vm"))
@@ -58,22 +60,37 @@ def make_disk(root: Path, disk: Path, report: Path) -> None:
         subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", staged, disk, "3G"], check=True)
 
 
-def boot(arguments: argparse.Namespace, disk: Path, log: Path) -> bytes:
-    """All that the console shows until the machine ends."""
-    kernel = arguments.root / f"boot/vmlinuz-{arguments.kernel}"
-    linux = f"{kernel} console=hvc0 root=/dev/sda rw systemd.show_status=auto {machine.LINUX}"
-    xen = f"dom0={arguments.dom0} dom0_mem=2048M {machine.XEN}"
-    command = ["qemu-system-x86_64", "-machine", "q35,kernel-irqchip=split", "-accel", "tcg", "-m", "4096M",
-               "-cpu", machine.CPU, *machine.CLOCKS["instructions"], "-display", "none", "-monitor", "none",
-               "-no-reboot", "-snapshot", "-device", "intel-iommu,intremap=on", *shlex.split(machine.NIC),
-               "-drive", f"file={disk},format=raw,if=none,id=disk", "-device", "ide-hd,drive=disk",
-               "-serial", f"file:{log}", "-kernel", str(TOP / "build/xen"),
-               "-initrd", f"{linux},{arguments.initrd}", "-append", xen]
-    try:
-        subprocess.run(command, stdin=subprocess.DEVNULL, check=True, timeout=arguments.timeout)
-    except subprocess.TimeoutExpired:
-        print(f"boot: no end within {arguments.timeout} s: {log}", file=sys.stderr)
-    return log.read_bytes()
+class System(machine.Machine):
+    """A machine that boots from a disk."""
+
+    def __init__(self, arguments: argparse.Namespace, disk: Path, log: BinaryIO) -> None:
+        super().__init__(machine.Options(clock="instructions"), TOP / "build", log)
+        self.chosen, self.disk = arguments, disk
+
+    def arguments(self, initrd: int) -> list[str]:
+        chosen = self.chosen
+        kernel = chosen.root / f"boot/vmlinuz-{chosen.kernel}"
+        linux = f"{kernel} console=hvc0 root=/dev/sda rw systemd.show_status=auto {machine.LINUX}"
+        xen = f"dom0={chosen.dom0} dom0_mem=2048M {machine.XEN}"
+        return ["qemu-system-x86_64", "-machine", "q35,kernel-irqchip=split", "-accel", "tcg", "-m", "4096M",
+                "-cpu", machine.CPU, *machine.CLOCKS[self.options.clock], "-display", "none", "-monitor", "none",
+                "-no-reboot", "-snapshot", "-device", "intel-iommu,intremap=on", *shlex.split(machine.NIC),
+                "-drive", f"file={self.disk},format=raw,if=none,id=disk", "-device", "ide-hd,drive=disk",
+                "-kernel", str(self.build / "xen"),
+                "-initrd", f"{linux},/proc/self/fd/{initrd}", "-append", xen]
+
+    async def run(self) -> None:
+        """Until the machine ends, stands or is out of time."""
+        try:
+            async with asyncio.timeout(self.chosen.timeout):
+                with self.chosen.initrd.open("rb") as initrd:
+                    await self.start(initrd.fileno())
+                watches = [asyncio.ensure_future(watch) for watch in (self.watch_console(), self.watch_clock())]
+                await asyncio.wait(watches, return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            print(f"boot: no end within {self.chosen.timeout} s: {self.log.name}", file=sys.stderr)
+        finally:
+            await self.stop()
 
 
 def main() -> int:
@@ -90,11 +107,13 @@ def main() -> int:
         disk = Path(folder) / "disk.img"
         make_disk(arguments.root, disk, arguments.report)
         for _ in range(ATTEMPTS):
-            console = boot(arguments, disk, log)
-            if not (fault := machine.emulator_fault(console)):
+            with log.open("wb") as file:
+                system = System(arguments, disk, file)
+                asyncio.run(system.run())
+            if not (fault := system.emulator_fault()):
                 break
             print(f"boot: the emulator broke nested SVM ({fault}): known, retried", file=sys.stderr)
-    lines = re.findall(rb"report: ([^\r\n]*)", console)
+    lines = re.findall(rb"report: ([^\r\n]*)", system.console)
     for line in lines:
         print(line.decode(errors="replace"))
     return 0 if lines else 1

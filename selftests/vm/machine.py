@@ -174,11 +174,15 @@ class Machine:
             now = await self.time()
             if (now - before) % 86400 < MOVES:
                 break
-        registers = await self.qmp('{"execute": "human-monitor-command", "arguments": {"command-line": "info registers"}}')
-        text = STANDS + str(registers.get("return")).encode()
+        text = STANDS + "".join([await self.monitor("info registers"), await self.monitor("x /128gx $rsp")]).encode()
         self.console += text
         self.log.write(text)
         self.log.flush()
+
+    async def monitor(self, command: str) -> str:
+        """What QEMU's monitor for people answers."""
+        request = {"execute": "human-monitor-command", "arguments": {"command-line": command}}
+        return str((await self.qmp(json.dumps(request))).get("return"))
 
     async def time(self) -> int:
         """What the machine's clock shows, in seconds of the day."""
