@@ -172,7 +172,7 @@ def initrd(arguments: argparse.Namespace, interactive: bool):
     command = [] if interactive else arguments.command or ["sh"]
     if command and arguments.command:
         archive.add("root/script", PROGRAM, Path(command[0]).read_bytes())
-        command[0] = "/root/script"
+        command = ["/root/script", *command[1:]]
     archive.add("vm/run", SCRIPT, (HERE / f"dom0/run-{'shell' if interactive else 'script'}").read_bytes())
     archive.add("vm/orders", SCRIPT, orders(arguments, command).encode())
     for folder, target in ((MODULES[arguments.kernel], "modules"), (BUILD / "bin", "usr/local/bin"),
