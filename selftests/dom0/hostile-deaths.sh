@@ -52,7 +52,7 @@ step_create() {
 
 before_attach() {
 	without_functions
-	xl create $tmp/v.cfg
+	guest-create $tmp/v.cfg
 }
 
 step_attach() {
@@ -61,7 +61,7 @@ step_attach() {
 
 before_detach() {
 	with_function
-	xl create $tmp/v.cfg
+	guest-create $tmp/v.cfg
 }
 
 # A guest that has not booted does not let go by itself.

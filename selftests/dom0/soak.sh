@@ -114,7 +114,7 @@ with_guests() {
 	while [ $i -lt $guests ]; do
 		i=$((i + 1))
 		xl pci-assignable-add $function || die "round $i: not assignable"
-		xl create $tmp/guest.cfg || die "round $i: no guest"
+		guest-create $tmp/guest.cfg || die "round $i: no guest"
 		xl destroy soak
 		until grep -qx clean $devices/$function/pciback/state; do sleep 0.1; done
 		xl pci-assignable-remove $function || die "round $i: not returned"

@@ -181,7 +181,7 @@ def initrd(arguments: argparse.Namespace, interactive: bool):
         if folder.is_dir():
             archive.tree(target, folder)
     archive.file("vm/guest.py", HERE / "dom0/guest.py")
-    for tool in ("guest-run", "guest-exec", "qmp"):
+    for tool in ("guest-create", "guest-run", "guest-exec", "qmp"):
         archive.file(f"usr/local/bin/{tool}", HERE / "dom0" / tool)
     archive.add("boot/guest.cpio", SCRIPT, guest_image())
     archive.add("boot/vmlinuz", SCRIPT, images.vmlinuz("stock").read_bytes())

@@ -17,6 +17,9 @@ BOOT_SECONDS = 400
 SILENT_SECONDS = 90
 ATTEMPTS = 3
 READY = b"guest: ready"
+# What libxl says if QEMU's socket is gone. It asks a first process of QEMU for its options, on the socket of the
+# same name as the device model's. That process, if it ends late, removes the device model's.
+LOST_SOCKET = "Failed to connect to QMP socket"
 # Without an emulated serial port, and trusting Xen's clock: anything else is many times slower here.
 CMDLINE = ("console=hvc0 mitigations=off tsc=reliable clocksource=xen no_timer_check "
            "8250.nr_uarts=0 panic=-1 "
@@ -79,7 +82,19 @@ on_crash = "destroy"
 ''')
     with contextlib.suppress(FileNotFoundError):
         os.unlink(console_log(name))
-    run(["xl", "create", config])
+    xl_create(config)
+
+
+def xl_create(config: str) -> None:
+    """Create the guest that a file describes, again if libxl loses its device model's socket."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            run(["xl", "create", config])
+            return
+        except GuestFailed as failure:
+            if LOST_SOCKET not in str(failure) or attempt == ATTEMPTS:
+                raise
+            note(f"{config}: {LOST_SOCKET}: created anew (attempt {attempt + 1} of {ATTEMPTS})")
 
 
 def bring_up(name: str, pci: list[str], cmdline: str, memory: int, vcpus: int) -> float:
