@@ -310,14 +310,7 @@ impl State {
                 return Ok(false);
             }
             // What is still held can be given back the next time.
-            held.release(sbdf)?;
-            if let Err(e) = msix::mend(dev, held.table) {
-                dev_warn!(
-                    dev,
-                    "dom0 may be unable to use its MSI-X ({:?}, see xl dmesg): remove it (echo 1 >remove) and rescan\n",
-                    e
-                );
-            }
+            held.give_back(dev, sbdf)?;
         }
         let gone = function.held.take();
         drop(functions);
@@ -358,15 +351,24 @@ impl Held {
         result
     }
 
+    fn give_back(&mut self, dev: &Locked, sbdf: Sbdf) -> Result {
+        let result = self.hold.give_back(dev, self.table);
+        tell_release(sbdf, result)
+    }
+
     fn release(&mut self, sbdf: Sbdf) -> Result {
         let result = self.hold.release();
-        trace::release(sbdf, result);
-        match result {
-            Ok(()) => pr_info!("{sbdf}: MSI-X table released\n"),
-            Err(e) => pr_warn!("{sbdf}: Xen did not release the MSI-X table: {e:?}\n"),
-        }
-        result
+        tell_release(sbdf, result)
     }
+}
+
+fn tell_release(sbdf: Sbdf, result: Result) -> Result {
+    trace::release(sbdf, result);
+    match result {
+        Ok(()) => pr_info!("{sbdf}: MSI-X table released\n"),
+        Err(e) => pr_warn!("{sbdf}: Xen did not release the MSI-X table: {e:?}\n"),
+    }
+    result
 }
 
 fn refused(dev: &Device, e: Error) {

@@ -113,6 +113,40 @@ impl Hold {
         }
     }
 
+    /// Undoes the hold, and makes Xen able to map `table` of `dev` to dom0's own drivers again.
+    ///
+    /// Dom0 has to own the function, and no driver may use its interrupts. After an error there
+    /// still is a hold. Errors: those of `PHYSDEVOP_release_msix` or `PHYSDEVOP_unmap_pirq`.
+    pub fn give_back(&mut self, dev: &Locked, table: MsixTable) -> Result {
+        self.release()?;
+        if let Err(e) = self.mend(dev, table) {
+            dev_warn!(
+                dev,
+                "dom0 may be unable to use its MSI-X ({:?}, see xl dmesg): remove it (echo 1 >remove) and rescan\n",
+                e
+            );
+        }
+        self.release()
+    }
+
+    /// Tries to map the table, which is a hold again; mends what a guest's MSI has done to it.
+    ///
+    /// Without its BARs there is nothing to be tried.
+    fn mend(&mut self, dev: &Locked, table: MsixTable) -> Result {
+        if !config::has_its_bars(dev)? {
+            return Ok(());
+        }
+        // As it was again in the end.
+        let _command = config::Command::keep(dev)?;
+        config::decode_memory(dev)?;
+        match map(dev, self.sbdf, table, table.entries.saturating_sub(1)) {
+            // INVARIANT: Xen knows the table by this mapping.
+            Ok(pirq) => self.means = Means::Mapped(pirq, Err(ENOENT)),
+            Err(e) => rediscover_lost(dev, e)?,
+        }
+        Ok(())
+    }
+
     /// Undoes the hold, as dropping it does, and tells what Xen said. After an error it stays.
     pub fn release(&mut self) -> Result {
         match &mut self.means {
@@ -153,23 +187,6 @@ pub fn owned_by_dom0(dev: &Device, table: MsixTable) -> Result<bool> {
         Err(e) if e == EINVAL => Ok(true),
         Err(e) if e == ENODEV => Ok(false),
         Err(e) => Err(e),
-    }
-}
-
-/// Makes Xen able to map `table` of `dev`, of which there is no [`Hold`], to dom0's own drivers.
-///
-/// Dom0 has to own the function, and no driver may use its interrupts. Without its BARs there is
-/// nothing to be done. Errors: as [`physdev::rediscover`], and those of `PHYSDEVOP_map_pirq`.
-pub fn mend(dev: &Locked, table: MsixTable) -> Result {
-    if !config::has_its_bars(dev)? {
-        return Ok(());
-    }
-    // As it was again in the end.
-    let _command = config::Command::keep(dev)?;
-    config::decode_memory(dev)?;
-    match map(dev, dev.sbdf()?, table, table.entries.saturating_sub(1)) {
-        Ok(pirq) => unmap(pirq),
-        Err(e) => rediscover_lost(dev, e),
     }
 }
 
