@@ -237,18 +237,22 @@ pub fn quiesce(dev: &Device) -> Result {
     Ok(())
 }
 
-/// Brings the function to D0, whoever put it to sleep. To be called after [`quiesce`]: waking up
-/// may reset it. May sleep.
+/// Brings the function to D0, whoever put it to sleep, and ends what its last owner wanted to know
+/// of its power management: a reset by that leaves these. To be called after [`quiesce`]: waking
+/// up may reset it. May sleep.
 pub fn wake(dev: &Locked) -> Result {
     fault::point("waking the function up")?;
     let raw = as_raw(dev);
     // SAFETY: `raw` is a valid `struct pci_dev`.
     let capability = i32::from(unsafe { (*raw).pm_cap });
     if capability != 0 {
-        let control =
-            read_config_word(dev, capability + bindings::PCI_PM_CTRL as i32).ok_or(EIO)?;
-        // CAST: Bits of a word.
-        if control & bindings::PCI_PM_CTRL_STATE_MASK as u16 != 0 {
+        let register = capability + bindings::PCI_PM_CTRL as i32;
+        let control = read_config_word(dev, register).ok_or(EIO)?;
+        let state = control & PM_STATE;
+        if control & PM_WISHES != 0 {
+            write_config_word(dev, register, state | PM_HAPPENED)?;
+        }
+        if state != 0 {
             // A guest does not tell Linux, which would think that there is nothing to do.
             // SAFETY: As above; the device's lock keeps drivers from changing it.
             unsafe { (*raw).current_state = PCI_UNKNOWN };
@@ -257,6 +261,13 @@ pub fn wake(dev: &Locked) -> Result {
     // SAFETY: `raw` is a valid `struct pci_dev`.
     to_result(unsafe { bindings::pci_set_power_state(raw, PCI_D0) })
 }
+
+// CAST: Bits of a word.
+const PM_STATE: u16 = bindings::PCI_PM_CTRL_STATE_MASK as u16;
+const PM_WISHES: u16 =
+    (bindings::PCI_PM_CTRL_PME_ENABLE | bindings::PCI_PM_CTRL_DATA_SEL_MASK) as u16;
+/// Cleared by writing it.
+const PM_HAPPENED: u16 = bindings::PCI_PM_CTRL_PME_STATUS as u16;
 
 const PCI_D0: c_int = 0;
 const PCI_UNKNOWN: c_int = 5;

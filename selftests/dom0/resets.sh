@@ -85,6 +85,18 @@ sleeping() {
 	same "power state" 0 "$((0x$(config $nvme CAP_PM+4.w) & 3))"
 }
 
+# A reset by power management leaves this: PMEs, and which of its data a function shows.
+power() {
+	seize $behind
+	echo pm >$devices/$behind/reset_method
+	setpci -s $behind CAP_PM+4.w=1f00
+	same "before" 1f00 "$(config $behind CAP_PM+4.w)"
+	keeps_bars $behind sh -c "echo 1 >$devices/$behind/reset"
+	same "power management" 0000 "$(config $behind CAP_PM+4.w)"
+	echo default >$devices/$behind/reset_method
+	give_back $behind
+}
+
 cycle() {
 	xl pci-assignable-add $nvme
 	xl pci-assignable-remove $nvme
@@ -150,7 +162,7 @@ for sbdf in $(spare_functions has_flr_and_msix); do nvme=$sbdf; done
 unresettable=0000:00:06.0
 [ -e $devices/$behind ] && [ "$nvme" ] && [ -e /sys/module/xen_pciback/parameters/tell ] || skip_all "see tests.toml"
 
-plan 10
+plan 11
 seize $nvme
 check "do_flr loses no BAR" keeps_bars $nvme flr
 check "nor does a reset by sysfs" keeps_bars $nvme sysfs
@@ -159,6 +171,7 @@ give_back $nvme
 seize $behind
 check "nor one of the bus" keeps_bars $behind bridge
 give_back $behind
+check "nor one by power management, which ends its last owner's PMEs, too" power
 check "nor one of the link after a fatal error" reset_of_link
 check "but that does if Xen is not told; the function is not offered then" without_a_word
 check "one that does not answer is not offered any more, and can be had again" silent_reset
