@@ -385,19 +385,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", metavar="GLOB", default=os.environ.get("TESTS") or "*",
                         help="only these: lint, host/NAME, BOOT or BOOT/TEST [TESTS]")
-    parser.add_argument("--jobs", type=int, default=int(os.environ.get("JOBS") or 0) or max(2, (os.cpu_count() or 1) - 1),
-                        help="machines side by side [JOBS]; default: one less than processors, and two at least")
+    parser.add_argument("--jobs", type=int, default=int(os.environ.get("JOBS") or 0),
+                        help="machines side by side [JOBS]; default: one less than processors, for the hard tests "
+                             "as many as processors, and two at least")
     parser.add_argument("--hard", action="store_true", help="the hard tests")
     parser.add_argument("--part", default=os.environ.get("PART") or "",
                         help="of the hard tests, only these [PART]")
     arguments = parser.parse_args()
     selection = Selection(arguments.only, arguments.hard, arguments.part if arguments.hard else "")
     selection.check()
+    jobs = arguments.jobs or max(2, (os.cpu_count() or 1) - (0 if arguments.hard else 1))
     for name in OPTIONS:    # of a single run, not for us
         os.environ.pop(name.upper(), None)
     os.environ.pop("QEMU_NIC", None)
     try:
-        total = asyncio.run(run_all(selection, arguments.jobs))
+        total = asyncio.run(run_all(selection, jobs))
     except asyncio.CancelledError:
         print("interrupted", file=sys.stderr)
         return 130
