@@ -4,6 +4,7 @@
 import base64
 import contextlib
 import os
+import re
 import select
 import subprocess
 import sys
@@ -19,7 +20,7 @@ ATTEMPTS = 3
 READY = b"guest: ready"
 # What libxl says if QEMU's socket is gone. It asks a first process of QEMU for its options, on the socket of the
 # same name as the device model's. That process, if it ends late, removes the device model's.
-LOST_SOCKET = "Failed to connect to QMP socket"
+LOST_SOCKET = re.compile("Failed to connect to QMP socket .*: No such file or directory")
 # Without an emulated serial port, and trusting Xen's clock: anything else is many times slower here.
 CMDLINE = ("console=hvc0 mitigations=off tsc=reliable clocksource=xen no_timer_check "
            "8250.nr_uarts=0 panic=-1 "
@@ -92,9 +93,9 @@ def xl_create(config: str) -> None:
             run(["xl", "create", config])
             return
         except GuestFailed as failure:
-            if LOST_SOCKET not in str(failure) or attempt == ATTEMPTS:
+            if not LOST_SOCKET.search(str(failure)) or attempt == ATTEMPTS:
                 raise
-            note(f"{config}: {LOST_SOCKET}: created anew (attempt {attempt + 1} of {ATTEMPTS})")
+            note(f"{config}: libxl has lost QEMU's socket: created anew (attempt {attempt + 1} of {ATTEMPTS})")
 
 
 def bring_up(name: str, pci: list[str], cmdline: str, memory: int, vcpus: int) -> float:
