@@ -12,10 +12,9 @@
 
 # For lsevtchn.
 PATH=$PATH:$(dirname /usr/lib/xen-*/bin/lsevtchn)
-# One round is one guest.
-rounds=${HOSTILE_ROUNDS:-1}
+# Each round is one guest; which function it gets, and how it ends, goes by the number.
+rounds=${HOSTILE_ROUNDS:-1} first=${rounds%% *}
 seconds=${HOSTILE_SECONDS:-6}
-seed=${HOSTILE_SEED:-1}
 bystander=${HOSTILE_BYSTANDER:-no}
 nvme=0000:00:07.0
 wants $nvme $nic1 $nic2
@@ -36,7 +35,7 @@ turn() { # ROUND
 	2) end=crashed ;;
 	0) end=orphaned ;;
 	esac
-	seed=$((seed + 1))
+	seed=$((${HOSTILE_SEED:-1} + $1))
 	what="round $1, $driver, $options"
 }
 
@@ -233,7 +232,7 @@ round() {
 	tried $(count $tmp/store) writes to XenStore by a guest, seed $seed
 	check "$what: dom0 maps, binds and answers nothing for a PCI frontend" frontend
 	tried $(count $tmp/frontend) operations of a PCI frontend, seed $seed
-	[ $1 != 1 ] || check "$what: all three would be seen" served
+	[ $1 != $first ] || check "$what: all three would be seen" served
 	check "$what: it scribbles on the function" scribble
 	tried $(count $tmp/device) writes to a function by its owner, seed $seed
 	check "$what: it is $end" $end h
@@ -243,17 +242,13 @@ round() {
 
 others=0
 [ $bystander = no ] || others=3
-plan $((1 + 8 * rounds + 1 + others))
+plan $((1 + 8 * $(echo $rounds | wc -w) + 1 + others))
 functions="$nvme $nic2"
 for function in $functions; do [ -z "$(driver_of $function)" ] || echo $function >$devices/$function/driver/unbind; done
 # No guest has had them yet.
 for victim in $functions; do in_dom0 >$tmp/new-$victim; done
 [ $bystander = no ] || check "another guest has another function, and pings" bystander_comes
-round=0
-while [ $round -lt $rounds ]; do
-	round=$((round + 1))
-	round $round
-done
+for round in $rounds; do round $round; done
 if [ $bystander != no ]; then
 	check "the other guest has pinged all the time" bystander_pinged
 	check "and is destroyed" destroyed b
