@@ -46,8 +46,7 @@ pub fn shared_dma(p: &Patient<'_>) -> Option<Finding> {
     let all = &p.facts.functions;
     let joining = |bridge: &&Sbdf| all.iter().any(|f| f.sbdf == **bridge && joins(f));
     let bridge = p.function.bridges.iter().find(joining);
-    let behind = |f: &&Function| bridge.is_some_and(|bridge| f.bridges.contains(bridge));
-    let behind = all.iter().filter(behind).map(|f| f.sbdf);
+    let behind = p.others(|f| bridge.is_some_and(|bridge| f.bridges.contains(bridge)));
     let mut others: BTreeSet<_> = p.function.group.iter().copied().chain(behind).collect();
     others.remove(&p.function.sbdf);
     (!others.is_empty()).then(|| {
@@ -103,18 +102,11 @@ pub fn shared_page(p: &Patient<'_>) -> Option<Finding> {
             .collect()
     };
     let own = pages(p.function);
-    let meets = |other: &&Function| {
+    let others = p.others(|other| {
         let other_pages = pages(other);
         let overlap = |a: &(u64, u64)| other_pages.iter().any(|b| a.0 <= b.1 && b.0 <= a.1);
-        other.sbdf != p.function.sbdf && own.iter().any(overlap)
-    };
-    let others: Vec<_> = p
-        .facts
-        .functions
-        .iter()
-        .filter(meets)
-        .map(|f| f.sbdf)
-        .collect();
+        own.iter().any(overlap)
+    });
     (!others.is_empty()).then(|| {
         let text = format!(
             "a BAR lies in one page of memory with {}: the guest reaches those registers, too",

@@ -3,7 +3,6 @@
 //! Whether a function can interrupt its guest.
 
 use crate::doctor::{
-    facts::Function,
     finding::{
         Code,
         Finding, //
@@ -45,19 +44,12 @@ pub fn no_route(p: &Patient<'_>) -> Option<Finding> {
 /// A line with somebody else on it.
 pub fn shared_line(p: &Patient<'_>) -> Option<Finding> {
     let gsi = p.function.gsi?;
-    let shares = |other: &&Function| {
+    let others = p.others(|other| {
         let of_same_guest = p.guest().is_some() && p.guest_of(other.sbdf) == p.guest();
         // One that nobody uses raises no interrupts.
         let in_use = other.driver.is_some() && !other.is_bridge();
-        other.gsi == Some(gsi) && other.sbdf != p.function.sbdf && in_use && !of_same_guest
-    };
-    let others: Vec<_> = p
-        .facts
-        .functions
-        .iter()
-        .filter(shares)
-        .map(|f| f.sbdf)
-        .collect();
+        other.gsi == Some(gsi) && in_use && !of_same_guest
+    });
     if others.is_empty() {
         return None;
     }

@@ -46,6 +46,15 @@ impl Patient<'_> {
         self.xen.guests.as_ref().ok()?.get(&sbdf).copied()
     }
 
+    /// The other functions that are so.
+    pub fn others(&self, are_so: impl Fn(&Function) -> bool) -> Vec<Sbdf> {
+        let others = self.facts.functions.iter();
+        others
+            .filter(|other| other.sbdf != self.function.sbdf && are_so(other))
+            .map(|other| other.sbdf)
+            .collect()
+    }
+
     /// It is with a guest, or there to be.
     pub fn is_for_guests(&self) -> bool {
         self.function.seized() || self.guest().is_some()
