@@ -236,12 +236,12 @@ def linux() -> list[int]:
 
 
 def read_plan(path: str) -> Iterator[Boot]:
-    """The boots of a plan."""
+    """The boots of a plan. One without tests is there for others to be like."""
     known = read("tests.toml")
     for name, entry in read(path).items():
-        # The machine of a boot of tests.toml, with other options.
+        # The machine of a boot of tests.toml, or of one further up, with other options.
         if (like := entry.pop("like", None)) and like not in known:
-            sys.exit(f"{path}: boot {name}: like a boot that tests.toml does not have: {like}")
+            sys.exit(f"{path}: boot {name}: like a boot that neither tests.toml has, nor {path} before it: {like}")
         entry = {option: value for option, value in known.get(like, {}).items() if option in OPTIONS} | entry
         repeat = entry.pop("repeat", 1)
         fails = entry.pop("fails", [])
@@ -252,6 +252,9 @@ def read_plan(path: str) -> Iterator[Boot]:
             sys.exit(f"{path}: boot {name}: unknown: {', '.join(sorted(unknown))}")
         if stray := [point for point in boot.fails if point.partition(":")[0] not in boot.tests]:
             sys.exit(f"{path}: boot {name}: not a test of it: {stray[0]}")
+        known.setdefault(name, entry)
+        if not boot.tests:
+            continue
         names = [name] if repeat == 1 else [f"{name}-{number}" for number in range(1, repeat + 1)]
         for name in names:
             yield replace(boot, name=name, tests=list(boot.tests))
