@@ -38,6 +38,7 @@ check() { # SENTENCE COMMAND [ARG...]
 	sentence=$1
 	shift
 	if output=$("$@" 2>&1); then
+		printf '%s\n' "$output" | sed -n 's/^known: /# &/p'
 		echo "ok $points $sentence"
 	else
 		[ -z "$output" ] || printf '%s\n' "$output" | sed 's/^/# /'

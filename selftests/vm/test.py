@@ -146,7 +146,7 @@ class Suite:
             self.report("skip", text, reason)
             self.count.skipped += 1
         elif passed:
-            self.report("ok", text)
+            self.report("ok", text, notes=[note for note in self.notes if note.startswith("known: ")])
             self.count.passed += 1
         else:
             self.failed += 1

@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Which failures to load a module in a guest are the emulator's, and tried again: those, and no others. Prints KTAP."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import ktap
+
+IN_GUEST = Path(__file__).resolve().parents[1] / "dom0/in-guest"
+REJECTED = "modprobe: can't load module e1000e (kernel/e1000e.ko): Key was rejected by service"
+INVALID = "modprobe: can't load module e1000e (kernel/e1000e.ko): Invalid argument"
+FINE = ""
+# Says, and fails with, the next line of the file beside it.
+MODPROBE = """#!/bin/sh
+cd "${0%/*}"
+echo "$*" >>asked
+said=$(sed -n "$(wc -l <asked)p" ends)
+[ -z "$said" ] || { echo "$said" >&2; exit 1; }
+"""
+
+
+def loads(*ends: str) -> tuple[bool, int, bool]:
+    """Whether the module was loaded by a modprobe that ends so each time, after how many, and whether that was told."""
+    with tempfile.TemporaryDirectory() as folder:
+        modprobe, asked = Path(folder, "modprobe"), Path(folder, "asked")
+        modprobe.write_text(MODPROBE)
+        modprobe.chmod(0o755)
+        Path(folder, "ends").write_text("".join(f"{end}\n" for end in ends))
+        script = f"PATH={folder}:$PATH; . {IN_GUEST}; modprobe e1000e IntMode=1"
+        ended = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
+        tries = asked.read_text().splitlines()
+        assert set(tries) == {"e1000e IntMode=1"}
+        return not ended.returncode, len(tries), "known: " in ended.stderr
+
+
+def expect(*cases: tuple[tuple[bool, int, bool], tuple[bool, int, bool]]) -> list[str]:
+    return [f"wanted (loaded, tries, told) {wanted}, found {found}" for found, wanted in cases if found != wanted]
+
+
+TESTS: dict[str, Callable[[], list[str]]] = {
+    "a signature found wrong is looked at again": lambda: expect(
+        (loads(FINE), (True, 1, False)), (loads(REJECTED, FINE), (True, 2, True))),
+    "once": lambda: expect((loads(REJECTED, REJECTED, FINE), (False, 2, False))),
+    "any other failure is one": lambda: expect(
+        (loads(INVALID, FINE), (False, 1, False)), (loads(REJECTED, INVALID), (False, 2, False))),
+}
+
+
+if __name__ == "__main__":
+    sys.exit(ktap.run(TESTS))
