@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Which ends of a machine are the emulator's fault, and are retried: those, and no others. Prints KTAP."""
+"""Which ends of a machine are the emulator's fault, and are retried: those, no others, and not the host's. Prints KTAP."""
 
 import asyncio
 import io
-import itertools
+import os
 import sys
-from collections.abc import Callable, Iterable
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "vm"))
 
@@ -60,46 +64,111 @@ def others() -> list[str]:
     return [f"taken for the emulator's: {what}" for what, console in consoles.items() if fault(console)]
 
 
-class Clock(machine.Machine):
-    """A machine that is nothing but its clock."""
+@dataclass
+class Host:
+    """A host of its own time, in which `share` of a processor is for QEMU."""
 
-    def __init__(self, times: Iterable[int]) -> None:
-        super().__init__(machine.Options(), Path(), io.BytesIO())
-        self.times = iter(times)
+    share: float
+    seconds: float = 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        await REAL_SLEEP(0)
+        self.seconds += seconds
+
+    def processor_seconds(self, _pid: int) -> float:
+        return self.share * self.seconds
+
+
+class Simulated(machine.Machine):
+    """A machine that is nothing but its clock, which moves so many seconds for each of the processor's."""
+
+    def __init__(self, host: Host, rate: float, began: int) -> None:
+        super().__init__(machine.Options(clock="instructions"), Path(), io.BytesIO())
+        self.host, self.rate, self.start_of_day = host, rate, began
+        self.process = mock.Mock(pid=0)
 
     async def qmp(self, request: str) -> dict:
         return {"return": "no registers"}
 
     async def time(self) -> int:
-        return next(self.times)
+        return int(self.start_of_day + self.rate * self.host.processor_seconds(0)) % 86400
 
-    def stands(self) -> bool:
-        """Whether that is told on the console, within a second."""
-        machine.WATCHED = 0
 
-        async def watch() -> None:
-            async with asyncio.timeout(1):
-                await self.watch_clock()
+REAL_SLEEP = asyncio.sleep
+# Of the host.
+HOURS = 5 * 3600
 
-        try:
-            asyncio.run(watch())
-        except TimeoutError:
-            pass
-        return machine.emulator_fault(self.log.getvalue()) is not None
+
+def stands(share: float, rate: float, began: int = 0) -> bool:
+    """Whether a machine is told to stand within hours."""
+    host = Host(share)
+    simulated = Simulated(host, rate, began)
+
+    async def watch() -> None:
+        watched = asyncio.ensure_future(simulated.watch_clock())
+        while host.seconds < HOURS and not watched.done():
+            await REAL_SLEEP(0)
+        watched.cancel()
+
+    with mock.patch("asyncio.sleep", host.sleep), \
+            mock.patch.object(machine, "processor_seconds", host.processor_seconds):
+        asyncio.run(watch())
+    return machine.emulator_fault(simulated.log.getvalue()) is not None
 
 
 def clocks() -> list[str]:
-    cases = (("a clock that stands is taken to move", [7, 50, 50], True),
-             ("a clock that creeps is taken to move", [7, 50, 52], True),
-             ("a clock that moves is taken to stand", itertools.count(0, 40), False),
-             ("midnight is taken to stand", itertools.cycle([86390, 20, 40000]), False))
-    return [what for what, times, stands in cases if Clock(times).stands() != stands]
+    cases = (("a clock that stands is taken to move", stands(1, 0), True),
+             ("a clock that creeps is taken to move", stands(1, 2 / 120), True),
+             ("so is one that creeps on a busy host", stands(1 / 3, 2 / 120), True),
+             ("a clock that moves is taken to stand", stands(1, 0.3), False),
+             ("midnight is taken to stand", stands(1, 0.3, 86390), False))
+    return [what for what, found, wanted in cases if found != wanted]
+
+
+def busy() -> list[str]:
+    return [f"a machine that gets one processor of {number} is taken to stand"
+            for number in (3, 10, 100) if stands(1 / number, 0.1)]
+
+
+def ended(share: float, seconds: float) -> tuple[bool, int]:
+    """Whether a machine lives for so many seconds, and after how many of the host that is known."""
+    host = Host(share)
+    simulated = Simulated(host, 1, 0)
+    with mock.patch("asyncio.sleep", host.sleep), \
+            mock.patch.object(machine, "processor_seconds", host.processor_seconds):
+        lived = asyncio.run(simulated.lasts(seconds))
+    return lived, round(host.seconds, -1)
+
+
+def limits() -> list[str]:
+    cases = (("alone", ended(1, 900), (True, 900)),
+             ("on a busy host", ended(0.1, 900), (True, 9000)),
+             ("by a QEMU that hangs", ended(0, 900), (False, machine.HANGS)))
+    return [f"{what}: wanted (lived, seconds) {wanted}, found {found}" for what, found, wanted in cases if found != wanted]
+
+
+def processor_time() -> list[str]:
+    """What the kernel says of this process, two of whose threads work and one sleeps, is what Python says of it."""
+    def work() -> None:
+        while time.thread_time() < 0.3:
+            pass
+
+    threads = [threading.Thread(target=work), threading.Thread(target=work), threading.Thread(target=time.sleep, args=[0.3])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    wanted, found = time.process_time(), machine.processor_seconds(os.getpid())
+    return [] if abs(wanted - found) < 0.1 and found > 0.6 else [f"wanted {wanted:.2f} s, found {found:.2f}"]
 
 
 TESTS: dict[str, Callable[[], list[str]]] = {
     "what the emulator does wrong is known": known,
     "no other end is taken for it": others,
     "a machine whose clock hardly moves is told": clocks,
+    "a busy host is not taken for one": busy,
+    "a machine has its time on a busy host, too": limits,
+    "the processor time of a process is that of all its threads": processor_time,
 }
 
 

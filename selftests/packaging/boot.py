@@ -82,13 +82,13 @@ class System(machine.Machine):
     async def run(self) -> None:
         """Until the machine ends, stands or is out of time."""
         try:
-            async with asyncio.timeout(self.chosen.timeout):
-                with self.chosen.initrd.open("rb") as initrd:
-                    await self.start(initrd.fileno())
-                watches = [asyncio.ensure_future(watch) for watch in (self.watch_console(), self.watch_clock())]
-                await asyncio.wait(watches, return_when=asyncio.FIRST_COMPLETED)
-        except TimeoutError:
-            print(f"boot: no end within {self.chosen.timeout} s: {self.log.name}", file=sys.stderr)
+            with self.chosen.initrd.open("rb") as initrd:
+                await self.start(initrd.fileno())
+            limit = asyncio.ensure_future(self.lasts(self.chosen.timeout))
+            watches = [asyncio.ensure_future(watch) for watch in (self.watch_console(), self.watch_clock())]
+            await asyncio.wait((limit, *watches), return_when=asyncio.FIRST_COMPLETED)
+            if limit.done():
+                print(f"boot: no end within {self.chosen.timeout} s: {self.log.name}", file=sys.stderr)
         finally:
             await self.stop()
 
@@ -96,7 +96,7 @@ class System(machine.Machine):
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dom0", choices=("pvh", "pv"), default="pvh")
-    parser.add_argument("--timeout", type=int, default=900, help="seconds")
+    parser.add_argument("--timeout", type=int, default=900, help="seconds of processor time")
     parser.add_argument("root", type=Path)
     parser.add_argument("kernel")
     parser.add_argument("initrd", type=Path)

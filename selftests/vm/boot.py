@@ -12,6 +12,7 @@ import asyncio
 import fcntl
 import io
 import json
+import math
 import os
 import shlex
 import shutil
@@ -22,12 +23,12 @@ import termios
 import threading
 import time
 import tty
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import images
 from cpio import Archive
-from machine import CLOCKS, Machine, Options
+from machine import CLOCKS, HANGS, Machine, Options
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
@@ -36,7 +37,6 @@ BUILD = TOP / "build"
 MODULES = {"stock": BUILD / "modules", "debug": BUILD / "debug_modules"}
 VM_FAILED = 125
 KEEP_RUNS = 20
-ATTEMPTS = 3
 SCRIPT, PROGRAM = stat.S_IFREG | 0o644, stat.S_IFREG | 0o755
 
 
@@ -54,7 +54,6 @@ class Run:
 
     arguments: argparse.Namespace
     folder: Path
-    held: list[tuple[int, bytes]] = field(default_factory=list)
     started: bool = False
     terminal: list | None = None
 
@@ -67,11 +66,8 @@ class Run:
                                       arguments.dom0_memory, arguments.kernel),
                               BUILD, log)
             try:
-                async with asyncio.timeout(arguments.timeout or None):
-                    await machine.start(image.fileno())
-                    return await self.serve(machine)
-            except TimeoutError:
-                raise VmFailed(f"no result within {arguments.timeout} s (TIMEOUT)") from None
+                await machine.start(image.fileno())
+                return await self.serve(machine)
             finally:
                 await machine.stop()
                 if self.terminal:
@@ -82,30 +78,32 @@ class Run:
 
     async def serve(self, machine: Machine) -> int:
         """Carry bytes between the script and our own streams until it ends."""
-        outputs = [asyncio.ensure_future(self.output(machine, "data", 1)),
-                   asyncio.ensure_future(self.output(machine, "errors", 2))]
+        outputs = asyncio.gather(self.output(machine, "data", 1), self.output(machine, "errors", 2))
         control = asyncio.ensure_future(self.control(machine))
         console = asyncio.ensure_future(machine.watch_console())
         clock = asyncio.ensure_future(machine.watch_clock())
-        await asyncio.wait((control, console, clock), return_when=asyncio.FIRST_COMPLETED)
-        if control.done() and (status := control.result()) is not None:
-            # dom0 has sent everything before its status: it is in the sockets.
-            await machine.qmp('{"execute": "quit"}')
-            await asyncio.wait(outputs, timeout=10)
-            return status
-        await asyncio.wait((console,), timeout=5)
+        limit = asyncio.ensure_future(machine.lasts(self.arguments.timeout or math.inf))
+        await asyncio.wait((control, console, clock, limit), return_when=asyncio.FIRST_COMPLETED)
+        if control.done():
+            if (status := control.result()) is not None:
+                # dom0 has sent everything before its status: it is in the sockets, which QEMU closes.
+                await machine.qmp('{"execute": "quit"}')
+                await asyncio.wait((outputs, limit), return_when=asyncio.FIRST_COMPLETED)
+                return status
+            # QEMU has gone.
+            await console
         if fault := machine.emulator_fault():
             raise EmulatorFault(f"the emulator broke nested SVM ({fault})")
+        if limit.done() and not console.done():
+            raise VmFailed(f"no result within {self.arguments.timeout} s (TIMEOUT)" if limit.result() else
+                           f"QEMU hangs: it used no processor for {HANGS} s")
         code = machine.process.returncode if machine.process else None
         raise VmFailed(machine.death() or f"QEMU ended by itself (status {code})")
 
     async def output(self, machine: Machine, channel: str, target: int) -> None:
         reader = machine.streams[channel][0]
         while data := await reader.read(65536):
-            if self.arguments.hold:
-                self.held.append((target, data))
-            else:
-                write_all(target, data)
+            write_all(target, data)
 
     async def control(self, machine: Machine) -> int | None:
         """The conversation with dom0's init; ends with the script's status."""
@@ -239,8 +237,9 @@ def parse() -> argparse.Namespace:
     option("smp", "1", "processors of the machine", kind=int)
     option("memory", "4096", "MiB of the machine", kind=int)
     option("dom0-memory", "2048", "MiB of dom0", kind=int)
-    option("timeout", "0", "seconds for everything; 0: 900 with a script, none without", kind=int)
-    parser.add_argument("--hold", action="store_true", help="pass output on at the end only, so that a run can be repeated")
+    option("timeout", "0", "seconds for everything, of processor time if the clock counts instructions; "
+                           "0: 900 with a script, none without", kind=int)
+    option("attempts", "3", "boots at most, if the emulator breaks before the script runs", kind=int)
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="SCRIPT [ARG…]")
     arguments = parser.parse_args()
     arguments.pcidev = arguments.pcidev or ("yes" if arguments.dom0 == "pvh" else "no")
@@ -292,22 +291,17 @@ def end_of_console(folder: Path, lines: int = 25) -> str:
 
 
 def attempts(arguments: argparse.Namespace) -> int:
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(1, arguments.attempts + 1):
         folder = new_folder()
         note(f"console: {folder.relative_to(TOP)}/console.log")
         run = Run(arguments, folder)
         try:
-            status = asyncio.run(run.boot())
-            for target, data in run.held:
-                write_all(target, data)
-            return status
+            return asyncio.run(run.boot())
         except EmulatorFault as fault:
-            if (run.started and not arguments.hold) or attempt == ATTEMPTS:
+            if run.started or attempt == arguments.attempts:
                 raise
-            note(f"{fault}: known, retried (attempt {attempt + 1} of {ATTEMPTS})")
+            note(f"{fault}: known, retried (attempt {attempt + 1} of {arguments.attempts})")
         except VmFailed as failure:
-            for target, data in run.held:
-                write_all(target, data)
             note(f"end of the console:\n{end_of_console(folder)}")
             raise VmFailed(f"{failure} (whole console: {folder.relative_to(TOP)}/console.log)") from None
     raise AssertionError

@@ -15,7 +15,7 @@ import socket
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Callable
+from typing import BinaryIO
 
 import images
 
@@ -36,10 +36,12 @@ PORTS = {"data": (0x2F8, 3), "errors": (0x3E8, 7), "control": (0x2E8, 15)}
 # which is when it most often delivers an interrupt twice.
 CLOCKS = {"host": [], "instructions": ["-icount", "shift=0,sleep=off", "-rtc", "clock=vm"]}
 
-# Seconds of the host in which such a clock has to move by how many, and what is logged if it does not. It moves by
-# tens of seconds, unless a guest got an interrupt twice (below) and spins for a lock that it has: QEMU leaves its
-# loop at each PAUSE.
-WATCHED, MOVES, STANDS = 120, 3, b"\nvm: the machine's clock hardly moves\n"
+# Seconds of processor time in which such a clock has to move by how many, and what is logged if it does not. It moves
+# by ten and more, on a host with three machines for each processor, too, unless a guest got an interrupt twice (below)
+# and spins for a lock that it has: QEMU leaves its loop at each PAUSE, which makes less than three.
+WATCHED, MOVES, STANDS = 120, 4, b"\nvm: the machine's clock hardly moves\n"
+# Seconds of the host after which a QEMU that used no processor at all is taken to hang.
+HANGS = 600
 
 # The emulator itself breaks nested SVM now and then, in these ways:
 EMULATOR_FAULTS = (
@@ -118,6 +120,27 @@ class Machine:
         await self.streams["qmp"][0].readline()
         await self.qmp('{"execute": "qmp_capabilities"}')
 
+    def age(self) -> float:
+        """Seconds that the machine has had.
+
+        If its clock counts instructions, the processor time that QEMU got: a busy host only makes it slower. If its
+        clock is the host's, so is its age.
+        """
+        if self.options.clock == "host":
+            return time.monotonic() - self.began
+        return processor_seconds(self.process.pid) if self.process else 0.0
+
+    async def lasts(self, seconds: float) -> bool:
+        """Return when the machine has had so many more seconds; false if QEMU hangs instead."""
+        age = self.age()
+        end, idle = age + seconds, 0.0
+        while age < end and idle < HANGS:
+            pause = min(max(end - age, 0.1), 10)
+            await asyncio.sleep(pause)
+            before, age = age, self.age()
+            idle = 0.0 if age > before else idle + pause
+        return age >= end
+
     def arguments(self, initrd: int) -> list[str]:
         options = self.options
         vmlinuz = images.vmlinuz(options.kernel)
@@ -161,19 +184,18 @@ class Machine:
             self.log.flush()
             fresh_line = text.endswith(b"\n")
             if not dying and self.death():
-                # What follows tells whether the emulator is to blame.
+                # The next lines tell whether the emulator is to blame.
                 dying = True
-                asyncio.get_running_loop().call_later(3, reader.feed_eof)
+                asyncio.ensure_future(self.lasts(3)).add_done_callback(lambda _: reader.feed_eof())
 
     async def watch_clock(self) -> None:
-        """End when the machine's clock hardly moves."""
-        now = await self.time()
-        while True:
-            before = now
-            await asyncio.sleep(WATCHED)
-            now = await self.time()
-            if (now - before) % 86400 < MOVES:
-                break
+        """Return when the machine's clock hardly moves."""
+        now, moved = await self.time(), MOVES
+        while moved >= MOVES:
+            if await self.lasts(WATCHED):
+                before, now = now, await self.time()
+                moved = (now - before) % 86400
+                self.log.write(b"# clock: %d s in %d s of processor time\n" % (moved, WATCHED))
         text = STANDS + "".join([await self.monitor("info registers"), await self.monitor("x /128gx $rsp")]).encode()
         self.console += text
         self.log.write(text)
@@ -212,12 +234,18 @@ def emulator_fault(console: bytes) -> str | None:
     return next((what for pattern, what in EMULATOR_FAULTS if pattern.search(console)), None)
 
 
+def processor_seconds(pid: int) -> float:
+    """Processor time that a process used, in all its threads; 0 once it has gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    # The name of the program, in brackets, may hold anything. utime and stime are the 14th and 15th field of all.
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def die_with_parent() -> None:
     """No QEMU stays behind, however we end."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-
-
-async def copy(reader: asyncio.StreamReader, put: Callable[[bytes], None]) -> None:
-    while data := await reader.read(65536):
-        put(data)

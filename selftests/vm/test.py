@@ -207,7 +207,8 @@ class Boot:
         return bool(self.tests)
 
     def command(self, script: Path) -> list[str]:
-        values = {"timeout": 900} | self.options
+        # Attempts are run_boot()'s.
+        values = {"timeout": 900, "attempts": 1} | self.options
         return [str(HERE / "boot.py"), *(f"--{name.replace('_', '-')}={value}" for name, value in values.items()),
                 str(script)]
 
