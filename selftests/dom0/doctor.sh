@@ -138,20 +138,6 @@ stock() {
 	clean
 }
 
-refused() {
-	lacks refused $pf
-	modprobe igb
-	echo $pf >$drivers/igb/bind 2>/dev/null
-	echo 2 >$devices/$pf/sriov_numvfs || die "no virtual functions"
-	vf=$(basename $(readlink $devices/$pf/virtfn0))
-	finds fails refused $vf
-	finds note virtual-functions $pf
-	echo 0 >$devices/$pf/sriov_numvfs
-	lacks virtual-functions $pf
-	echo $pf >$drivers/igb/unbind
-	modprobe -r igb
-}
-
 display() {
 	lacks boot-display $nic
 	finds warning boot-display $boot_vga
@@ -194,14 +180,13 @@ nic=$(for function in $routed; do ! has_msix $function || { echo $function; brea
 [ "$nic" ] || skip_all "no function with a line and MSI-X"
 pair=$(for function in $routed; do echo "$(cat $devices/$function/xen/gsi) $function"; done | sort |
 	awk '$1 == gsi { print first, $2; exit } { gsi = $1; first = $2 }')
-pinless='' unrouted='' boot_vga='' pf=''
+pinless='' unrouted='' boot_vga=''
 for function in $(spare_functions without_driver); do
 	if ! has_pin $function; then
 		[ -e $devices/$function/reset_method ] || pinless=$function
 	elif ! routed $function; then
 		unrouted=$function
 	fi
-	[ ! -e $devices/$function/sriov_numvfs ] || pf=$function
 done
 for file in $devices/*/boot_vga; do
 	[ ! -e $file ] || [ $(cat $file) = 0 ] || boot_vga=$(basename ${file%/*})
@@ -213,7 +198,7 @@ when() { # FUNCTION SENTENCE COMMAND [ARG...]
 	check "$@"
 }
 
-plan 11
+plan 10
 check "a dom0 in order is found to be" clean
 when "$pinless" "a function without reset" without_reset
 when "$unrouted" "a pin that is routed nowhere" without_route
@@ -222,7 +207,6 @@ check "a table that is not held, and the parameter that did it" not_held
 check "a function left in quarantine" in_quarantine
 check "modules that are not loaded" missing
 when "$pinless" "the kernel's own xen-pciback" stock
-when "$pf" "a virtual function that Xen refuses" refused
 when "$boot_vga" "the firmware's display" display
 check "what it cannot tell it does not claim" cannot_tell
 finish

@@ -8,15 +8,23 @@
 . "${0%/*}/ktap.sh"
 . "${0%/*}/kmemleak"
 
+# Programs take long to start here, and this is asked hundreds of times.
 say() { # LABEL COMMAND [ARG...]
 	label=$1
 	shift
-	echo "$label: $("$@" 2>&1 | tr '\n' '|' | sed 's/|$//')"
+	said=$("$@" 2>&1)
+	(set -f; IFS='
+'; set -- $said; IFS='|'; echo "$label: $*")
 }
 
 # The shell's own echo does not tell errors apart.
+write() { # FILE TEXT
+	error=$(/usr/bin/printf %b "$2" 2>&1 >"$1")
+	echo "${error##*: }"
+}
+
 put() { # FILE TEXT
-	say "$1 < '$2'" sh -c '/usr/bin/printf "%b" "$2" 2>&1 >"$1" | sed "s/.*: //"' - "$pciback/$1" "$2"
+	say "$1 < '$2'" write "$pciback/$1" "$2"
 }
 
 get() { # FILE

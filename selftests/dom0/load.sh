@@ -34,12 +34,12 @@ cycles() { # COUNT
 
 with_pciback() {
 	load_pciback
-	cycles ${LOAD_CYCLES:-50}
+	cycles ${LOAD_CYCLES:-20}
 }
 
 without_pciback() {
 	unload_pciback
-	cycles ${LOAD_CYCLES:-50}
+	cycles ${LOAD_CYCLES:-20}
 }
 
 not_while_open() {

@@ -27,6 +27,19 @@ refused() {
 	done
 }
 
+finds() { # LEVEL CODE SBDF
+	report=$(pcidev doctor $3)
+	echo "$report" | grep -qE "^ +$1 +$2: " || die "no $2: $report"
+}
+
+doctor_knows() {
+	finds fails refused $(basename $(readlink $devices/$pf/virtfn0))
+	finds note virtual-functions $pf
+	echo 0 >$devices/$pf/sriov_numvfs
+	! (finds '[a-z]+' '(refused|virtual-functions)' $pf) || die "it goes on about them"
+	echo 2 >$devices/$pf/sriov_numvfs
+}
+
 # The PF's driver takes its VFs with it.
 pf_goes() {
 	echo $pf >$drivers/igb/unbind
@@ -41,8 +54,9 @@ in_vm || skip_all "needs our own machine"
 for file in $devices/*/sriov_numvfs; do [ ! -e $file ] || pf=$(basename ${file%/*}); done
 [ "$pf" ] || skip_all "no function with SR-IOV"
 
-plan 3
+plan 4
 check "a NIC makes virtual functions" make_vfs
 check "those that Xen refuses are refused, in plain words" refused
+check "pcidev doctor tells of them" doctor_knows
 check "the physical function goes, and can be seized" pf_goes
 finish
