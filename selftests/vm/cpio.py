@@ -63,8 +63,9 @@ class Archive:
         """Add everything below a directory but the paths in `skip`."""
         for folder, folders, files in os.walk(top):
             inside = os.path.relpath(folder, top)
-            folders[:] = sorted(f for f in folders if os.path.normpath(f"{inside}/{f}") not in skip)
-            for item in sorted(folders + files):
+            kept = {item for item in folders + files if os.path.normpath(f"{inside}/{item}") not in skip}
+            folders[:] = sorted(kept.intersection(folders))
+            for item in sorted(kept):
                 self.file(f"{prefix}/{inside}/{item}".replace("/./", "/"), Path(folder, item))
 
     def close(self) -> None:
