@@ -13,6 +13,7 @@ import asyncio
 import fnmatch
 import os
 import re
+import resource
 import signal
 import sys
 import tempfile
@@ -345,7 +346,7 @@ class Selection:
     def check(self) -> None:
         """A part that does not exist is a mistake of whoever asks for it."""
         parts = {path.stem.partition("-")[0] for _, path in programs_of(HARD)}
-        parts |= {boot.part for boot in read_plan("hard.toml")}
+        parts |= {boot.part for boot in read_plan("hard.toml") if boot.part}
         if self.part and self.part not in parts:
             sys.exit(f"test: there is no part '{self.part}': {', '.join(sorted(parts))}")
 
@@ -399,6 +400,7 @@ def main() -> int:
     selection = Selection(arguments.only, arguments.hard, arguments.part if arguments.hard else "")
     selection.check()
     jobs = arguments.jobs or max(2, (os.cpu_count() or 1) - (0 if arguments.hard else 1))
+    began = time.monotonic()
     for name in OPTIONS:    # of a single run, not for us
         os.environ.pop(name.upper(), None)
     os.environ.pop("QEMU_NIC", None)
@@ -409,6 +411,8 @@ def main() -> int:
         return 130
     if total.tried:
         print(f"\n{total.table()}\n")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"# {(time.monotonic() - began) / 60:.0f} minutes, {(used.ru_utime + used.ru_stime) / 60:.0f} of a processor")
     print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped", flush=True)
     return 0 if total.passed and not total.failed else 1
 
