@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * get-gsi SBDF: print the GSI and the Linux irq of a PCI function, as a
- * toolstack on a Xen PVH dom0 would ask for them.
+ * toolstack on a Xen PVH dom0 queries them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@ static const char *explain(int error)
 	switch (error) {
 	case ENODEV:	return "no such function";
 	case ENOENT:	return "it has no INTx pin";
-	case ENXIO:	return "firmware routes its INTx pin nowhere";
+	case ENXIO:	return "firmware does not route its INTx pin";
 	default:	return strerror(error);
 	}
 }

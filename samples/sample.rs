@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A module on crate `xen`: lists the PCI functions and where their INTx pins lead, once.
+//! A module on crate `xen`: lists the PCI functions and their GSIs once, when it is loaded.
 //!
 //! `insmod xen-sample.ko`, then `dmesg`. It loads on any kernel, with or without Xen.
 

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# pcidev doctor where something is wrong. Each finding has to be absent before,
-# there once it was provoked, and gone again with --ignore. Would catch: a doctor
-# who sees nothing, or sees what is not there.
+# pcidev doctor on a faulty system. Each finding must be absent at first, appear
+# once it is provoked, and disappear with --ignore. Would catch: missed faults and
+# false alarms.
 
 . "${0%/*}/ktap.sh"
 
@@ -124,7 +124,7 @@ missing() {
 	clean
 }
 
-# The stock driver would take the host down with some: it gets none.
+# The stock driver gets no function: with some it would crash the host.
 stock() {
 	lacks stock-xen-pciback
 	lacks stock-refuses $pinless
@@ -143,7 +143,7 @@ display() {
 	finds warning boot-display $boot_vga
 }
 
-# Nobody to ask; and somebody who is told nothing.
+# Without tools to ask; and as a user who may read nothing.
 cannot_tell() {
 	lacks no-xl
 	pcidev=$(command -v pcidev)
@@ -199,14 +199,14 @@ when() { # FUNCTION SENTENCE COMMAND [ARG...]
 }
 
 plan 10
-check "a dom0 in order is found to be" clean
+check "a healthy dom0 has no finding" clean
 when "$pinless" "a function without reset" without_reset
-when "$unrouted" "a pin that is routed nowhere" without_route
-when "$pair" "a line that two functions share" shares
-check "a table that is not held, and the parameter that did it" not_held
+when "$unrouted" "an unrouted INTx pin" without_route
+when "$pair" "a line shared by two functions" shares
+check "a table that is not held, and the parameter that causes it" not_held
 check "a function left in quarantine" in_quarantine
 check "modules that are not loaded" missing
-when "$pinless" "the kernel's own xen-pciback" stock
+when "$pinless" "the stock xen-pciback" stock
 when "$boot_vga" "the firmware's display" display
-check "what it cannot tell it does not claim" cannot_tell
+check "inconclusive checks are reported as unknown" cannot_tell
 finish

@@ -1,13 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The program pcidev against sysfs. Would catch: a column that shows something
-# else, a function that is left out or shown after it is gone, changes that watch
-# does not see, and an exit status that says nothing.
+# The program pcidev against sysfs. Would catch: a wrong column, a missing
+# function or one that is gone, changes that watch misses, a wrong exit status.
 
 . "${0%/*}/ktap.sh"
 
-# What the list has to be, by sysfs; then what of it is wrong.
+# Compares a list with sysfs, and names the differences.
 compare() { # FILE: what "pcidev list --json" prints
 	python3 - "$1" <<-'END'
 	import json, os, sys
@@ -43,7 +42,7 @@ compare() { # FILE: what "pcidev list --json" prints
 	    sys.exit(f"listed: {[entry['sbdf'] for entry in listed]}, there are: {functions}")
 	wrong = [(entry["sbdf"], name, entry[name], value)
 	         for entry in listed for name, value in wanted(entry["sbdf"]).items()
-	         # A pin that is routed nowhere is not in sysfs.
+	         # sysfs does not show an unrouted pin.
 	         if entry[name] != value and not (name == "pin" and value is None)]
 	sys.exit(f"listed, but not so in sysfs: {wrong}" if wrong else 0)
 	END
@@ -105,7 +104,7 @@ statuses() {
 	ends_with 0 "" pcidev
 	ends_with 1 "no such PCI function" pcidev show ffff:ff:1f.7
 	ends_with 1 "no such PCI function" pcidev doctor ffff:ff:1f.7
-	ends_with 1 "no PCI function is on it" pcidev gsi 4095
+	ends_with 1 "no PCI function uses it" pcidev gsi 4095
 	ends_with 2 "such as 0000:03:00.0" pcidev show 03
 	ends_with 2 "possible values" pcidev doctor --ignore everything
 	ends_with 2 "unexpected argument" pcidev list --everything
@@ -133,6 +132,6 @@ if [ "$spare" ] && [ -e $pciback ]; then
 else
 	skip "pcidev watch sees a function go and come back" "no unused function to seize, or no xen-pciback"
 fi
-check "errors are told in a line, and by the exit status" statuses
+check "errors are one line, with the right exit status" statuses
 check "shells can complete commands" completes
 finish

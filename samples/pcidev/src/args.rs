@@ -14,65 +14,65 @@ use crate::{
     sbdf::Sbdf, //
 };
 
-/// Shows what a Xen PVH dom0 knows of its PCI functions.
+/// Show the PCI functions of a Xen PVH dom0, and find out why one does not work in a guest.
 ///
-/// Needs root, and the kernel module xen-pcidev for all but "doctor". Without a command it lists
-/// all functions.
+/// Must run as root in dom0. All commands except "doctor" and "completion" need the kernel module
+/// xen-pcidev. Without a command, pcidev lists all functions.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 pub struct Args {
-    /// Print JSON; of "watch", one object for each line
+    /// Print JSON; "watch" prints one object on each line
     #[arg(long, global = true)]
     pub json: bool,
 
-    /// What to do
+    /// The command
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// What to do.
+/// The command.
 #[derive(Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// List all functions, one for each line
+    /// List all functions, one on each line
     List,
-    /// Show all that is known of one function
+    /// Show all properties of one function
     Show {
         /// The function: [SEGMENT:]BUS:DEVICE.FUNCTION, in hexadecimal
         sbdf: Sbdf,
     },
-    /// List the functions whose INTx line has a Linux irq
+    /// List the functions using the given Linux IRQ for INTx
     Irq {
-        /// The irq, as in /proc/interrupts
+        /// The Linux IRQ, as in /proc/interrupts
         irq: u32,
     },
-    /// List the functions whose INTx line is a GSI
+    /// List the functions whose INTx pin is routed to the given GSI
     Gsi {
         /// The global system interrupt
         gsi: u32,
     },
     /// Print a line for each change, until interrupted
     Watch,
-    /// Say what will work of each function, what will not, why, and what to do about it
+    /// Check whether guests can use each function; explain each problem and its remedy
     ///
-    /// Looks at Xen, the modules and the functions. Has Xen write the list of its functions to its
-    /// log (xl debug-keys Q), and changes nothing else. Findings about a function count for the
-    /// exit status if the function is for guests, or named here.
+    /// Checks Xen, the modules and the functions. Changes nothing, but makes Xen print the list of
+    /// its functions to its log (xl debug-keys Q). Findings about a function affect the exit status
+    /// if the function is bound to xen-pciback, assigned to a guest, or named here.
     #[command(after_help = DOCTOR_STATUS)]
     Doctor {
-        /// Only these functions; without any, all but bridges
+        /// The functions to check; by default all but bridges
         sbdf: Vec<Sbdf>,
-        /// Leave out a kind of finding; can be given several times
+        /// Ignore findings of this kind; can be given several times
         #[arg(long, value_name = "CODE")]
         ignore: Vec<Code>,
     },
-    /// Print the completion of commands and options for a shell
+    /// Print the completion script for a shell
     Completion {
         /// The shell
         shell: Shell,
     },
 }
 
-/// What a shell needs to complete a command line.
+/// The completion script for a shell.
 pub fn completion(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "pcidev", &mut script);
@@ -80,18 +80,18 @@ pub fn completion(shell: Shell) -> Vec<u8> {
 }
 
 const DOCTOR_STATUS: &str = "\
-Exit status: 0 if all is well, 1 if there is a warning or something fails, or on an error, 2 on a
-wrong command line, 3 if there is neither, but not everything could be told.";
+Exit status: 0 if all is well, 1 on a failure, a warning or an error, 2 on a wrong command line,
+3 if the only findings are inconclusive checks.";
 
 const EXAMPLES: &str = "\
 Examples:
   pcidev show 04:00.0          one function, as xl names it
   pcidev gsi 20 --json         all functions that share GSI 20
-  pcidev watch                 see what xl pci-assignable-add does
-  pcidev doctor 04:00.0        will a guest be able to use it?
+  pcidev watch                 follow what xl pci-assignable-add does
+  pcidev doctor 04:00.0        can a guest use it?
 
-Exit status: 0 if all went well, 1 on an error or if the doctor found something, 2 on a wrong
-command line, 3 if the doctor could not tell.";
+Exit status: 0 on success, 1 on an error or if the doctor found a problem, 2 on a wrong command
+line, 3 if checks of the doctor were inconclusive.";
 
 #[cfg(test)]
 mod tests {

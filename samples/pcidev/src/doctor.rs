@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `pcidev doctor`: says what will work of each function, what will not, and why.
+//! `pcidev doctor`: checks whether guests can use each function, and explains each failure.
 //!
-//! * [`gather`]: finds out what is the case, with the help of [`config`] and [`xen`]; [`facts`]:
-//!   what it found out.
-//! * [`system`], and [`function`] about one [`patient`], by the rules in [`owner`], [`interrupts`]
-//!   and [`device`]: what follows from that. Nothing of it touches the system.
-//! * [`finding`], [`report`]: ways to say it.
+//! * [`gather`] collects the [`facts`], with the parsers [`config`] and [`xen`].
+//! * [`system`] and [`function`] derive findings from the facts, by the rules in [`owner`],
+//!   [`interrupts`] and [`device`]. They do not access the system.
+//! * [`finding`] and [`report`] present them.
 
 mod config;
 mod device;
@@ -38,7 +37,7 @@ use crate::{
     sbdf::Sbdf, //
 };
 
-/// Looks at this system.
+/// Examines this system.
 pub fn examine(wanted: &[Sbdf], ignored: &[Code]) -> Result<Report, Error> {
     let system = gather::System {
         root: Path::new("/"),

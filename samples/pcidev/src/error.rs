@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What can go wrong, each in one line that says what to do about it.
+//! Errors: each is one line with a remedy.
 
 use std::{
     fmt,
@@ -14,12 +14,12 @@ use crate::{
     sbdf::Sbdf, //
 };
 
-/// What can go wrong.
+/// An error of the program.
 #[derive(Debug)]
 pub enum Error {
     /// The device could not be opened.
     Open(io::Error),
-    /// A call failed, for a reason that has nothing to do with what was asked.
+    /// A call failed for a reason that does not depend on its arguments.
     Call(io::Error),
     /// There is no such function.
     NoFunction(Sbdf),
@@ -27,7 +27,7 @@ pub enum Error {
     NoGsi(u32),
     /// No function is on this irq.
     NoIrq(u32),
-    /// The kernel's events cannot be heard.
+    /// The program cannot listen for kernel events.
     Events(io::Error),
     /// The output could not be written.
     Output(io::Error),
@@ -47,27 +47,27 @@ impl fmt::Display for Error {
                 Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => {
                     write!(
                         f,
-                        "{path} is not there: load the module with 'modprobe xen-pcidev'"
+                        "{path} does not exist: load the module with 'modprobe xen-pcidev'"
                     )
                 }
                 Some(libc::EACCES | libc::EPERM) => {
-                    write!(f, "{path} is for root alone: run this as root in dom0")
+                    write!(f, "only root can use {path}: run this as root in dom0")
                 }
                 Some(libc::ENOTTY | libc::EINVAL) => write!(
                     f,
-                    "{path} does not know this call: load the xen-pcidev of this program's version"
+                    "{path} does not support this call: load xen-pcidev in the version of pcidev"
                 ),
                 _ => write!(f, "{path}: {e}"),
             },
             Self::NoFunction(sbdf) => {
                 write!(f, "{sbdf}: no such PCI function: see 'pcidev list'")
             }
-            Self::NoGsi(gsi) => write!(f, "GSI {gsi}: no PCI function is on it: see 'pcidev list'"),
+            Self::NoGsi(gsi) => write!(f, "GSI {gsi}: no PCI function uses it: see 'pcidev list'"),
             Self::NoIrq(irq) => write!(
                 f,
-                "irq {irq}: no PCI function has its INTx there: see /proc/interrupts"
+                "irq {irq}: no PCI function uses it for INTx: see 'pcidev list'"
             ),
-            Self::Events(e) => write!(f, "the kernel's device events cannot be heard: {e}"),
+            Self::Events(e) => write!(f, "cannot listen for kernel device events: {e}"),
             Self::Output(e) => write!(f, "standard output: {e}"),
         }
     }

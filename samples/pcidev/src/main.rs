@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `pcidev`: shows what a Xen PVH dom0 knows of its PCI functions.
+//! `pcidev`: shows the PCI functions of a Xen PVH dom0.
 //!
-//! * [`sbdf`], [`args`]: what the user asks.
-//! * [`device`]: asks the kernel module; [`sysfs`], [`names`]: ask the rest of the system.
-//! * [`function`]: what is known of a function; [`table`], [`watch`]: ways to show it.
-//! * [`doctor`]: what follows from that, and from the rest of the system.
+//! * [`args`] and [`sbdf`] parse the command line.
+//! * [`device`] calls the kernel module; [`sysfs`] and [`names`] read the rest of the system.
+//! * [`function`] holds the properties of a function; [`table`] and [`watch`] print them.
+//! * [`doctor`] checks whether guests can use the functions.
 
 mod args;
 mod device;
@@ -66,7 +66,7 @@ fn print(
     }
 }
 
-/// What there is to print is printed; what else the exit status has to say is returned.
+/// Runs the command; the verdict is `Well` for all commands but "doctor".
 fn run(args: &Args, out: &mut impl Write) -> Result<Verdict, Error> {
     let list = |wanted, out: &mut _| {
         let functions = functions(wanted)?;
@@ -91,7 +91,7 @@ fn run(args: &Args, out: &mut impl Write) -> Result<Verdict, Error> {
     Ok(Verdict::Well)
 }
 
-/// The exit status of a doctor who cannot tell.
+/// The exit status if checks were inconclusive.
 const UNKNOWN: u8 = 3;
 
 fn main() -> ExitCode {
@@ -102,10 +102,10 @@ fn main() -> ExitCode {
         Ok(Verdict::Well) => ExitCode::SUCCESS,
         Ok(Verdict::Findings) => ExitCode::FAILURE,
         Ok(Verdict::Unknown) => ExitCode::from(UNKNOWN),
-        // The reader has seen enough: `pcidev | head`.
+        // The reader closed the pipe, as in `pcidev | head`.
         Err(Error::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(e) => {
-            // Where this cannot be written there is nobody left to tell.
+            // There is no other place to report a failure of this.
             let _ = writeln!(io::stderr(), "pcidev: {e}");
             ExitCode::FAILURE
         }

@@ -6,18 +6,18 @@ use std::fs;
 
 const PATH: &str = "/usr/share/misc/pci.ids";
 
-/// The list: a line for each vendor, below it one for each device, after a tab; more tabs for
-/// subsystems.
+/// The list: a line for each vendor, followed by a line for each device, after a tab; subsystems
+/// follow after two tabs.
 pub struct Names(String);
 
 impl Names {
-    /// Reads the list; without it nothing has a name.
+    /// Reads the list. If it is missing, no device has a name.
     pub fn load() -> Self {
         let bytes = fs::read(PATH).unwrap_or_default();
         Self(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// No list, where names do not matter.
+    /// An empty list.
     pub const fn none() -> Self {
         Self(String::new())
     }

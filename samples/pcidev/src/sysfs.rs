@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What Linux itself shows of a PCI function. All of it is absent once the function is gone.
+//! Reads the files of a PCI function in sysfs. All are absent once the function is gone.
 
 use std::{
     fs,
@@ -13,24 +13,24 @@ use std::{
 
 use crate::sbdf::Sbdf;
 
-/// Where the directories of functions are, below the root directory.
+/// The directory of all functions, below the root directory.
 pub const DEVICES: &str = "sys/bus/pci/devices";
 
 /// The directory of a function.
 pub struct Directory(PathBuf);
 
 impl Directory {
-    /// That of `sbdf`, below the root directory `root`.
+    /// The directory of `sbdf`, below the root directory `root`.
     pub fn new(root: &Path, sbdf: Sbdf) -> Self {
         Self(root.join(DEVICES).join(sbdf.to_string()))
     }
 
-    /// The directory itself, with the names of all bridges above the function.
+    /// The resolved path, which contains the addresses of all bridges above the function.
     pub fn real_path(&self) -> Option<PathBuf> {
         fs::canonicalize(&self.0).ok()
     }
 
-    /// The first bytes of configuration space, `size` at most: each byte takes its time.
+    /// The first `size` bytes of configuration space, or fewer. Each byte is a slow access.
     pub fn config(&self, size: usize) -> Option<Vec<u8>> {
         let file = fs::File::open(self.0.join("config")).ok()?;
         let mut bytes = Vec::new();
@@ -48,7 +48,7 @@ impl Directory {
         parse(&self.text(name)?)
     }
 
-    /// The name of what a link leads to, such as `driver`.
+    /// The name of the target of a link, such as `driver`.
     pub fn link(&self, name: &str) -> Option<String> {
         let target = fs::read_link(self.0.join(name)).ok()?;
         Some(target.file_name()?.to_string_lossy().into_owned())
@@ -60,7 +60,7 @@ impl Directory {
     }
 }
 
-/// A file's text, without the end of its last line; also from outside of a function's directory.
+/// A file's text, without the end of its last line.
 pub fn text(path: &Path) -> Option<String> {
     Some(fs::read_to_string(path).ok()?.trim_end().to_owned())
 }

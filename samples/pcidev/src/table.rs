@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tables for people.
+//! Tables as text.
 
 use comfy_table::{
     presets,
@@ -15,7 +15,7 @@ const HEADER: [&str; 9] = [
     "FUNCTION", "GSI", "IRQ", "INTX", "MSI-X", "HOLD", "HOLDER", "DOMAIN", "NAME",
 ];
 
-/// What stands for something that is absent.
+/// Stands for an absent value.
 const NONE: &str = "-";
 
 fn or_none<T: ToString>(value: Option<T>) -> String {
@@ -66,7 +66,7 @@ fn table() -> Table {
     table
 }
 
-/// The columns without padding at the left, and no space at the end of a line.
+/// Prints columns without padding at the left, and without spaces at the end of a line.
 fn print(mut table: Table) -> String {
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -91,7 +91,7 @@ pub fn many(functions: &[Function]) -> String {
     print(table)
 }
 
-/// One line for each thing that is known.
+/// One line for each property.
 pub fn one(function: &Function) -> String {
     let mut table = table();
     let class = function.class.map(|class| format!("{:04x}", class >> 8));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Prints what changes.
+//! Prints changes.
 //!
-//! The kernel tells of functions that come, go or change their driver, but not of those that get
-//! another domain: so all are looked at again after each event, and every second.
+//! The kernel sends events when a function is added or removed or changes its driver, but not when
+//! it is assigned to a guest. So all functions are read after each event, and every second.
 
 use std::{
     io::{
@@ -51,7 +51,7 @@ use crate::{
 
 const MILLISECONDS: u16 = 1000;
 
-/// The multicast group of what the kernel itself sends.
+/// The multicast group of the kernel's own events.
 const KERNEL: u32 = 1;
 
 /// A change of one function.
@@ -135,7 +135,7 @@ fn changes(old: &[Function], new: &[Function]) -> Vec<Change> {
     changes
 }
 
-/// Hears the kernel's device events.
+/// The kernel's device events.
 struct Events(OwnedFd);
 
 impl Events {
@@ -150,14 +150,14 @@ impl Events {
         Ok(Self(socket))
     }
 
-    /// Waits until something may have changed.
+    /// Waits for an event, for a second at most.
     fn wait(&self) -> nix::Result<()> {
         let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
         match poll(&mut fds, PollTimeout::from(MILLISECONDS)) {
             Ok(_) | Err(Errno::EINTR) => (),
             Err(e) => return Err(e),
         }
-        // What they say does not matter, nor that some were lost.
+        // Discard the events: all functions are read anyway, so lost events do no harm.
         let mut event = [0; 8192];
         loop {
             match socket::recv(self.0.as_raw_fd(), &mut event, MsgFlags::empty()) {
@@ -169,12 +169,12 @@ impl Events {
     }
 }
 
-/// All functions. The device is not kept open: that would keep the module loaded.
+/// All functions. Closes the device again, so that the module can be unloaded meanwhile.
 fn look() -> Result<Vec<Function>, Error> {
     Device::open()?.functions(Wanted::All, &Names::none())
 }
 
-/// Prints changes until the output is closed or the module unloaded.
+/// Prints changes until the output is closed or the module is unloaded.
 pub fn run(json: bool, out: &mut impl Write) -> Result<(), Error> {
     let events = Events::open().map_err(|e| Error::Events(e.into()))?;
     let mut old = look()?;

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the doctor reads in configuration space.
+//! Parses configuration space.
 
 /// A function's configuration space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// It does not read as ones throughout, as that of a function that is gone.
+    /// Whether it answers: a function that is gone reads all ones.
     pub answers: bool,
     /// The INTx pin, `A` to `D`.
     pub pin: Option<char>,
-    /// A BAR has an address.
+    /// Whether any BAR has an address.
     pub bars_are_set: bool,
-    /// It has MSI.
+    /// Whether it has MSI.
     pub msi: bool,
     /// Entries of the MSI-X table, 0 for no MSI-X.
     pub msix_entries: u32,
-    /// The kind of a PCI Express function; `None` for one of conventional PCI.
+    /// The PCI Express port type; `None` for conventional PCI.
     pub express: Option<u8>,
 }
 
@@ -30,18 +30,18 @@ const CAP_MSI: u8 = 0x05;
 const CAP_EXPRESS: u8 = 0x10;
 const CAP_MSIX: u8 = 0x11;
 
-/// What everybody may read.
+/// Bytes that every user may read.
 pub const HEADER: usize = 64;
 
 impl Config {
-    /// How much of it is read.
+    /// Bytes that are read.
     pub const SIZE: usize = 256;
 
-    /// `None` if there are fewer bytes.
+    /// Parses `bytes`; `None` if there are fewer than [`Self::SIZE`].
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; Self::SIZE] = bytes.first_chunk()?;
         let capability = |wanted| capabilities(bytes).find(|&(id, _)| id == wanted);
-        // The low bits say what kind of BAR it is.
+        // The low bits encode the type of BAR.
         let has_address = |bar: &[u8]| bar[0] & 0xf0 != 0 || bar[1..] != [0; 3];
         Some(Self {
             answers: bytes[..HEADER] != [0xff; HEADER],
@@ -59,7 +59,7 @@ impl Config {
     }
 }
 
-/// Each capability: its number, and the word that follows its header.
+/// Each capability: its ID, and the word that follows its header.
 fn capabilities(bytes: &[u8; Config::SIZE]) -> impl Iterator<Item = (u8, u16)> + '_ {
     let mut at = match bytes[STATUS] & STATUS_CAPABILITIES {
         0 => 0,
@@ -74,7 +74,7 @@ fn capabilities(bytes: &[u8; Config::SIZE]) -> impl Iterator<Item = (u8, u16)> +
             (capability[0], word)
         })
     })
-    // As many as there is room for: a list may be a ring.
+    // The list may be a ring: stop after as many as fit.
     .take((Config::SIZE - HEADER) / 4)
 }
 

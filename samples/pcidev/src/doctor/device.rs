@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is peculiar to a function: resets, DMA, memory, displays.
+//! Rules about the function itself: resets, DMA, memory, displays.
 
 use std::collections::BTreeSet;
 
@@ -22,18 +22,19 @@ use crate::{
     sbdf::Sbdf, //
 };
 
-/// What one owner leaves in it is still there.
+/// No reset method: state leaks to the next owner.
 pub fn no_reset(p: &Patient<'_>) -> Option<Finding> {
     p.function.reset.is_empty().then(|| {
         Finding::warning(
             Code::NoReset,
-            "Linux knows no way to reset it: what one owner leaves in it, the next one finds",
+            "Linux has no way to reset it: state leaks to its next owner",
         )
-        .remedy("give it only to guests that you trust")
+        .remedy("assign it only to guests that you trust")
     })
 }
 
-/// PCI Express bridges to conventional PCI, which make requests in the name of all behind them.
+/// Whether it is a bridge to conventional PCI, which replaces the requester ID of the functions
+/// behind it with its own.
 fn joins(function: &Function) -> bool {
     const EXPRESS_TO_PCI: u8 = 7;
     let config = function.config.as_ref();
@@ -41,7 +42,7 @@ fn joins(function: &Function) -> bool {
         && config.is_some_and(|config| matches!(config.express, None | Some(EXPRESS_TO_PCI)))
 }
 
-/// Others have it in common with this one whom DMA comes from.
+/// The IOMMU cannot distinguish its DMA from that of other functions.
 pub fn shared_dma(p: &Patient<'_>) -> Option<Finding> {
     let all = &p.facts.functions;
     let joining = |bridge: &&Sbdf| all.iter().any(|f| f.sbdf == **bridge && joins(f));
@@ -51,15 +52,14 @@ pub fn shared_dma(p: &Patient<'_>) -> Option<Finding> {
     others.remove(&p.function.sbdf);
     (!others.is_empty()).then(|| {
         let text = format!(
-            "the IOMMU cannot tell it from {}: whoever has one can reach by DMA what the other \
-             may reach",
+            "not DMA-isolated from {}: the IOMMU cannot tell them apart",
             list(others)
         );
-        Finding::warning(Code::SharedDma, text).remedy("give all of them to one guest")
+        Finding::warning(Code::SharedDma, text).remedy("assign all of them to one guest")
     })
 }
 
-/// A BAR that does not work.
+/// A BAR to which Linux assigned no address.
 pub fn bar_unset(p: &Patient<'_>) -> Option<Finding> {
     let unset = |(_, resource): &(usize, &Resource)| resource.is_unset();
     let bars = p.function.resources.iter().take(Resource::ROM).enumerate();
@@ -68,21 +68,21 @@ pub fn bar_unset(p: &Patient<'_>) -> Option<Finding> {
         .map(|(number, _)| number.to_string())
         .collect();
     (!numbers.is_empty()).then(|| {
-        let text = format!("no address was found for BAR {}", numbers.join(", "));
+        let text = format!("Linux found no address for BAR {}", numbers.join(", "));
         Finding::fails(Code::BarUnset, text)
-            .remedy("boot dom0 with pci=realloc, or let the firmware decode above 4 GiB")
+            .remedy("boot dom0 with pci=realloc, or enable decoding above 4 GiB in firmware")
     })
 }
 
-/// BARs that are zero, though Linux believes otherwise.
+/// BARs that read zero although Linux assigned addresses to them.
 pub fn bars_lost(p: &Patient<'_>) -> Option<Finding> {
     let lost = !p.function.config.as_ref()?.bars_are_set && !p.function.is_virtual;
     let bars = p.function.resources.iter().take(Resource::ROM);
-    // With a guest they are what the guest writes.
+    // The BARs of an assigned function hold what its guest wrote.
     (lost && p.guest().is_none() && { bars }.any(|bar| bar.start != 0)).then(|| {
         Finding::fails(
             Code::BarsLost,
-            "its BARs were lost: somebody has reset it and put nothing back",
+            "its BARs read zero: something reset it without restoring them",
         )
         .remedy(format!(
             "echo 1 >/sys/bus/pci/devices/{}/remove; echo 1 >/sys/bus/pci/rescan",
@@ -91,7 +91,7 @@ pub fn bars_lost(p: &Patient<'_>) -> Option<Finding> {
     })
 }
 
-/// A guest gets memory by pages.
+/// Xen maps whole pages to a guest: a neighbour in the same page is mapped, too.
 pub fn shared_page(p: &Patient<'_>) -> Option<Finding> {
     const PAGE: u32 = 12;
     let pages = |function: &Function| -> Vec<(u64, u64)> {
@@ -109,67 +109,67 @@ pub fn shared_page(p: &Patient<'_>) -> Option<Finding> {
     });
     (!others.is_empty()).then(|| {
         let text = format!(
-            "a BAR lies in one page of memory with {}: the guest reaches those registers, too",
+            "a BAR shares a page with {}: the guest can access those registers, too",
             list(others)
         );
         Finding::warning(Code::SharedPage, text)
-            .remedy("boot dom0 with pci=resource_alignment=, or give all of them to one guest")
+            .remedy("boot dom0 with pci=resource_alignment=, or assign all of them to one guest")
     })
 }
 
-/// Dom0 may need its screen.
+/// The display on which firmware started.
 pub fn boot_display(p: &Patient<'_>) -> Option<Finding> {
     if !p.function.boot_display {
         return None;
     }
-    let mut text = "it is the display that the firmware used: dom0 loses its screen".to_owned();
+    let mut text = "firmware boot display: dom0 loses its screen".to_owned();
     let rom = p.function.resources.get(Resource::ROM);
     if rom.is_some_and(|rom| rom.is_shadow()) {
-        text += ", and the guest finds no ROM but the copy that the firmware has run";
+        text += ", and the guest gets only the ROM copy that firmware has already run";
     }
     let finding = Finding::warning(Code::BootDisplay, text);
-    Some(finding.remedy("use another card, or a serial console, for dom0"))
+    Some(finding.remedy("use another card or a serial console for dom0"))
 }
 
 const INTEL: u32 = 0x8086;
-/// Where QEMU looks for Intel graphics.
+/// The host address at which QEMU expects Intel graphics.
 const INTEL_GRAPHICS: Sbdf = Sbdf::from_u32(0x10);
 
 fn is_display(function: &Function) -> bool {
     function.class >> 16 == 0x03
 }
 
-/// What is missing for Intel graphics.
+/// Intel graphics, which need firmware memory.
 pub fn intel_graphics(p: &Patient<'_>) -> Option<Finding> {
     let f = p.function;
     (f.vendor == INTEL && is_display(f) && f.sbdf == INTEL_GRAPHICS).then(|| {
         Finding::warning(
             Code::IntelGraphics,
-            "Intel graphics need memory of the firmware (OpRegion, stolen memory), which no \
-             part of this hands over",
+            "Intel graphics need firmware memory (OpRegion, stolen memory), which these modules \
+             do not pass through",
         )
     })
 }
 
-/// What QEMU takes for Intel graphics.
+/// Another Intel function at the address of Intel graphics.
 pub fn slot_of_graphics(p: &Patient<'_>) -> Option<Finding> {
     let f = p.function;
     (f.vendor == INTEL && !is_display(f) && f.sbdf == INTEL_GRAPHICS).then(|| {
         Finding::fails(
             Code::IntelGraphics,
-            "QEMU takes what Intel has at 00:02.0 for graphics, and refuses this",
+            "QEMU takes any Intel function at 00:02.0 for Intel graphics, and refuses this one",
         )
-        .remedy("put it into another slot")
+        .remedy("move it to another slot")
     })
 }
 
-/// These go with their physical function.
+/// Its virtual functions disappear when its driver is unbound.
 pub fn virtual_functions(p: &Patient<'_>) -> Option<Finding> {
     let count = p.function.virtual_functions;
     (count > 0).then(|| {
-        let text = format!("it has {count} virtual functions, which go when it leaves its driver");
+        let text = format!("its {count} virtual functions disappear when its driver is unbound");
         Finding::note(Code::VirtualFunctions, text).remedy(format!(
-            "echo 0 >/sys/bus/pci/devices/{}/sriov_numvfs first",
+            "first echo 0 >/sys/bus/pci/devices/{}/sriov_numvfs",
             p.function.sbdf
         ))
     })

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the doctor knows before it concludes anything.
+//! The facts from which findings are derived.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,12 @@ use crate::{
 /// A fact, or why it is not known.
 pub type Known<T> = Result<T, String>;
 
-/// Everything.
+/// All facts.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// The kernel's release, as `uname -r`.
     pub kernel: String,
-    /// Configuration space can be read in full, as root can.
+    /// Whether configuration space can be read in full, as root can.
     pub privileged: bool,
     /// The hypervisor; `None` on a machine without Xen.
     pub xen: Option<Xen>,
@@ -25,11 +25,11 @@ pub struct Facts {
     pub pcidev: Option<Pcidev>,
     /// The module xen-pciback, if it is loaded.
     pub pciback: Option<Pciback>,
-    /// Ours is where modprobe prefers it to the kernel's own.
+    /// Whether the Rust xen-pciback is installed where modprobe prefers it.
     pub ours_is_installed: bool,
     /// All PCI functions, in the order of their addresses.
     pub functions: Vec<Function>,
-    /// Functions in segments that Xen has no numbers for.
+    /// Functions in segments above 0xffff.
     pub beyond: Vec<String>,
 }
 
@@ -42,35 +42,35 @@ pub struct Xen {
     pub release: Option<(u32, u32)>,
     /// What this domain is: `PV`, `PVH` or `HVM`.
     pub kind: String,
-    /// This domain is dom0.
+    /// Whether this domain is dom0.
     pub dom0: bool,
     /// What `xl info` calls `virt_caps`.
     pub capabilities: Known<Vec<String>>,
-    /// Interrupts of functions go through the IOMMU; `None` if Xen's log does not say.
+    /// Whether the IOMMU remaps interrupts; `None` if Xen's log does not say.
     pub remapping: Option<bool>,
-    /// Who has which function, as Xen sees it.
+    /// The owner of each function in Xen.
     pub owners: Known<BTreeMap<Sbdf, Owner>>,
-    /// Which guest has which function, as the toolstack sees it.
+    /// The guest of each assigned function in XenStore.
     pub guests: Known<BTreeMap<Sbdf, u32>>,
 }
 
 impl Xen {
-    /// This domain is PVH, which is what all of this is for.
+    /// Whether this domain is PVH.
     pub fn is_pvh(&self) -> bool {
         self.kind == "PVH"
     }
 }
 
-/// Who has a function, as Xen sees it.
+/// The owner of a function in Xen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// A domain, 0 for dom0.
     Domain(u32),
-    /// Nobody: it is in quarantine.
+    /// Xen's quarantine.
     Quarantine,
-    /// Xen itself, which lets dom0 read it at most.
+    /// Xen itself; dom0 can read it at most.
     Xen,
-    /// Xen refused it.
+    /// No owner: Xen refused it.
     Nobody,
 }
 
@@ -86,11 +86,11 @@ pub struct Pcidev {
 /// Which xen-pciback is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pciback {
-    /// The kernel's own.
+    /// The stock driver.
     Stock,
-    /// Ours, with its parameter `tell`.
+    /// The Rust driver.
     Ours {
-        /// Xen is told of resets.
+        /// Parameter `tell`: whether it tells Xen of resets.
         tell: bool,
     },
 }
@@ -108,23 +108,23 @@ pub struct Function {
     pub class: u32,
     /// The driver's name.
     pub driver: Option<String>,
-    /// An SR-IOV virtual function.
+    /// Whether it is an SR-IOV virtual function.
     pub is_virtual: bool,
-    /// How many virtual functions it has.
+    /// The number of its virtual functions.
     pub virtual_functions: u32,
     /// Configuration space, if all of it can be read.
     pub config: Option<Config>,
     /// The BARs and the ROM, with holes.
     pub resources: Vec<Resource>,
-    /// How Linux can reset it, best first.
+    /// The reset methods of Linux, best first.
     pub reset: Vec<String>,
     /// The GSI of its INTx pin, if xen-pcidev knows one.
     pub gsi: Option<u32>,
-    /// What xen-pcidev says of the MSI-X table: `free`, `held` or `refused`.
+    /// State of the MSI-X table in xen-pcidev: `free`, `held` or `refused`.
     pub msix: Option<String>,
-    /// What our xen-pciback says of it, such as `clean`.
+    /// Its state in the Rust xen-pciback, such as `clean`.
     pub state: Option<String>,
-    /// The display that the firmware used.
+    /// Whether firmware started on this display.
     pub boot_display: bool,
     /// The bridges above it, nearest first.
     pub bridges: Vec<Sbdf>,
@@ -133,12 +133,12 @@ pub struct Function {
 }
 
 impl Function {
-    /// It is bound to xen-pciback.
+    /// Whether it is bound to xen-pciback.
     pub fn seized(&self) -> bool {
         self.driver.as_deref() == Some("pciback")
     }
 
-    /// It leads to a bus.
+    /// Whether it is a bridge.
     pub fn is_bridge(&self) -> bool {
         self.class >> 16 == 0x06
     }
@@ -156,24 +156,24 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// The place of the ROM, after the BARs.
+    /// Index of the ROM, after the BARs.
     pub const ROM: usize = 6;
 
     const MEMORY: u64 = 0x200;
     const UNSET: u64 = 0x2000_0000;
     const SHADOW: u64 = 0x2;
 
-    /// Memory, with an address.
+    /// Whether it is memory with an address.
     pub fn is_memory(self) -> bool {
         self.flags & Self::MEMORY != 0 && !self.is_unset()
     }
 
-    /// No address was found for it.
+    /// Whether Linux found no address for it.
     pub fn is_unset(self) -> bool {
         self.flags & Self::UNSET != 0
     }
 
-    /// Of the ROM: it is the firmware's copy.
+    /// For the ROM: whether it is firmware's copy in memory.
     pub fn is_shadow(self) -> bool {
         self.flags & Self::SHADOW != 0
     }

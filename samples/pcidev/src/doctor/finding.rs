@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the doctor may find.
+//! Findings, their levels and codes.
 
 use clap::ValueEnum;
 use serde::Serialize;
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Good to know.
     Note,
-    /// It cannot be told whether something works.
+    /// A check was inconclusive.
     Unknown,
-    /// It works, but.
+    /// It works, with a risk or a limit.
     Warning,
     /// Something does not work.
     Fails,
 }
 
 impl Level {
-    /// The word for it.
+    /// The name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Note => "note",
@@ -35,25 +35,25 @@ impl Level {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Code {
-    /// There is no Xen below this kernel
+    /// This kernel does not run on Xen
     NoXen,
     /// This is a guest, not dom0
     Guest,
-    /// A PV dom0
+    /// This dom0 is PV
     PvDom0,
-    /// Xen cannot be told of resets
+    /// Xen is too old to be told of resets
     OldXen,
-    /// Xen is later than those that xen-pcidev knows
+    /// Xen is newer than xen-pcidev knows
     NewXen,
-    /// Xen has no IOMMU to use
+    /// Xen uses no IOMMU
     NoIommu,
     /// The IOMMU does not remap interrupts
     NoRemapping,
-    /// Not everything can be seen
+    /// Some checks need root
     NotRoot,
     /// xl does not answer
     NoXl,
-    /// Xen's log does not say who has which function
+    /// Xen's log does not list the owners of functions
     NoOwners,
     /// XenStore does not answer
     NoXenstore,
@@ -61,13 +61,13 @@ pub enum Code {
     NoXenPcidev,
     /// The module xen-pciback is not loaded
     NoXenPciback,
-    /// The kernel's own xen-pciback is loaded
+    /// The stock xen-pciback is loaded
     StockXenPciback,
-    /// A parameter of a module switches something off
+    /// A module parameter disables a feature
     Parameter,
-    /// A function in a segment that Xen has no number for
+    /// A function in a segment above 0xffff
     Segment,
-    /// A bridge
+    /// A bridge cannot be assigned
     Bridge,
     /// The function does not answer
     Gone,
@@ -75,35 +75,35 @@ pub enum Code {
     Refused,
     /// Xen uses the function itself
     XenUses,
-    /// In quarantine, but not with xen-pciback
+    /// In quarantine, but not bound to xen-pciback
     Quarantine,
-    /// A guest has it, but not by xen-pciback, or not by the toolstack
+    /// Assigned in Xen, but xen-pciback or the toolstack does not know
     Stray,
     /// Its reset failed
     Broken,
-    /// The kernel's own xen-pciback cannot take it
+    /// The stock xen-pciback refuses it
     StockRefuses,
-    /// It can interrupt nobody
+    /// It has no interrupt of any kind
     NoInterrupt,
-    /// Its INTx pin is routed nowhere
+    /// Its INTx pin is unrouted
     NoRoute,
-    /// Its INTx line is somebody else's too
+    /// It shares its INTx line with another owner's function
     SharedLine,
     /// Its MSI-X table is not held
     NoHold,
-    /// It has no reset
+    /// It has no reset method
     NoReset,
-    /// The IOMMU cannot tell it from others
+    /// It is not DMA-isolated from other functions
     SharedDma,
     /// A BAR has no address
     BarUnset,
-    /// Its BARs were lost by a reset
+    /// A reset cleared its BARs
     BarsLost,
-    /// It shares a page of memory with another function
+    /// A BAR shares a page with another function
     SharedPage,
-    /// Dom0's display
+    /// Firmware started on this display
     BootDisplay,
-    /// Intel graphics, or in their place
+    /// Intel graphics, or another Intel function at their address
     IntelGraphics,
     /// It has virtual functions
     VirtualFunctions,
@@ -118,16 +118,16 @@ impl Code {
     }
 }
 
-/// What was found.
+/// A finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// How bad it is.
+    /// The severity.
     pub level: Level,
-    /// What it is.
+    /// The kind, for scripts.
     pub code: Code,
-    /// What will not work, and why.
+    /// What does not work, and why.
     pub text: String,
-    /// What to do about it, if anything can be done.
+    /// The remedy, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
 }
@@ -147,12 +147,12 @@ impl Finding {
         Self::new(Level::Note, code, text)
     }
 
-    /// It cannot be told.
+    /// A check was inconclusive.
     pub fn unknown(code: Code, text: impl Into<String>) -> Self {
         Self::new(Level::Unknown, code, text)
     }
 
-    /// It works, but.
+    /// It works, with a risk or a limit.
     pub fn warning(code: Code, text: impl Into<String>) -> Self {
         Self::new(Level::Warning, code, text)
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the doctor concludes about one function.
+//! Findings about one function.
 
 use crate::doctor::{
     device,
@@ -12,7 +12,7 @@ use crate::doctor::{
 
 type Rule = fn(&Patient<'_>) -> Option<Finding>;
 
-/// Where one of these holds, nothing else matters.
+/// If one of these applies, no other rule is tried.
 const FATAL: [Rule; 4] = [owner::bridge, owner::gone, owner::refused, owner::xen_uses];
 
 const RULES: [Rule; 17] = [
@@ -35,7 +35,7 @@ const RULES: [Rule; 17] = [
     device::virtual_functions,
 ];
 
-/// What works, or would if a guest had it, and all findings.
+/// The features that work, or would work in a guest, and all findings.
 pub fn examine(patient: &Patient<'_>) -> (Vec<String>, Vec<Finding>) {
     if let Some(finding) = FATAL.iter().find_map(|rule| rule(patient)) {
         return (Vec::new(), vec![finding]);

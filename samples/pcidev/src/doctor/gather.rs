@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Gathers the facts: from sysfs, and from Xen's own tools.
+//! Gathers the facts from sysfs and from Xen's tools.
 
 use std::{
     path::{
@@ -35,25 +35,25 @@ use crate::{
     },
 };
 
-/// Seconds after which a tool that waits for a dead daemon is given up.
+/// Time-out of a tool in seconds: some wait for ever if a daemon is dead.
 const PATIENCE: &str = "10";
 
-/// A system to be looked at.
+/// The system to examine.
 pub struct System<'a> {
     /// Its root directory.
     pub root: &'a Path,
-    /// Runs a command there, and returns what it prints.
+    /// Runs a command there and returns its output.
     pub run: &'a dyn Fn(&[&str]) -> Known<String>,
 }
 
-/// Runs a command.
+/// Runs a command and returns its output.
 pub fn run(words: &[&str]) -> Known<String> {
     let output = Command::new("timeout")
         .arg(PATIENCE)
         .args(words)
         .stdin(Stdio::null())
         .output()
-        .map_err(|e| format!("cannot be run: {e}"))?;
+        .map_err(|e| format!("cannot run: {e}"))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match output.status.code() {
         Some(0) => Ok(text(&output.stdout)),
@@ -113,7 +113,7 @@ impl System<'_> {
         })
     }
 
-    /// The parameter that only ours has tells which one it is.
+    /// Only the Rust driver has the parameter `tell`.
     fn pciback(&self) -> Option<Pciback> {
         if !self.path("sys/module/xen_pciback").exists() {
             return None;
@@ -124,7 +124,7 @@ impl System<'_> {
         })
     }
 
-    /// Compressed or not, put there by "make install" or by DKMS.
+    /// Finds the module of "make install" or DKMS, compressed or not.
     fn ours_is_installed(&self, kernel: &str) -> bool {
         let updates = format!("lib/modules/{kernel}/updates");
         let directories = [updates.clone(), updates + "/dkms"];
@@ -160,8 +160,8 @@ impl System<'_> {
             dom0,
             capabilities: info.map(|info| xen::info(&info, "virt_caps").unwrap_or_default()),
             remapping: log.as_deref().ok().and_then(xen::remapping),
-            owners: log.and_then(|log| xen::owners(&log).ok_or("its log has no list".to_owned())),
-            // It fails where the directory is missing: ask for one that is not.
+            owners: log.and_then(|log| xen::owners(&log).ok_or("no list in its log".to_owned())),
+            // xenstore-ls fails if the directory is missing; this one always exists.
             guests: ask(&["xenstore-ls", "-f", "/local/domain/0"]).map(|text| xen::guests(&text)),
         })
     }
@@ -210,7 +210,7 @@ impl System<'_> {
     }
 }
 
-/// A line of `resource`; what is none counts as absent.
+/// A line of `resource`; a malformed line counts as an absent resource.
 fn resource(line: &str) -> Resource {
     let number = |text: &str| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok();
     let numbers: Option<Vec<_>> = line.split_whitespace().map(number).collect();

@@ -14,39 +14,39 @@ use crate::doctor::{
     },
 };
 
-/// Neither a line nor messages.
+/// No INTx pin, no MSI, no MSI-X.
 pub fn no_interrupt(p: &Patient<'_>) -> Option<Finding> {
     let no_pin = p.function.config.as_ref()?.pin.is_none();
     (no_pin && !p.sends_messages()).then(|| {
         Finding::note(
             Code::NoInterrupt,
-            "it has neither an INTx pin nor MSI nor MSI-X, so it cannot interrupt its guest",
+            "it has no INTx pin, no MSI and no MSI-X: it cannot interrupt its guest",
         )
     })
 }
 
-/// A line that ends nowhere.
+/// An unrouted INTx pin.
 pub fn no_route(p: &Patient<'_>) -> Option<Finding> {
     if !p.has_unrouted_pin() {
         return None;
     }
     let pin = p.pin()?;
-    let text = format!("the firmware routes its INTx pin {pin} nowhere");
+    let text = format!("firmware does not route its INTx pin {pin}");
     Some(if p.sends_messages() {
-        let text = text + ": its guest has to use MSI or MSI-X";
+        let text = text + ": its guest must use MSI or MSI-X";
         Finding::note(Code::NoRoute, text)
     } else {
-        let text = text + ", and it has no MSI: it cannot interrupt its guest";
-        Finding::warning(Code::NoRoute, text).remedy("look for newer firmware")
+        let text = text + ", and it has no MSI or MSI-X: it cannot interrupt its guest";
+        Finding::warning(Code::NoRoute, text).remedy("look for a firmware update")
     })
 }
 
-/// A line with somebody else on it.
+/// A line that it shares with a function of another owner.
 pub fn shared_line(p: &Patient<'_>) -> Option<Finding> {
     let gsi = p.function.gsi?;
     let others = p.others(|other| {
         let of_same_guest = p.guest().is_some() && p.guest_of(other.sbdf) == p.guest();
-        // One that nobody uses raises no interrupts.
+        // A function without a driver raises no interrupts.
         let in_use = other.driver.is_some() && !other.is_bridge();
         other.gsi == Some(gsi) && in_use && !of_same_guest
     });
@@ -54,16 +54,16 @@ pub fn shared_line(p: &Patient<'_>) -> Option<Finding> {
         return None;
     }
     let text = format!(
-        "it shares the INTx line GSI {gsi} with {}: if both use INTx, each is asked at each \
-         interrupt of the other, and either can keep the line busy",
+        "it shares the INTx line GSI {gsi} with {}: if both use INTx, both handlers run on every \
+         interrupt, and either device can keep the line asserted",
         list(others)
     );
     Some(if p.sends_messages() {
         Finding::note(Code::SharedLine, text)
-            .remedy("have the guest's driver use MSI or MSI-X, as it does by itself")
+            .remedy("let the guest's driver use MSI or MSI-X, as most do by default")
     } else {
         Finding::warning(Code::SharedLine, text)
-            .remedy("give all of them to one guest, or put it into another slot")
+            .remedy("assign all of them to one guest, or move it to another slot")
     })
 }
 
@@ -75,12 +75,12 @@ pub fn no_hold(p: &Patient<'_>) -> Option<Finding> {
     }
     let why = match (&p.facts.pcidev, p.function.msix.as_deref()) {
         (None, _) => "xen-pcidev is not loaded",
-        (_, Some("refused")) => "Xen refused it to xen-pcidev, and the kernel log says why",
-        _ => "xen-pcidev did not try to",
+        (_, Some("refused")) => "Xen refused; see the kernel log",
+        _ => "xen-pcidev did not try",
     };
     let text = format!("its MSI-X table is not held ({why}): its guest gets no MSI-X interrupts");
     let mut remedy = format!(
-        "xl pci-assignable-remove {0} and then xl pci-assignable-add {0}",
+        "xl pci-assignable-remove {0}, then xl pci-assignable-add {0}",
         p.function.sbdf
     );
     if p.facts.pcidev.is_none() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who has a function, and who may have it.
+//! Rules about the owner of a function.
 
 use crate::doctor::{
     facts::{
@@ -14,107 +14,107 @@ use crate::doctor::{
     patient::Patient,
 };
 
-/// Bridges stay with dom0.
+/// Bridges cannot be assigned.
 pub fn bridge(p: &Patient<'_>) -> Option<Finding> {
     p.function
         .is_bridge()
-        .then(|| Finding::note(Code::Bridge, "a bridge cannot be handed to a guest"))
+        .then(|| Finding::note(Code::Bridge, "a bridge cannot be assigned to a guest"))
 }
 
-/// What was unplugged or has no power.
+/// A function that was unplugged or has no power.
 pub fn gone(p: &Patient<'_>) -> Option<Finding> {
     (!p.function.config.as_ref()?.answers).then(|| {
-        let text = "it does not answer: its configuration space reads as ones";
+        let text = "it does not answer: its configuration space reads all ones";
         Finding::fails(Code::Gone, text).remedy(format!(
-            "see whether it is plugged in and powered; echo 1 >/sys/bus/pci/devices/{}/remove \
-             and rescan",
+            "check that it is plugged in and powered; then echo 1 >/sys/bus/pci/devices/{}/remove; \
+             echo 1 >/sys/bus/pci/rescan",
             p.function.sbdf
         ))
     })
 }
 
-/// What Xen did not accept from Linux.
+/// A function that Xen did not accept when Linux announced it.
 pub fn refused(p: &Patient<'_>) -> Option<Finding> {
     if p.owner()? != Owner::Nobody {
         return None;
     }
-    let mut text = "Xen refuses it, so no guest can have it".to_owned();
+    let mut text = "Xen refuses it: it cannot be assigned to a guest".to_owned();
     if p.function.is_virtual && p.xen.is_pvh() {
-        text += ": it is an SR-IOV virtual function, which this Xen does not know in a PVH dom0";
+        text += "; this Xen does not support SR-IOV virtual functions of a PVH dom0";
     }
     if p.facts.pciback == Some(Pciback::Stock) {
-        text += "; do not make it assignable, as the kernel's own xen-pciback would bring Xen down";
+        text += "; do not make it assignable: the stock xen-pciback would crash Xen";
     }
     let remedy = if p.function.is_virtual {
-        "give a guest the physical function"
+        "assign the physical function instead"
     } else {
-        "see xl dmesg for the reason; remove it and rescan"
+        "see xl dmesg for the reason; then remove it and rescan"
     };
     Some(Finding::fails(Code::Refused, text).remedy(remedy))
 }
 
-/// What Xen keeps, such as its serial port.
+/// A function that Xen keeps, such as its serial port.
 pub fn xen_uses(p: &Patient<'_>) -> Option<Finding> {
     (p.owner()? == Owner::Xen)
-        .then(|| Finding::fails(Code::XenUses, "Xen uses it itself, and hides it from dom0"))
+        .then(|| Finding::fails(Code::XenUses, "Xen uses it itself and hides it from dom0"))
 }
 
-/// What was unbound from xen-pciback by hand.
+/// A function that was unbound from xen-pciback by hand.
 pub fn quarantine(p: &Patient<'_>) -> Option<Finding> {
     let left = match p.owner() {
         Some(owner) => owner == Owner::Quarantine,
-        // The table of one that dom0 has is not held.
+        // The table of a function that dom0 owns is not held.
         None => p.function.msix.as_deref() == Some("held"),
     };
     if p.function.seized() || !left {
         return None;
     }
-    let text = "it was taken from xen-pciback while Xen has it in quarantine: dom0 cannot use it, \
-                as its DMA and interrupts lead nowhere";
+    let text = "in Xen's quarantine, but not bound to xen-pciback: dom0 cannot use it, since Xen \
+                blocks its DMA and interrupts";
     Some(Finding::fails(Code::Quarantine, text).remedy(format!(
-        "xl pci-assignable-add {0} and then xl pci-assignable-remove {0}",
+        "xl pci-assignable-add {0}, then xl pci-assignable-remove {0}",
         p.function.sbdf
     )))
 }
 
-/// A guest has it, by Xen alone.
+/// Xen assigned it to a guest, but xen-pciback or the toolstack does not know.
 pub fn stray(p: &Patient<'_>) -> Option<Finding> {
     let Some(Owner::Domain(domain @ 1..)) = p.owner() else {
         return None;
     };
     let text = if !p.function.seized() {
-        format!("guest {domain} has it, but it was taken from xen-pciback")
+        format!("assigned to guest {domain}, but not bound to xen-pciback")
     } else if p.xen.guests.is_ok() && p.guest().is_none() {
-        format!("Xen says that guest {domain} has it, but the toolstack knows nothing of that")
+        format!("assigned to guest {domain} in Xen, but not in XenStore")
     } else {
         return None;
     };
     Some(Finding::fails(Code::Stray, text).remedy(format!("xl destroy {domain}")))
 }
 
-/// What our xen-pciback has given up.
+/// A function that the Rust xen-pciback gave up.
 pub fn broken(p: &Patient<'_>) -> Option<Finding> {
     (p.function.state.as_deref() == Some("broken")).then(|| {
         Finding::fails(
             Code::Broken,
-            "its reset failed, so no guest gets it: see the kernel log",
+            "its reset failed, so no guest can have it: see the kernel log",
         )
         .remedy(format!(
-            "xl pci-assignable-add {} tries again",
+            "xl pci-assignable-add {} tries the reset again",
             p.function.sbdf
         ))
     })
 }
 
-/// What the kernel's own xen-pciback gives up.
+/// A function that the stock xen-pciback refuses.
 pub fn stock_refuses(p: &Patient<'_>) -> Option<Finding> {
     let stock = p.facts.pciback == Some(Pciback::Stock) && p.xen.is_pvh();
     let no_pin = p.function.config.as_ref()?.pin.is_none();
     (stock && (no_pin || p.has_unrouted_pin())).then(|| {
         Finding::fails(
             Code::StockRefuses,
-            "the kernel's own xen-pciback does not take it, as it has no INTx line",
+            "the stock xen-pciback refuses it: it has no INTx line",
         )
-        .remedy("use the xen-pciback in Rust")
+        .remedy("use the Rust xen-pciback")
     })
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A function that the doctor looks at.
+//! A function under examination.
 
 use crate::{
     doctor::facts::{
@@ -12,10 +12,10 @@ use crate::{
     sbdf::Sbdf, //
 };
 
-/// A function and what is around it.
+/// A function and its context.
 #[derive(Clone, Copy)]
 pub struct Patient<'a> {
-    /// Everything.
+    /// All facts.
     pub facts: &'a Facts,
     /// The hypervisor.
     pub xen: &'a Xen,
@@ -24,10 +24,10 @@ pub struct Patient<'a> {
 }
 
 impl Patient<'_> {
-    /// Who has it, as Xen sees it.
+    /// Its owner in Xen.
     pub fn owner(&self) -> Option<Owner> {
         let owners = self.xen.owners.as_ref().ok()?;
-        // One that Xen does not list it does not have.
+        // Xen does not know unlisted functions.
         Some(
             owners
                 .get(&self.function.sbdf)
@@ -36,17 +36,17 @@ impl Patient<'_> {
         )
     }
 
-    /// The guest that the toolstack gave it to.
+    /// The guest that the toolstack assigned it to.
     pub fn guest(&self) -> Option<u32> {
         self.guest_of(self.function.sbdf)
     }
 
-    /// The guest that the toolstack gave another one to.
+    /// The guest that the toolstack assigned `sbdf` to.
     pub fn guest_of(&self, sbdf: Sbdf) -> Option<u32> {
         self.xen.guests.as_ref().ok()?.get(&sbdf).copied()
     }
 
-    /// The other functions that are so.
+    /// The other functions that satisfy `are_so`.
     pub fn others(&self, are_so: impl Fn(&Function) -> bool) -> Vec<Sbdf> {
         let others = self.facts.functions.iter();
         others
@@ -55,12 +55,12 @@ impl Patient<'_> {
             .collect()
     }
 
-    /// It is with a guest, or there to be.
+    /// Whether it is assigned to a guest, or bound to xen-pciback.
     pub fn is_for_guests(&self) -> bool {
         self.function.seized() || self.guest().is_some()
     }
 
-    /// It has a pin that is routed nowhere, as far as is known: xen-pcidev knows.
+    /// Whether its INTx pin is unrouted. Only xen-pcidev can tell.
     pub fn has_unrouted_pin(&self) -> bool {
         let known = self.xen.is_pvh() && self.facts.pcidev.is_some();
         known && self.pin().is_some() && self.function.gsi.is_none()
@@ -71,26 +71,26 @@ impl Patient<'_> {
         self.function.config.as_ref()?.pin
     }
 
-    /// It has MSI or MSI-X.
+    /// Whether it has MSI or MSI-X.
     pub fn sends_messages(&self) -> bool {
         let config = self.function.config.as_ref();
         config.is_some_and(|config| config.msi || config.msix_entries > 0)
     }
 
-    /// Whom it is with, in words.
+    /// Its owner, for the report.
     pub fn holder(&self) -> String {
         match (self.guest(), self.function.driver.as_deref()) {
-            (Some(guest), _) => format!("guest {guest} has it"),
+            (Some(guest), _) => format!("assigned to guest {guest}"),
             (None, Some("pciback")) => match &self.function.state {
                 Some(state) => format!("for guests, {state}"),
                 None => "for guests".to_owned(),
             },
-            (None, Some(driver)) => format!("dom0 uses it, by {driver}"),
-            (None, None) => "nobody uses it".to_owned(),
+            (None, Some(driver)) => format!("used by dom0 ({driver})"),
+            (None, None) => "unused".to_owned(),
         }
     }
 
-    /// What works, or would if a guest had it.
+    /// The features that work, or would work in a guest.
     pub fn works(&self) -> Vec<String> {
         let mut works = Vec::new();
         let Some(config) = &self.function.config else {
@@ -115,7 +115,7 @@ impl Patient<'_> {
         works
     }
 
-    /// Whether guests can have its MSI-X.
+    /// Whether its guest can use MSI-X.
     pub fn hold(&self) -> Hold {
         if !self.xen.is_pvh() {
             return Hold::NotNeeded;
@@ -131,15 +131,15 @@ impl Patient<'_> {
 /// Whether an MSI-X table is held.
 #[derive(PartialEq, Eq)]
 pub enum Hold {
-    /// It is.
+    /// Held.
     Held,
-    /// It need not be, as yet.
+    /// Not held, and not needed yet.
     NotNeeded,
-    /// It is not, but should be.
+    /// Not held, but needed.
     Missing,
 }
 
-/// Addresses, for a sentence.
+/// Addresses, separated by commas.
 pub fn list(functions: impl IntoIterator<Item = Sbdf>) -> String {
     let names: Vec<_> = functions.into_iter().map(|sbdf| sbdf.to_string()).collect();
     names.join(", ")

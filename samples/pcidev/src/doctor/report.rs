@@ -24,10 +24,10 @@ use crate::{
     sbdf::Sbdf, //
 };
 
-/// How wide text is.
+/// Columns of the text.
 const WIDTH: u16 = 100;
 
-/// All that was found.
+/// The whole report.
 #[derive(Debug, Serialize)]
 pub struct Report {
     system: System,
@@ -46,20 +46,20 @@ struct Function {
     sbdf: Sbdf,
     name: String,
     holder: String,
-    /// Its findings count.
+    /// Whether its findings count for the exit status.
     counts: bool,
     works: Vec<String>,
     findings: Vec<Finding>,
 }
 
-/// How it ends.
+/// The result, which decides the exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing was found.
+    /// No finding above a note.
     Well,
-    /// A warning, or something that fails.
+    /// A warning or a failure.
     Findings,
-    /// Nothing was found, but not everything could be looked at.
+    /// No warning or failure, but some checks were inconclusive.
     Unknown,
 }
 
@@ -73,7 +73,7 @@ fn title(facts: &Facts) -> String {
 }
 
 impl Report {
-    /// About the system and about `wanted`, or about everything if that is empty.
+    /// Reports on the system and on `wanted`; if that is empty, on all functions but bridges.
     pub fn new(facts: &Facts, wanted: &[Sbdf], ignored: &[Code]) -> Self {
         let kept = |mut findings: Vec<Finding>| {
             findings.retain(|finding| !ignored.contains(&finding.code));
@@ -87,7 +87,7 @@ impl Report {
                 function,
             };
             let named = wanted.contains(&function.sbdf);
-            // A bridge has nothing to say, and there are many.
+            // There are many bridges, and nothing to report of them.
             let shown = named || wanted.is_empty() && !function.is_bridge();
             let (works, findings) = function::examine(&patient);
             shown.then(|| Function {
@@ -116,7 +116,7 @@ impl Report {
         self.system.findings.iter().chain(findings)
     }
 
-    /// How it ends.
+    /// The result.
     pub fn verdict(&self) -> Verdict {
         match self.counted().map(|finding| finding.level).max() {
             Some(Level::Fails | Level::Warning) => Verdict::Findings,
@@ -129,17 +129,20 @@ impl Report {
         let count = |level| self.counted().filter(|f| f.level == level).count();
         let found = match self.verdict() {
             Verdict::Well => "All is well".to_owned(),
-            Verdict::Unknown => format!("Not to be told: {}", count(Level::Unknown)),
+            Verdict::Unknown => match count(Level::Unknown) {
+                1 => "1 check inconclusive".to_owned(),
+                many => format!("{many} checks inconclusive"),
+            },
             Verdict::Findings => format!(
                 "Fails: {}, warnings: {}",
                 count(Level::Fails),
                 count(Level::Warning)
             ),
         };
-        found + ", of the system and of functions that are for guests or named."
+        found + " (system, functions for guests, functions named)."
     }
 
-    /// For people.
+    /// The report as text.
     pub fn text(&self) -> String {
         let mut parts = vec![section(
             &self.system.title,

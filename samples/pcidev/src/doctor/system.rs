@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the doctor concludes about the whole system.
+//! Rules about the whole system.
 
 use crate::doctor::{
     facts::{
@@ -14,26 +14,26 @@ use crate::doctor::{
     },
 };
 
-/// Older ones do not know the call that resets are told by.
+/// Older releases lack `PHYSDEVOP_pci_device_reset`.
 const OLDEST: (u32, u32) = (4, 20);
-/// Later ones may have other control operations.
+/// Later releases may have another control interface.
 const NEWEST: (u32, u32) = (4, 22);
 
-/// What stands above all functions, and dom0's Xen, if there is any use in looking further.
+/// Findings about the system, and the hypervisor if functions can be examined as well.
 pub fn examine(facts: &Facts) -> (Vec<Finding>, Option<&Xen>) {
     let Some(xen) = &facts.xen else {
         let finding = Finding::fails(
             Code::NoXen,
-            "there is no Xen here, so no guest of Xen can have a PCI function",
+            "this kernel does not run on Xen: no guest can have a PCI function",
         );
         return (
-            vec![finding.remedy("boot Xen with the option dom0=pvh, and this kernel as its dom0")],
+            vec![finding.remedy("boot Xen with dom0=pvh, with this kernel as dom0")],
             None,
         );
     };
     if !xen.dom0 {
         let text = format!(
-            "this is a {} guest, which has no functions to give",
+            "this is a {} guest, which has no functions to assign",
             xen.kind
         );
         let finding = Finding::fails(Code::Guest, text);
@@ -49,11 +49,11 @@ pub fn examine(facts: &Facts) -> (Vec<Finding>, Option<&Xen>) {
     )
 }
 
-/// What works of it.
+/// The parts of the system that work.
 pub fn works(facts: &Facts, xen: &Xen) -> Vec<String> {
     let mut works = Vec::new();
     if has_iommu(xen) == Some(true) {
-        works.push("IOMMU: guests can have functions".to_owned());
+        works.push("IOMMU".to_owned());
     }
     if xen.remapping == Some(true) {
         works.push("interrupt remapping".to_owned());
@@ -62,7 +62,7 @@ pub fn works(facts: &Facts, xen: &Xen) -> Vec<String> {
         works.push("xen-pcidev".to_owned());
     }
     if matches!(facts.pciback, Some(Pciback::Ours { .. })) {
-        works.push("xen-pciback in Rust".to_owned());
+        works.push("Rust xen-pciback".to_owned());
     }
     works
 }
@@ -76,7 +76,7 @@ fn not_root(facts: &Facts, _: &Xen) -> Option<Finding> {
     (!facts.privileged).then(|| {
         Finding::unknown(
             Code::NotRoot,
-            "configuration space, XenStore and Xen's log are for root alone",
+            "only root can read configuration space, XenStore and Xen's log",
         )
         .remedy("run this as root")
     })
@@ -87,13 +87,13 @@ fn pv_dom0(facts: &Facts, xen: &Xen) -> Option<Finding> {
         return None;
     }
     let text = format!(
-        "this dom0 is {}: xen-pcidev and xen-pciback in Rust do not load here; the kernel's own \
-         xen-pciback does their work",
+        "this dom0 is {}: xen-pcidev and the Rust xen-pciback do not load; use the stock \
+         xen-pciback",
         xen.kind
     );
     let remedy = if facts.ours_is_installed && facts.pciback.is_none() {
         format!(
-            "boot Xen with dom0=pvh, or load the kernel's own by its path: insmod \
+            "boot Xen with dom0=pvh, or load the stock module by its path: insmod \
              /lib/modules/{}/kernel/drivers/xen/xen-pciback/xen-pciback.ko*",
             facts.kernel
         )
@@ -107,15 +107,15 @@ fn release(_: &Facts, xen: &Xen) -> Option<Finding> {
     let release = xen.release.filter(|_| xen.is_pvh())?;
     if release < OLDEST {
         let text = format!(
-            "Xen {} does not know PHYSDEVOP_pci_device_reset: no function can be made assignable",
+            "Xen {} lacks PHYSDEVOP_pci_device_reset: no function can be made assignable",
             xen.version
         );
         return Some(Finding::fails(Code::OldXen, text).remedy("use Xen 4.20 or later"));
     }
     (release > NEWEST).then(|| {
         let text = format!(
-            "Xen {} is later than this program; if it does not bind the last MSI-X entry of a \
-             function (see the kernel log), guests lose that one",
+            "Xen {} is newer than this program; if the kernel log says that guests cannot use the \
+             last MSI-X entry of a function, update xen-pcidev",
             xen.version
         );
         Finding::note(Code::NewXen, text)
@@ -125,17 +125,17 @@ fn release(_: &Facts, xen: &Xen) -> Option<Finding> {
 fn iommu(_: &Facts, xen: &Xen) -> Option<Finding> {
     match (&xen.capabilities, has_iommu(xen)) {
         (Err(why), _) => {
-            let text = format!("cannot tell whether there is an IOMMU: xl info: {why}");
+            let text = format!("cannot tell whether Xen uses an IOMMU: xl info: {why}");
             let finding = Finding::unknown(Code::NoXl, text);
             Some(finding.remedy("run as root in dom0, with Xen's tools installed"))
         }
         (_, Some(false)) => Some(
             Finding::fails(
                 Code::NoIommu,
-                "Xen uses no IOMMU: no HVM guest can have a function (xl info: virt_caps without \
+                "Xen uses no IOMMU: no HVM guest can have a function (xl info: virt_caps lacks \
                  hvm_directio)",
             )
-            .remedy("switch the IOMMU (VT-d, AMD-Vi) on in the firmware, and see xl dmesg"),
+            .remedy("enable the IOMMU (VT-d, AMD-Vi) in firmware; see xl dmesg"),
         ),
         _ => None,
     }
@@ -145,16 +145,16 @@ fn remapping(_: &Facts, xen: &Xen) -> Option<Finding> {
     (xen.remapping == Some(false)).then(|| {
         Finding::warning(
             Code::NoRemapping,
-            "the IOMMU does not remap interrupts: a guest that has a function can send any \
-             interrupt to the host",
+            "the IOMMU does not remap interrupts: a guest with a function can send any interrupt \
+             to the host",
         )
-        .remedy("give functions to guests that you trust; see xl dmesg for the reason")
+        .remedy("assign functions only to guests that you trust; see xl dmesg for the reason")
     })
 }
 
 fn owners(_: &Facts, xen: &Xen) -> Option<Finding> {
     let why = xen.owners.as_ref().err()?;
-    let text = format!("cannot tell whom functions belong to in Xen: {why}");
+    let text = format!("cannot tell who owns functions in Xen: {why}");
     Some(Finding::unknown(Code::NoOwners, text).remedy("see xl dmesg"))
 }
 
@@ -162,17 +162,17 @@ fn xenstore(_: &Facts, xen: &Xen) -> Option<Finding> {
     let why = xen.guests.as_ref().err()?;
     let text = format!("cannot tell which guest has which function: {why}");
     let finding = Finding::unknown(Code::NoXenstore, text);
-    Some(finding.remedy("see whether xenstored runs"))
+    Some(finding.remedy("check that xenstored runs"))
 }
 
 fn pcidev(facts: &Facts, xen: &Xen) -> Option<Finding> {
     (xen.is_pvh() && facts.pcidev.is_none()).then(|| {
         Finding::fails(
             Code::NoXenPcidev,
-            "xen-pcidev is not loaded: guests get no MSI-X, their interrupt lines cannot be \
-             looked up, and dom0 may lose lines",
+            "xen-pcidev is not loaded: guests get no MSI-X, toolstacks cannot look up interrupt \
+             lines, and dom0 may lose lines",
         )
-        .remedy("modprobe xen-pcidev, before functions are made assignable")
+        .remedy("modprobe xen-pcidev before making functions assignable")
     })
 }
 
@@ -188,16 +188,16 @@ fn pciback(facts: &Facts, xen: &Xen) -> Option<Finding> {
         Some(Pciback::Stock) if xen.is_pvh() => Some(
             Finding::warning(
                 Code::StockXenPciback,
-                "xen-pciback is the kernel's own: it takes no function without a routed INTx \
-                 pin, hands functions on whose reset has failed, and brings Xen down if it \
-                 takes one that Xen refused or that is unplugged under a guest",
+                "the stock xen-pciback is loaded: it refuses functions without a routed INTx pin, \
+                 hands on functions whose reset failed, and crashes Xen if it takes a function \
+                 that Xen refused, or if a function is unplugged under a guest",
             )
             .remedy(if facts.ours_is_installed {
-                "modprobe -r xen-pciback and modprobe xen-pciback, when no guest has a function; \
-                 make the initramfs again"
+                "when no guest has a function: modprobe -r xen-pciback; modprobe xen-pciback; then \
+                 rebuild the initramfs"
             } else {
-                "install the one in Rust below /lib/modules/VERSION/updates, run depmod, and \
-                 load it again"
+                "install the Rust xen-pciback below /lib/modules/VERSION/updates, run depmod, and \
+                 reload xen-pciback"
             }),
         ),
         _ => None,
@@ -208,14 +208,16 @@ fn parameters(facts: &Facts, _: &Xen) -> Option<Finding> {
     let mut off = Vec::new();
     if let Some(pcidev) = facts.pcidev {
         let stock = facts.pciback == Some(Pciback::Stock);
-        off.extend((!pcidev.unmask).then_some("xen-pcidev unmask=0: dom0 may lose lines"));
+        off.extend(
+            (!pcidev.unmask).then_some("xen-pcidev unmask=0: dom0 may lose interrupt lines"),
+        );
         off.extend((!pcidev.hold).then_some("xen-pcidev hold=0: guests get no MSI-X"));
         off.extend((stock && !pcidev.reset).then_some(
             "xen-pcidev reset=0: functions with MSI-X and FLR cannot be made assignable",
         ));
     }
     if facts.pciback == Some(Pciback::Ours { tell: false }) {
-        off.push("xen-pciback tell=0: Xen does not hear of resets, which breaks functions");
+        off.push("xen-pciback tell=0: Xen is not told of resets, which breaks functions");
     }
     (!off.is_empty()).then(|| {
         Finding::warning(Code::Parameter, off.join("; "))
@@ -226,10 +228,9 @@ fn parameters(facts: &Facts, _: &Xen) -> Option<Finding> {
 fn segments(facts: &Facts, _: &Xen) -> Option<Finding> {
     (!facts.beyond.is_empty()).then(|| {
         let text = format!(
-            "Xen names PCI segments by 16 bits; no guest can have {}",
+            "Xen supports 16-bit PCI segment numbers only; no guest can have {}",
             facts.beyond.join(", ")
         );
-        Finding::note(Code::Segment, text)
-            .remedy("switch off in the firmware what makes such segments, such as Intel VMD")
+        Finding::note(Code::Segment, text).remedy("disable Intel VMD (or similar) in firmware")
     })
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The doctor's conclusions: from a dom0 that was captured, and from facts that are made up.
+//! Tests of the doctor: with a captured dom0, and with made-up facts.
 
 use std::{
     collections::{
@@ -521,14 +521,14 @@ fn text() {
         Report::new(&facts, &[], &[]).text(),
         "\
 Xen 4.20.4, PVH dom0, Linux 7.2
-  works  IOMMU: guests can have functions; interrupt remapping; xen-pcidev; xen-pciback in Rust
+  works  IOMMU; interrupt remapping; xen-pcidev; Rust xen-pciback
 
 0000:04:00.0 82574L: for guests, clean
   works    INTx, GSI 20; MSI; MSI-X, 5 entries, held
-  warning  no-reset: Linux knows no way to reset it: what one owner leaves in it, the next one finds
-           -> give it only to guests that you trust
+  warning  no-reset: Linux has no way to reset it: state leaks to its next owner
+           -> assign it only to guests that you trust
 
-Fails: 0, warnings: 1, of the system and of functions that are for guests or named."
+Fails: 0, warnings: 1 (system, functions for guests, functions named)."
     );
 }
 

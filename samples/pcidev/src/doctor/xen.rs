@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What Xen's own tools print, understood.
+//! Parses the output of Xen's tools.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub fn info(text: &str, name: &str) -> Option<Vec<String>> {
     Some(value.split_whitespace().map(str::to_owned).collect())
 }
 
-/// Whether the IOMMU remaps interrupts, by Xen's log.
+/// Whether the IOMMU remaps interrupts, according to Xen's log.
 pub fn remapping(log: &str) -> Option<bool> {
     let (_, rest) = log.rsplit_once("Interrupt remapping ")?;
     match rest.split_whitespace().next()? {
@@ -28,7 +28,7 @@ pub fn remapping(log: &str) -> Option<bool> {
     }
 }
 
-/// Who has which function: the last list in Xen's log that the debug key `Q` made. A line of it is
+/// The owners of functions: the last list in Xen's log that debug key `Q` printed. A line of it is
 /// `(XEN) 0000:00:04.0 - d0 - node -1`.
 pub fn owners(log: &str) -> Option<BTreeMap<Sbdf, Owner>> {
     let (_, list) = log.rsplit_once("==== PCI devices ====")?;
@@ -51,7 +51,7 @@ fn owner(text: &str) -> Option<Owner> {
     }
 }
 
-/// Which guest has which function: the lines `backend/pci/DOMAIN/0/dev-N = "SBDF"` of
+/// The guests of assigned functions: the lines `backend/pci/DOMAIN/0/dev-N = "SBDF"` of
 /// `xenstore-ls -f`.
 pub fn guests(text: &str) -> BTreeMap<Sbdf, u32> {
     let line = |line: &str| {
