@@ -3,8 +3,8 @@
 #
 # Functions that xen-pciback takes when it is loaded (hide=), with MSI-X and a
 # function level reset. Would catch: the remedies being applied before
-# xen-pciback is done with a function, which it resets later then; and a
-# returned function that has no MSI-X in dom0.
+# xen-pciback is done with a function, which it resets later then; a returned
+# function that has no MSI-X in dom0; and other owners in Xen than the guide says.
 
 . "${0%/*}/ktap.sh"
 
@@ -45,6 +45,21 @@ hidden() {
 	done
 }
 
+owner() { # SBDF: in Xen
+	dump Q "==== PCI devices ====" | sed -n "s/.* $1 - \([^ :]*\).*/\1/p"
+}
+
+# The guide: hidden functions are dom0's until xl puts them into quarantine.
+quarantined() {
+	function=${functions%%[[:space:]]*}
+	same "owner of a hidden function" d0 "$(owner $function)"
+	xl pci-assignable-add $function || die "not assignable"
+	same "owner of an assignable function" DomIO "$(owner $function)"
+	xl pci-assignable-remove $function || die "not returned"
+	same "owner of a returned function" d0 "$(owner $function)"
+	seize $function
+}
+
 unhidden() {
 	each give_back
 	rmmod xen_pciback
@@ -54,8 +69,9 @@ unhidden() {
 functions=$(spare_functions has_flr_and_msix)
 [ "$functions" ] || skip_all "no spare function with MSI-X and FLR"
 
-plan 3
+plan 4
 check "hide= seizes them when xen-pciback is loaded, and their tables are held" hidden
+check "a hidden function is quarantined by xl pci-assignable-add, not before" quarantined
 check "they are returned" unhidden
 check "NVMe interrupts in dom0 after that" nvme_reads
 finish
