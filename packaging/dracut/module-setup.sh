@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Both drivers named xen-pciback, what chooses between them, and their options.
+# Both drivers named xen-pciback, the script that chooses one, and their options.
 
 check() {
 	return 0
