@@ -32,13 +32,28 @@ $(xen-bindings)/bindings_generated.rs: $(src)/rust/xen/bindings/bindings.h \
 		$(src)/rust/xen/bindings/parameters FORCE
 	$(call if_changed_dep,bindgen)
 
+helper_names = sed -Ei 's/pub fn rust_helper_([a-zA-Z0-9_]*)/\#[link_name="rust_helper_\1"]\n    pub fn \1/g' $@
+
 $(xen-bindings)/helpers_generated.rs: private bindgen_target_flags = \
 	--blocklist-type '.*' --allowlist-var '' \
 	--allowlist-function 'rust_helper_.*'
 $(xen-bindings)/helpers_generated.rs: private bindgen_target_extra = \
-	sed -Ei 's/pub fn rust_helper_([a-zA-Z0-9_]*)/\#[link_name="rust_helper_\1"]\n    pub fn \1/g' $@
+	$(helper_names)
 $(xen-bindings)/helpers_generated.rs: $(src)/rust/xen/helpers/helpers.c FORCE
+	$(call if_changed_dep,bindgen)
+
+# The functions that raise trace events, in the drivers' files $(xen-trace).
+$(xen-bindings)/trace_generated.rs: private bindgen_target_flags = \
+	--blocklist-type '.*' --allowlist-var '' \
+	--allowlist-function 'rust_helper_trace_.*'
+$(xen-bindings)/trace_generated.rs: private bindgen_target_extra = \
+	$(helper_names)
+$(xen-bindings)/trace_generated.rs: private bindgen_c_flags += \
+	$(addprefix -include $(src)/,$(xen-trace))
+$(xen-bindings)/trace_generated.rs: $(src)/rust/xen/helpers/helpers.c \
+		$(addprefix $(src)/,$(xen-trace)) FORCE
 	$(call if_changed_dep,bindgen)
 
 targets += rust/xen/bindings/bindings_generated.rs
 targets += rust/xen/bindings/helpers_generated.rs
+targets += rust/xen/bindings/trace_generated.rs

@@ -46,7 +46,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	printf("gsi %u\n", info.gsi);
-	if (info.flags & XEN_PCIDEV_FLAG_IRQ)
+	if (info.valid & XEN_PCIDEV_VALID_IRQ)
 		printf("irq %u\n", info.irq);
 	close(fd);
 	return 0;

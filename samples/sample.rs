@@ -6,8 +6,8 @@
 
 use kernel::prelude::*;
 use xen::{
-    domain,
     gsi::Route,
+    hypercall::domain,
     pci::{
         self,
         DeviceExt, //

@@ -1,14 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The backend side of XenStore: which functions which guest has.
-//!
-//! Toolstacks describe a guest's functions in `backend/pci/DOMAIN/0`: `num_devs`, and for each one
-//! `dev-N` and `state-N`. Answers are `vdev-N`, `state-N`, `root-N` and `state`. HVM guests have no
-//! frontend that would connect; what they write to their side is not looked at.
-//!
-//! Xenbus does not make a device of a backend whose frontend is not there, and a guest can remove
-//! its frontend as soon as it sees it. The directory is followed all the same: what a guest has is
-//! the toolstack's to say.
+//! The backend of one guest: gives it the functions that its directory names, and takes the others.
 
 use kernel::{
     fmt, new_mutex, new_work,
@@ -16,13 +8,12 @@ use kernel::{
     str::CString,
     sync::{
         aref::ARef,
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
         Arc,
-        ArcBorrow,
         Mutex, //
+    },
+    time::{
+        delay::fsleep,
+        Delta, //
     },
     workqueue::{
         Work,
@@ -31,53 +22,57 @@ use kernel::{
 };
 
 use xen::{
-    pci::DeviceExt,
-    pci_backend,
+    pci::{
+        DeviceExt,
+        Sbdf, //
+    },
     xenbus::{
         self,
+        pci_backend::{
+            Directory,
+            Entry, //
+        },
+        store,
         State, //
     },
-    xenstore::{
-        self,
-        Observer,
-        Transaction, //
-    },
-    Sbdf, //
 };
 
 use crate::{
+    answers,
+    assignment::Assignment,
+    backends::Backends,
+    frontend::Frontend,
+    function::Function,
     life::{
         Domain,
         Refusal, //
     },
-    state,
     topology::{
         self,
-        Place,
-        Topology, //
+        Placed, //
     },
     PASSTHROUGH, //
 };
 
-/// Guests have few functions: no more are looked at.
-const MOST: u32 = 1024;
+/// How often a directory is followed if that fails. No other change may ever come: a function would
+/// stay with a guest that is gone.
+const ATTEMPTS: u32 = 10;
+/// The time between two attempts, in milliseconds.
+const PAUSE: i64 = 500;
 
 /// The backend of one guest.
 #[pin_data]
 pub(crate) struct Backend {
-    /// Its directory.
-    node: CString,
-    domain: Domain,
-    /// None if xenbus has no device for it; nothing is answered then.
-    dev: Option<ARef<xenbus::Device>>,
-    /// Only used by the work.
+    pub(crate) domain: Domain,
+    pub(crate) frontend: Frontend,
+    backends: Arc<Backends>,
+    topology: topology::Kind,
+    /// `None` if xenbus has no device for it; nothing is answered then.
+    #[pin]
+    dev: Mutex<Option<ARef<xenbus::Device>>>,
+    /// Locked while XenStore is read, but not while functions are reset.
     #[pin]
     guest: Mutex<Guest>,
-    /// Whether it was said that its frontend wants to connect, or is gone.
-    frontend: Atomic<bool>,
-    /// Whether its directory may be written to.
-    #[pin]
-    is_there: Mutex<bool>,
     #[pin]
     work: Work<Backend>,
 }
@@ -86,93 +81,30 @@ kernel::impl_has_work! {
     impl HasWork<Self> for Backend { self.work }
 }
 
-/// What was done for a guest.
+/// The guest's functions.
 struct Guest {
-    topology: Topology,
+    /// The functions that the directory named when it was last read.
+    wanted: KVec<Sbdf>,
+    attached: KVec<Attached>,
     /// Entries that were complained of.
-    refused: KVec<Entry>,
+    refused: KVec<(u32, Option<Sbdf>)>,
 }
 
-/// A function in the directory.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Entry {
-    index: u32,
-    /// None if it is not understood.
-    function: Option<Sbdf>,
+/// A function of the guest.
+struct Attached {
+    assignment: Assignment,
+    placed: Placed,
 }
 
-/// The driver of backends.
-pub(crate) struct Backends;
-
-impl xenbus::Driver for Backends {
-    const NAME: &'static CStr = c"xen-pciback";
-    const TYPE: &'static CStr = c"pci";
-    type Data = Backend;
-
-    fn probe(dev: ARef<xenbus::Device>) -> Result<Arc<Backend>> {
-        let node = CString::try_from(dev.node())?;
-        let backend = Backend::new(node, dev.domain(), Some(dev.clone()))?;
-        dev.switch(State::InitWait)?;
-        state::with(|state| {
-            let mut backends = state.backends.lock();
-            backends.reserve(1, GFP_KERNEL)?;
-            // What was followed without a device, until now.
-            backends.retain(|other| *other.node != *backend.node);
-            Ok(backends.push(backend.clone(), GFP_KERNEL)?)
-        })?;
-        backend.queue();
-        Ok(backend)
+impl Guest {
+    fn attached(&self, sbdf: Sbdf) -> Option<&Attached> {
+        self.attached
+            .iter()
+            .find(|attached| attached.assignment.sbdf() == sbdf)
     }
 
-    fn other_end(backend: ArcBorrow<'_, Backend>, state: State) {
-        // All that a guest can make us do: one line in the log.
-        let connects = matches!(state, State::Initialised | State::Connected);
-        if connects && !backend.frontend.xchg(true, Relaxed) {
-            pr_warn!(
-                "domain {} has a PCI frontend, which is not served: HVM guests need none\n",
-                backend.domain
-            );
-        }
-    }
-
-    fn remove(backend: ArcBorrow<'_, Backend>) {
-        *backend.is_there.lock() = false;
-        backend.forget();
-    }
-}
-
-/// Hears of what toolstacks write.
-pub(crate) struct Changes;
-
-impl Observer for Changes {
-    const PATH: &'static CStr = pci_backend::PATH;
-
-    fn changed(path: &CStr) {
-        if !pci_backend::tells(path.to_bytes()) {
-            return;
-        }
-        let result = state::with(|state| {
-            let mut known = false;
-            for backend in state.backends.lock().iter() {
-                if pci_backend::is_in(path.to_bytes(), backend.node.to_bytes()) {
-                    known = true;
-                    backend.queue();
-                } else if pci_backend::is_in(backend.node.to_bytes(), path.to_bytes()) {
-                    // All of it may have been removed at once.
-                    backend.queue();
-                }
-            }
-            if known {
-                return Ok(());
-            }
-            match pci_backend::directory(path.to_bytes()) {
-                Some((node, domain)) => Backend::follow_without_device(state, node, domain),
-                None => Ok(()),
-            }
-        });
-        if let Err(e) = result {
-            pr_warn!("cannot follow {path:?}: {e:?}\n");
-        }
+    fn placed(&self) -> impl Iterator<Item = Placed> + Clone + '_ {
+        self.attached.iter().map(|attached| attached.placed)
     }
 }
 
@@ -180,214 +112,150 @@ impl WorkItem for Backend {
     type Pointer = Arc<Backend>;
 
     fn run(this: Arc<Backend>) {
-        if let Err(e) = this.follow() {
-            this.report(e, fmt!("cannot follow {:?}", &*this.node));
+        for attempt in 0..ATTEMPTS {
+            let Err(e) = this.follow() else { return };
+            if attempt == 0 {
+                this.report(e, fmt!("cannot follow backend/pci/{}/0", this.domain));
+            }
+            // The toolstack has to correct what it has written, and that is a new change.
+            if e == EINVAL || e == E2BIG {
+                return;
+            }
+            fsleep(Delta::from_millis(PAUSE));
         }
     }
 }
 
 impl Backend {
-    fn new(node: CString, domain: Domain, dev: Option<ARef<xenbus::Device>>) -> Result<Arc<Self>> {
-        let kind = if PASSTHROUGH.get() {
-            topology::Kind::Real
-        } else {
-            topology::Kind::Virtual
-        };
+    pub(super) fn new(backends: &Arc<Backends>, domain: Domain) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
-                node,
                 domain,
-                dev,
+                frontend: Frontend::new(),
+                backends: backends.clone(),
+                topology: if PASSTHROUGH.get() {
+                    topology::Kind::Real
+                } else {
+                    topology::Kind::Virtual
+                },
+                dev <- new_mutex!(None),
                 guest <- new_mutex!(Guest {
-                    topology: Topology::new(kind),
+                    wanted: KVec::new(),
+                    attached: KVec::new(),
                     refused: KVec::new(),
                 }),
-                frontend: Atomic::new(false),
-                is_there <- new_mutex!(true),
                 work <- new_work!("pciback::Backend"),
             }),
             GFP_KERNEL,
         )
     }
 
-    /// Follows a directory that a toolstack has made, and of which xenbus has no device.
-    fn follow_without_device(state: &state::State, node: &str, domain: Domain) -> Result {
-        let node = CString::try_from_fmt(fmt!("{node}"))?;
-        if let Err(e) = xenstore::read(&node, c"state") {
-            // It is not complete, or was removed.
-            return if e == ENOENT { Ok(()) } else { Err(e) };
-        }
-        let backend = Self::new(node, domain, None)?;
-        state.backends.lock().push(backend.clone(), GFP_KERNEL)?;
-        backend.queue();
-        Ok(())
+    /// Xenbus has a device for it, or has none any more.
+    pub(super) fn set_device(&self, dev: Option<ARef<xenbus::Device>>) {
+        let old = core::mem::replace(&mut *self.dev.lock(), dev);
+        drop(old);
     }
 
-    /// Its guest has nothing any more.
-    fn forget(&self) {
-        let _ = state::with(|state| {
-            state
-                .backends
-                .lock()
-                .retain(|other| !core::ptr::eq(&**other, self));
-            state.release(self.domain, |_| false);
-            Ok(())
-        });
+    fn device(&self) -> Option<ARef<xenbus::Device>> {
+        self.dev.lock().clone()
     }
 
-    fn queue(self: &Arc<Self>) {
-        let _ = state::with(|state| {
-            // Queued already: it will see what has changed meanwhile.
-            let _ = state.toolstack.enqueue(self.clone());
-            Ok(())
-        });
-    }
-
-    fn report(&self, error: Error, message: fmt::Arguments<'_>) {
-        let is_there = self.is_there.lock();
-        match (&self.dev, CString::try_from_fmt(message)) {
-            (Some(dev), Ok(message)) if *is_there => dev.report(error, &message),
-            (None, Ok(message)) => pr_err!("{:?}: {:?}\n", &*message, error),
-            _ => (),
-        }
-    }
-
-    /// Does what the toolstack has written.
+    /// Carries out what the directory says.
     fn follow(&self) -> Result {
-        let Some(wanted) = self.state_in(c"state")? else {
-            // It is being removed; xenbus says so for its devices.
-            if self.dev.is_none() {
-                self.forget();
-            }
+        if !self.backends.has(self)? {
+            return Ok(());
+        }
+        let Some(directory) = self.release_stale()? else {
+            self.backends.forget(self);
             return Ok(());
         };
+        for entry in &directory.entries {
+            if let Err(e) = self.attach(entry) {
+                self.refuse(entry, e)?;
+            }
+        }
+        self.answer(&directory)
+    }
+
+    /// Reads the directory, and takes the functions from the guest that are not in there any more.
+    /// Does not sleep for long. Returns `None` if there is no directory.
+    pub(super) fn release_stale(&self) -> Result<Option<Directory>> {
+        let has_device = self.device().is_some();
         let mut guest = self.guest.lock();
-        let entries = if self.is_to_close(wanted)? {
-            KVec::new()
-        } else {
-            self.entries()?
-        };
-        let has = |function| entries.iter().any(|entry| entry.function == Some(function));
-        state::with(|state| {
-            state.release(self.domain, has);
-            Ok(())
-        })?;
-        guest.topology.retain(has);
-        guest.refused.retain(|refused| entries.contains(refused));
-
-        let mut placed = KVec::new();
-        for entry in &entries {
-            let exported = match entry.function {
-                Some(function) => self.export(&mut guest.topology, function),
-                None => Err(EINVAL),
-            };
-            match exported {
-                Ok(place) => placed.push((entry.index, place), GFP_KERNEL)?,
-                Err(e) => self.refuse(&mut guest, *entry, e)?,
+        let mut directory = store::read_pci_backend(self.domain)?;
+        if let Some(directory) = &mut directory {
+            let is_closing = matches!(directory.state, State::Closing | State::Closed);
+            // Without a device it may be xenbus that closes it, as it finds no frontend.
+            if is_closing && (has_device || !directory.is_online) {
+                directory.entries.clear();
             }
         }
-        let Some(dev) = &self.dev else {
-            if !placed.is_empty() && !self.frontend.xchg(true, Relaxed) {
-                pr_warn!(
-                    "domain {} has removed its PCI frontend; its functions are known all the same\n",
-                    self.domain
-                );
-            }
-            return Ok(());
-        };
-        let is_there = self.is_there.lock();
-        if *is_there {
-            self.publish(&guest.topology, &placed)?;
-            match wanted {
-                State::Closing => dev.switch(State::Closed)?,
-                State::Initialising | State::InitWait => dev.switch(State::Initialised)?,
-                State::Reconfiguring => {
-                    dev.switch(State::Reconfigured)?;
-                    dev.switch(State::Initialised)?;
-                }
-                _ => (),
-            }
+        let entries = directory
+            .as_ref()
+            .map_or(&[][..], |directory| &directory.entries[..]);
+        let mut wanted = KVec::with_capacity(entries.len(), GFP_KERNEL)?;
+        for sbdf in entries.iter().filter_map(|entry| entry.function) {
+            wanted.push(sbdf, GFP_KERNEL)?;
         }
-        Ok(())
-    }
-
-    /// Whether the toolstack wants it closed.
-    fn is_to_close(&self, wanted: State) -> Result<bool> {
-        if !matches!(wanted, State::Closing | State::Closed) {
-            return Ok(false);
-        }
-        if self.dev.is_some() {
-            return Ok(true);
-        }
-        // Xenbus writes the same when it finds no frontend.
-        match xenstore::read(&self.node, c"online") {
-            Ok(online) => Ok(online.bytes() != b"1"),
-            Err(e) if e == ENOENT => Ok(true),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// The functions that the guest is to have.
-    fn entries(&self) -> Result<KVec<Entry>> {
-        let mut entries = KVec::new();
-        let count = match xenstore::read(&self.node, c"num_devs") {
-            Ok(count) => pci_backend::decimal(count.bytes()).ok_or(EINVAL)?,
-            Err(e) if e == ENOENT => 0,
-            Err(e) => return Err(e),
-        };
-        if count > MOST {
-            return Err(E2BIG);
-        }
-        for index in 0..count {
-            let node = CString::try_from_fmt(fmt!("dev-{index}"))?;
-            let state = CString::try_from_fmt(fmt!("state-{index}"))?;
-            let name = match xenstore::read(&self.node, &node) {
-                Ok(name) => name,
-                // Its place in the list is closed up next.
-                Err(e) if e == ENOENT => continue,
-                Err(e) => return Err(e),
-            };
-            if matches!(self.state_in(&state)?, Some(State::Closing | State::Closed)) {
-                continue;
-            }
-            let function = pci_backend::function(name.bytes());
-            entries.push(Entry { index, function }, GFP_KERNEL)?;
-        }
-        Ok(entries)
-    }
-
-    /// A state that is written down, if it is.
-    fn state_in(&self, node: &CStr) -> Result<Option<State>> {
-        match xenstore::read(&self.node, node) {
-            Ok(value) => Ok(Some(pci_backend::state(value.bytes()))),
-            Err(e) if e == ENOENT => Ok(None),
-            Err(e) => Err(e),
-        }
-    }
-
-    fn export(&self, topology: &mut Topology, function: Sbdf) -> Result<Place> {
-        let device = state::device(function)?;
-        let place = topology.place(function, device.dev.is_virtfn())?;
-        let exported = device.export(self.domain).map_err(|refusal| match refusal {
-            Refusal::Busy(_) => EBUSY,
-            Refusal::Broken => EIO,
+        guest
+            .attached
+            .retain(|attached| wanted.contains(&attached.assignment.sbdf()));
+        guest.refused.retain(|(index, function)| {
+            entries
+                .iter()
+                .any(|entry| entry.index == *index && entry.function == *function)
         });
-        if exported.is_err() {
-            topology.retain(|other| other != function);
-        } else if !*self.is_there.lock() {
-            // The guest has gone meanwhile, with what it had until then.
-            device.release(self.domain);
-            return Err(ENODEV);
+        guest.wanted = wanted;
+        Ok(directory)
+    }
+
+    /// Gives the guest the function of an entry, unless it has it.
+    fn attach(&self, entry: &Entry) -> Result {
+        let sbdf = entry.function.ok_or(EINVAL)?;
+        let usable = |assignment: &Assignment| assignment.is_usable().then_some(()).ok_or(EIO);
+        if let Some(attached) = self.guest.lock().attached(sbdf) {
+            return usable(&attached.assignment);
         }
-        exported.map(|()| place)
+        let function = self.backends.functions.get(sbdf)?;
+        let assignment = self.export(&function)?;
+        let mut guest = self.guest.lock();
+        if !guest.wanted.contains(&sbdf) {
+            // The toolstack has taken it back meanwhile.
+            return Ok(());
+        }
+        let alone = function.dev.is_virtfn();
+        let placed = Placed::new(self.topology, sbdf, alone, guest.placed())?;
+        let is_usable = usable(&assignment);
+        guest
+            .attached
+            .push(Attached { assignment, placed }, GFP_KERNEL)?;
+        is_usable
+    }
+
+    fn export(&self, function: &Arc<Function>) -> Result<Assignment> {
+        let mut exported = function.export(self.domain);
+        if let (Err(Refusal::Busy), Some(other)) = (&exported, function.guest()) {
+            self.backends.release_stale(other);
+            exported = function.export(self.domain);
+        }
+        exported.map_err(|refusal| match refusal {
+            Refusal::Gone => ENODEV,
+            Refusal::Busy => EBUSY,
+            Refusal::Recovering => EAGAIN,
+            Refusal::Failed(e) => e,
+        })
     }
 
     /// Complains, once, of an entry.
-    fn refuse(&self, guest: &mut Guest, entry: Entry, error: Error) -> Result {
-        if guest.refused.contains(&entry) {
-            return Ok(());
+    fn refuse(&self, entry: &Entry, error: Error) -> Result {
+        let id = (entry.index, entry.function);
+        {
+            let mut guest = self.guest.lock();
+            if guest.refused.contains(&id) {
+                return Ok(());
+            }
+            guest.refused.push(id, GFP_KERNEL)?;
         }
-        guest.refused.push(entry, GFP_KERNEL)?;
         let Some(function) = entry.function else {
             let index = entry.index;
             self.report(
@@ -400,56 +268,42 @@ impl Backend {
             ENODEV => "xen-pciback does not have it: xl pci-assignable-add",
             EBUSY => "another domain has it",
             EIO => "it could not be reset",
+            EAGAIN => "Linux is recovering from an error of it: try again",
             ENOSPC => "32 devices are the most that a guest can have",
             _ => "see the error",
         };
+        let domain = self.domain;
         self.report(
             error,
-            fmt!("domain {} is not to have {function}: {why}", self.domain),
+            fmt!("cannot assign {function} to domain {domain}: {why}"),
         );
         Ok(())
     }
 
-    /// Writes where the functions are, unless it is written.
-    fn publish(&self, topology: &Topology, placed: &[(u32, Place)]) -> Result {
-        let dir = &self.node;
-        let mut news = KVec::new();
-        for (index, place) in placed {
-            let state = CString::try_from_fmt(fmt!("state-{index}"))?;
-            if self.state_in(&state)? != Some(State::Initialised) {
-                let node = CString::try_from_fmt(fmt!("vdev-{index}"))?;
-                news.push((node, CString::try_from_fmt(fmt!("{place}"))?), GFP_KERNEL)?;
-                let value = CString::try_from_fmt(fmt!("{}", State::Initialised as u32))?;
-                news.push((state, value), GFP_KERNEL)?;
+    /// Logs an error, in XenStore too if xenbus has a device.
+    fn report(&self, error: Error, message: fmt::Arguments<'_>) {
+        match (self.device(), CString::try_from_fmt(message)) {
+            (Some(dev), Ok(message)) => dev.report(error, &message),
+            (None, Ok(message)) => pr_err!("{:?}: {:?}\n", &*message, error),
+            (_, Err(_)) => (),
+        }
+    }
+
+    /// Answers the toolstack.
+    fn answer(&self, directory: &Directory) -> Result {
+        let guest = self.guest.lock();
+        match self.device() {
+            Some(dev) => {
+                let usable = guest.attached.iter();
+                let usable = usable.filter(|attached| attached.assignment.is_usable());
+                answers::publish(&dev, directory, usable.map(|attached| attached.placed))
+            }
+            None => {
+                if !guest.attached.is_empty() {
+                    self.frontend.is_missing(self.domain);
+                }
+                Ok(())
             }
         }
-        if news.is_empty() {
-            return Ok(());
-        }
-        let mut roots = 0u32;
-        for (segment, bus) in topology.roots() {
-            let node = CString::try_from_fmt(fmt!("root-{roots}"))?;
-            news.push(
-                (
-                    node,
-                    CString::try_from_fmt(fmt!("{segment:04x}:{bus:02x}"))?,
-                ),
-                GFP_KERNEL,
-            )?;
-            roots = roots.saturating_add(1);
-        }
-        let count = CString::try_from_fmt(fmt!("{roots}"))?;
-        news.push(
-            (CString::try_from_fmt(fmt!("root_num"))?, count),
-            GFP_KERNEL,
-        )?;
-        Transaction::run(|transaction| {
-            // What is gone must not be made again.
-            if !transaction.exists(dir, c"state")? {
-                return Ok(());
-            }
-            news.iter()
-                .try_for_each(|(node, value)| transaction.write(dir, node, value))
-        })
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the PCI core tells the driver.
+//! The PCI driver: what the PCI core asks and tells of functions.
 
 use kernel::{
     prelude::*,
@@ -12,150 +12,150 @@ use kernel::{
 };
 
 use xen::{
-    domain,
-    driver::{
-        Driver,
-        Severity, //
-    },
+    hypercall::domain,
+    linux::uevent,
     pci::{
-        DeviceExt,
-        Locked, //
+        driver::{
+            Driver,
+            Severity, //
+        },
+        driver_files::DriverFile,
+        reset::Reset,
+        ConfigSpace,
+        InTree,
+        Locked,
+        Sbdf, //
     },
-    physdev,
-    uevent, //
+    vpci, //
 };
 
 use crate::{
-    device::Device,
-    life::Domain,
-    state::{
-        self,
-        State, //
-    }, //
+    backends::Backends,
+    files,
+    function::Function,
+    functions::Functions,
+    life::Domain, //
 };
 
 /// The driver's name, which toolstacks know.
 pub(crate) const NAME: &CStr = c"pciback";
 
 /// The driver.
-pub(crate) struct PciBack;
+pub(crate) struct PciBack {
+    pub(crate) functions: Arc<Functions>,
+    pub(crate) backends: Arc<Backends>,
+}
+
+impl PciBack {
+    /// Serves a toolstack's request for a reset, see [`Function::flr`]; `ENODEV` if neither the
+    /// driver nor a guest has the function.
+    pub(crate) fn flr(&self, sbdf: Sbdf) -> Result {
+        let function = self.functions.get_probed(sbdf)?;
+        // The toolstack may have taken it from that guest already.
+        if let Some(guest) = function.guest() {
+            self.backends.release_stale(guest);
+        }
+        function.flr()
+    }
+}
+
+impl PciBack {
+    /// Makes a function that was seized known to user space.
+    fn list(&self, function: &Arc<Function>, dev: &InTree<'_>) -> Result {
+        function.show(files::add_directory(dev, function.clone())?);
+        if self.functions.wants(dev)? {
+            return Ok(());
+        }
+        // It is bound by its driver_override.
+        self.functions.slots.lock().add_one(function.sbdf)
+    }
+}
 
 impl Driver for PciBack {
     const NAME: &'static CStr = NAME;
-    type Data = Device;
+    const FILES: &'static [DriverFile<Self>] = files::OF_DRIVER;
+    type Data = Function;
 
-    fn accept(dev: &Locked) -> Result<Arc<Device>> {
-        state::with(|state| {
-            if !state.wants(dev).unwrap_or(false) && !dev.is_overridden() {
-                return Err(ENODEV);
-            }
-            match state.take_hidden(dev.sbdf()?) {
-                Some(device) => Ok(device),
-                None => make(state, dev),
-            }
-        })
-    }
-
-    fn probe(dev: &Locked, device: ArcBorrow<'_, Device>) -> Result {
-        device.seize(dev)?;
-        let added = state::with(|state| {
-            // Or it is bound by its driver_override.
-            let is_listed = state.wants(dev)?;
-            if !is_listed {
-                state.slots.lock().add_one(device.sbdf)?;
-            }
-            state.add(device.into()).inspect_err(|_| {
-                if !is_listed {
-                    state.slots.lock().remove_one(device.sbdf);
-                }
-            })
-        });
-        if let Err(e) = added {
-            dev_err!(dev, "not seized: {:?}\n", e);
-            device.give_up(dev);
-            return Err(e);
+    fn probe(&self, dev: &Locked) -> Result<Arc<Function>> {
+        let in_tree = dev.in_tree().ok_or(ENODEV)?;
+        if !self.functions.wants(&in_tree).unwrap_or(false) && !dev.is_overridden() {
+            return Err(ENODEV);
         }
+        let vpci =
+            vpci::Function::of(&in_tree).inspect_err(|e| dev_err!(dev, "not seized: {:?}\n", e))?;
+        let function = self.functions.seize(dev, vpci)?;
+        self.list(&function, &in_tree).inspect_err(|e| {
+            dev_err!(dev, "not seized: {:?}\n", e);
+            function.give_up(dev);
+        })?;
         match dev.reset_method() {
             Some(method) => dev_info!(dev, "seized, reset by {}\n", method),
-            None => dev_info!(dev, "seized\n"),
+            None => dev_info!(dev, "seized; no reset method\n"),
         }
-        Ok(())
+        Ok(function)
     }
 
-    fn remove(dev: &Locked, device: ArcBorrow<'_, Device>) {
-        let _ = state::with(|state| {
-            state.disown(&device);
-            Ok(())
-        });
-        device.give_up(dev);
-        let _ = state::with(|state| {
-            state.remove(device.sbdf);
-            Ok(())
-        });
+    fn remove(&self, dev: &Locked, function: ArcBorrow<'_, Function>) {
+        function.give_up(dev);
     }
 
-    fn reset_prepare(dev: &Locked, device: ArcBorrow<'_, Device>) {
-        device.reset_prepare(dev);
+    fn reset_prepare(&self, dev: &Locked, function: ArcBorrow<'_, Function>) {
+        function.reset_prepare(dev);
     }
 
-    fn reset_done(dev: &Locked, device: ArcBorrow<'_, Device>) {
-        device.reset_done(dev);
-        Arc::<Device>::from(device).look_after();
+    fn reset_done(&self, dev: &Locked, function: ArcBorrow<'_, Function>) {
+        function.reset_done(dev);
+        Arc::<Function>::from(function).look_after();
     }
 
-    fn error_detected(dev: &Locked, device: ArcBorrow<'_, Device>, severity: Severity) {
+    fn error_detected(&self, dev: &Locked, function: ArcBorrow<'_, Function>, severity: Severity) {
         let name = match severity {
             Severity::NonFatal => "nonfatal",
             Severity::Fatal => "fatal",
             Severity::Permanent => "permanent",
         };
-        let guest = match severity {
-            Severity::NonFatal => device.guest(),
-            Severity::Fatal | Severity::Permanent => device.cut_off(),
-        };
-        let Some(guest) = guest else {
+        let function = Arc::<Function>::from(function);
+        function.set_recovering(severity != Severity::Permanent);
+        let Some(guest) = function.guest() else {
             dev_warn!(dev, "{} error, no guest has it\n", name);
             return;
         };
         if severity == Severity::NonFatal {
             // A guest may know how to cause any number of them.
-            if !device.is_first_error() {
+            if !function.is_first_error() {
                 return;
             }
-            dev_warn!(dev, "nonfatal error, domain {} is not told\n", guest);
+            dev_warn!(dev, "nonfatal error, not reported to domain {}\n", guest);
         } else {
-            stop(dev, guest, name);
+            // Its device model must not switch the function on again.
+            stop(dev, &function, guest, name);
+            if let Err(e) = ConfigSpace::of(dev).quiesce() {
+                dev_warn!(dev, "does not answer ({:?})\n", e);
+            }
         }
         tell_udev(dev, guest, name);
     }
 
-    fn slot_reset(dev: &Locked, device: ArcBorrow<'_, Device>) -> Result {
-        let result = device.slot_reset(dev);
-        Arc::<Device>::from(device).look_after();
+    fn slot_reset(&self, dev: &Locked, function: ArcBorrow<'_, Function>) -> Result {
+        // Linux resets the link after a nonfatal error, too, if another driver behind it asks.
+        if let Some(guest) = function.guest() {
+            stop(dev, &function, guest, "link reset after an");
+        }
+        let result = function.slot_reset(dev);
+        Arc::<Function>::from(function).look_after();
         result
     }
-}
 
-/// Looks whether a guest can be given the function, and makes the driver's record of it.
-pub(crate) fn make(state: &State, dev: &Locked) -> Result<Arc<Device>> {
-    let sbdf = dev.sbdf()?;
-    if !dev.is_plain() {
-        dev_err!(dev, "not seized: a bridge cannot be handed to a guest\n");
-        return Err(ENODEV);
+    fn resume(&self, _dev: &Locked, function: ArcBorrow<'_, Function>) {
+        Arc::<Function>::from(function).set_recovering(false);
     }
-    state.refuse_orphan(dev, sbdf)?;
-    physdev::has_function(dev).inspect_err(|e| {
-        dev_err!(
-            dev,
-            "not seized: Xen refuses this function ({:?}, see xl dmesg)\n",
-            e
-        )
-    })?;
-    Device::new(dev, sbdf)
 }
 
-/// Stops a guest that must not touch a function any more.
-pub(crate) fn stop(dev: &kernel::pci::Device, guest: Domain, why: &str) {
+/// Stops a guest that must not touch a function any more, unless that was done.
+pub(crate) fn stop(dev: &kernel::pci::Device, function: &Function, guest: Domain, why: &str) {
+    if !function.is_first_stop() {
+        return;
+    }
     match domain::crash(guest) {
         Ok(()) => dev_err!(
             dev,
@@ -179,6 +179,6 @@ fn tell_udev(dev: &Locked, guest: Domain, error: &str) {
         uevent::changed(dev, [&error, &guest])
     });
     if let Err(e) = sent {
-        dev_warn!(dev, "udev is not told: {:?}\n", e);
+        dev_warn!(dev, "cannot notify udev: {:?}\n", e);
     }
 }

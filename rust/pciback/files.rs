@@ -5,7 +5,6 @@
 
 use kernel::{
     fmt::Write,
-    pci,
     prelude::*,
     str::Formatter,
     sync::{
@@ -15,59 +14,42 @@ use kernel::{
 };
 
 use xen::{
-    driver_files::{
-        File,
-        RawFile,
-        Text, //
+    linux::sysfs::{
+        self,
+        Directory, //
     },
-    pci::DeviceExt,
-    sysfs::{
-        Attribute,
-        Files,
-        Group,
-        List,
-        RawAttribute, //
-    },
+    pci::{
+        driver_files::{
+            DriverFile,
+            File,
+            Text, //
+        },
+        reset::Reset,
+        DeviceExt,
+        InTree, //
+    }, //
 };
 
 use crate::{
-    device::Device,
+    driver::PciBack,
+    function::Function,
     life::State,
     quirks::Quirk,
-    slots::Pattern,
-    state, //
+    slots::Pattern, //
 };
 
-static NEW_SLOT: RawFile = RawFile::new::<NewSlot>();
-static REMOVE_SLOT: RawFile = RawFile::new::<RemoveSlot>();
-static SLOTS: RawFile = RawFile::new::<SlotList>();
-static DO_FLR: RawFile = RawFile::new::<DoFlr>();
-static PERMISSIVE: RawFile = RawFile::new::<Permissive>();
-static INTERRUPT_CONTROL: RawFile = RawFile::new::<InterruptControl>();
-static QUIRKS: RawFile = RawFile::new::<Quirks>();
-static IRQ_HANDLERS: RawFile = RawFile::new::<IrqHandlers>();
-static IRQ_HANDLER_STATE: RawFile = RawFile::new::<IrqHandlerState>();
-static LIST: List<RawFile, 9> = List::new([
-    &NEW_SLOT,
-    &REMOVE_SLOT,
-    &SLOTS,
-    &DO_FLR,
-    &PERMISSIVE,
-    &INTERRUPT_CONTROL,
-    &QUIRKS,
-    &IRQ_HANDLERS,
-    &IRQ_HANDLER_STATE,
-]);
-static GROUP: Group<RawFile> = Group::of_files(&LIST);
-/// Those of the driver.
-pub(crate) static FILES: Files<RawFile> = Files::new(&GROUP);
-
-static STATE: RawAttribute = RawAttribute::new::<StateOf>();
-static RESET: RawAttribute = RawAttribute::new::<ResetOf>();
-static LIST_OF_DEVICE: List<RawAttribute, 2> = List::new([&STATE, &RESET]);
-static GROUP_OF_DEVICE: Group<RawAttribute> = Group::new(c"pciback", &LIST_OF_DEVICE);
-/// Those of each function.
-pub(crate) static OF_DEVICE: Files<RawAttribute> = Files::new(&GROUP_OF_DEVICE);
+/// The driver's own files.
+pub(crate) const OF_DRIVER: &[DriverFile<PciBack>] = &[
+    DriverFile::new::<NewSlot>(),
+    DriverFile::new::<RemoveSlot>(),
+    DriverFile::new::<SlotList>(),
+    DriverFile::new::<DoFlr>(),
+    DriverFile::new::<Permissive>(),
+    DriverFile::new::<InterruptControl>(),
+    DriverFile::new::<Quirks>(),
+    DriverFile::new::<IrqHandlers>(),
+    DriverFile::new::<IrqHandlerState>(),
+];
 
 fn text(request: &[u8]) -> Result<&str> {
     core::str::from_utf8(request).map_err(|_| EINVAL)
@@ -78,15 +60,18 @@ fn pattern(request: &[u8]) -> Result<Pattern> {
 }
 
 /// The function that a request names; `ENODEV` if the driver does not have it.
-fn device(request: &[u8]) -> Result<Arc<Device>> {
-    state::device(pattern(request)?.function().ok_or(EINVAL)?)
+fn seized(driver: &PciBack, request: &[u8]) -> Result<Arc<Function>> {
+    let function = driver
+        .functions
+        .get(pattern(request)?.function().ok_or(EINVAL)?)?;
+    function.is_seized().then_some(function).ok_or(ENODEV)
 }
 
 /// Writes a line for each function that `wanted` picks.
-fn names(out: &mut Text, wanted: impl Fn(&Device) -> bool) -> Result {
-    for device in state::with(|state| state.all())? {
-        if wanted(&device) {
-            out.write_fmt(fmt!("{}\n", device.sbdf))?;
+fn names(driver: &PciBack, out: &mut Text, wanted: impl Fn(&Function) -> bool) -> Result {
+    for function in driver.functions.seized()? {
+        if wanted(&function) {
+            out.write_fmt(fmt!("{}\n", function.sbdf))?;
         }
     }
     Ok(())
@@ -94,97 +79,99 @@ fn names(out: &mut Text, wanted: impl Fn(&Device) -> bool) -> Result {
 
 struct NewSlot;
 
-impl File for NewSlot {
+impl File<PciBack> for NewSlot {
     const NAME: &'static CStr = c"new_slot";
     const MODE: u16 = 0o200;
 
-    fn store(request: &[u8]) -> Result {
+    fn store(driver: &PciBack, request: &[u8]) -> Result {
         let pattern = pattern(request)?;
-        state::with(|state| state.slots.lock().add(&pattern))
+        driver.functions.slots.lock().add(&pattern)
     }
 }
 
 struct RemoveSlot;
 
-impl File for RemoveSlot {
+impl File<PciBack> for RemoveSlot {
     const NAME: &'static CStr = c"remove_slot";
     const MODE: u16 = 0o200;
 
-    fn store(request: &[u8]) -> Result {
+    fn store(driver: &PciBack, request: &[u8]) -> Result {
         let pattern = pattern(request)?;
-        state::with(|state| state.slots.lock().remove(&pattern))
+        driver.functions.slots.lock().remove(&pattern)
     }
 }
 
 struct SlotList;
 
-impl File for SlotList {
+impl File<PciBack> for SlotList {
     const NAME: &'static CStr = c"slots";
     const MODE: u16 = 0o444;
 
-    fn show(out: &mut Text) -> Result {
-        state::with(|state| {
-            for sbdf in state.slots.lock().iter() {
-                out.write_fmt(fmt!("{sbdf}\n"))?;
-            }
-            Ok(())
-        })
+    fn show(driver: &PciBack, out: &mut Text) -> Result {
+        for sbdf in driver.functions.slots.lock().iter() {
+            out.write_fmt(fmt!("{sbdf}\n"))?;
+        }
+        Ok(())
     }
 }
 
 struct DoFlr;
 
-impl File for DoFlr {
+impl File<PciBack> for DoFlr {
     const NAME: &'static CStr = c"do_flr";
     const MODE: u16 = 0o200;
 
-    fn store(request: &[u8]) -> Result {
-        let function = pattern(request)?.function().ok_or(EINVAL)?;
-        state::device_probed(function)?.flr()
+    fn store(driver: &PciBack, request: &[u8]) -> Result {
+        let sbdf = pattern(request)?.function().ok_or(EINVAL)?;
+        driver.flr(sbdf)
     }
 }
 
 struct Permissive;
 
-impl File for Permissive {
+impl File<PciBack> for Permissive {
     const NAME: &'static CStr = c"permissive";
     const MODE: u16 = 0o644;
 
-    fn show(out: &mut Text) -> Result {
-        names(out, |device| device.permissive.load(Relaxed))
+    fn show(driver: &PciBack, out: &mut Text) -> Result {
+        names(driver, out, |function| function.permissive.load(Relaxed))
     }
 
-    fn store(request: &[u8]) -> Result {
-        device(request)?.permissive.store(true, Relaxed);
+    fn store(driver: &PciBack, request: &[u8]) -> Result {
+        seized(driver, request)?.permissive.store(true, Relaxed);
         Ok(())
     }
 }
 
 struct InterruptControl;
 
-impl File for InterruptControl {
+impl File<PciBack> for InterruptControl {
     const NAME: &'static CStr = c"allow_interrupt_control";
     const MODE: u16 = 0o644;
 
-    fn show(out: &mut Text) -> Result {
-        names(out, |device| device.interrupt_control.load(Relaxed))
+    fn show(driver: &PciBack, out: &mut Text) -> Result {
+        names(driver, out, |function| {
+            function.interrupt_control.load(Relaxed)
+        })
     }
 
-    fn store(request: &[u8]) -> Result {
-        device(request)?.interrupt_control.store(true, Relaxed);
+    fn store(driver: &PciBack, request: &[u8]) -> Result {
+        seized(driver, request)?
+            .interrupt_control
+            .store(true, Relaxed);
         Ok(())
     }
 }
 
 struct Quirks;
 
-impl File for Quirks {
+impl File<PciBack> for Quirks {
     const NAME: &'static CStr = c"quirks";
     const MODE: u16 = 0o644;
 
-    fn show(out: &mut Text) -> Result {
-        for device in state::with(|state| state.all())? {
-            let (sbdf, ids) = (device.sbdf, device.dev.ids());
+    fn show(driver: &PciBack, out: &mut Text) -> Result {
+        for function in driver.functions.seized()? {
+            let (sbdf, ids) = (function.sbdf, function.dev.ids());
             out.write_fmt(fmt!(
                 "{:02x}:{:02x}.{:01x}\n\t{:04x}:{:04x}:{:04x}:{:04x}\n",
                 sbdf.bus(),
@@ -195,17 +182,17 @@ impl File for Quirks {
                 ids[2],
                 ids[3]
             ))?;
-            for quirk in device.quirks.lock().iter() {
+            for quirk in function.quirks.lock().iter() {
                 out.write_fmt(fmt!("\t\t{quirk}\n"))?;
             }
         }
         Ok(())
     }
 
-    fn store(request: &[u8]) -> Result {
+    fn store(driver: &PciBack, request: &[u8]) -> Result {
         let (sbdf, quirk) = Quirk::parse(text(request)?).ok_or(EINVAL)?;
-        let device = state::device(sbdf)?;
-        let mut quirks = device.quirks.lock();
+        let function = driver.functions.get(sbdf)?;
+        let mut quirks = function.quirks.lock();
         quirks.reserve(1, GFP_KERNEL)?;
         // At most one for each register.
         quirks.retain(|other| !quirk.replaces(other));
@@ -216,13 +203,13 @@ impl File for Quirks {
 /// Handlers in dom0 would take interrupts of PV guests: there are none.
 struct IrqHandlers;
 
-impl File for IrqHandlers {
+impl File<PciBack> for IrqHandlers {
     const NAME: &'static CStr = c"irq_handlers";
     const MODE: u16 = 0o444;
 
-    fn show(out: &mut Text) -> Result {
-        for device in state::with(|state| state.all())? {
-            out.write_fmt(fmt!("{}:off:not acking:0\n", device.sbdf))?;
+    fn show(driver: &PciBack, out: &mut Text) -> Result {
+        for function in driver.functions.seized()? {
+            out.write_fmt(fmt!("{}:off:not acking:0\n", function.sbdf))?;
         }
         Ok(())
     }
@@ -230,47 +217,52 @@ impl File for IrqHandlers {
 
 struct IrqHandlerState;
 
-impl File for IrqHandlerState {
+impl File<PciBack> for IrqHandlerState {
     const NAME: &'static CStr = c"irq_handler_state";
     const MODE: u16 = 0o200;
 
-    fn store(request: &[u8]) -> Result {
-        // Off it is, and off it stays.
-        match device(request) {
+    fn store(driver: &PciBack, request: &[u8]) -> Result {
+        // It is off, and stays so.
+        match seized(driver, request) {
             Err(e) if e == ENODEV => Err(ENOENT),
             result => result.map(|_| ()),
         }
     }
 }
 
-fn device_of(dev: &pci::Device) -> Result<Arc<Device>> {
-    state::device(dev.sbdf()?)
+/// The files of a function, in a directory of its own.
+pub(crate) struct OfFunction(Arc<Function>);
+
+/// Makes the directory of a function that is being bound. May sleep.
+pub(crate) fn add_directory(
+    dev: &InTree<'_>,
+    function: Arc<Function>,
+) -> Result<Directory<OfFunction>> {
+    dev.add_directory(OfFunction(function))
 }
 
-struct StateOf;
+impl sysfs::Files for OfFunction {
+    const DIRECTORY: &'static CStr = c"pciback";
+    const FILES: &'static [sysfs::File<Self>] = &[
+        sysfs::File::new(c"state", Self::state),
+        sysfs::File::new(c"reset", Self::reset),
+    ];
+}
 
-impl Attribute for StateOf {
-    const NAME: &'static CStr = c"state";
-
-    fn show(dev: &pci::Device, out: &mut Formatter<'_>) -> Result {
-        let name = match device_of(dev)?.state() {
+impl OfFunction {
+    fn state(&self, out: &mut Formatter<'_>) -> Result {
+        let name = match self.0.state() {
             State::Clean => "clean",
             State::Touched => "touched",
             State::Returned => "returned",
             State::Assigned(domain) => return Ok(out.write_fmt(fmt!("assigned {domain}\n"))?),
-            State::Broken => "broken",
+            State::Broken | State::Lost(_) => "broken",
         };
         Ok(out.write_fmt(fmt!("{name}\n"))?)
     }
-}
 
-struct ResetOf;
-
-impl Attribute for ResetOf {
-    const NAME: &'static CStr = c"reset";
-
-    fn show(dev: &pci::Device, out: &mut Formatter<'_>) -> Result {
-        Ok(match dev.reset_method() {
+    fn reset(&self, out: &mut Formatter<'_>) -> Result {
+        Ok(match self.0.dev.reset_method() {
             Some(method) => out.write_fmt(fmt!("{method}\n")),
             None => out.write_fmt(fmt!("none\n")),
         }?)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The parameter `hide`: functions to take when the module is loaded.
+//! The parameter `hide`: functions to seize when the module is loaded.
 //!
 //! They are all reset at the same time, and loading does not wait for it. Meanwhile no other driver
 //! can be bound to them.
@@ -9,7 +9,10 @@ use kernel::{
     new_work,
     pci::Device,
     prelude::*,
-    sync::Arc,
+    sync::{
+        aref::ARef,
+        Arc, //
+    },
     workqueue::{
         Work,
         WorkItem, //
@@ -17,79 +20,87 @@ use kernel::{
 };
 
 use xen::{
-    claim::Claim,
+    linux::workqueue::Queue,
     pci::{
-        self,
-        DeviceExt, //
+        Awake,
+        Claim,
+        DeviceExt,
+        InTree,
+        TopologyLock, //
     },
-    pm::Awake,
-    workqueue::Queue, //
+    vpci, //
 };
 
 use crate::{
     driver,
+    functions::{
+        Functions,
+        AT_A_TIME, //
+    },
     slots::{
         self,
         Pattern, //
     },
-    state::{
-        self,
-        AT_A_TIME, //
-    },
     HIDE, //
 };
 
-/// Functions that are being taken. Dropping it waits for that.
+/// Functions that are being seized. Dropping it waits for that.
 pub(crate) struct Hidden(#[expect(dead_code, reason = "for its drop")] Option<Queue>);
 
-/// A function that is being taken.
+/// A function that is being seized.
 #[pin_data]
-struct One {
+struct Seizure {
     claim: Claim,
+    vpci: vpci::Function,
+    functions: Arc<Functions>,
     #[pin]
-    work: Work<One>,
+    work: Work<Seizure>,
 }
 
 kernel::impl_has_work! {
-    impl HasWork<Self> for One { self.work }
+    impl HasWork<Self> for Seizure { self.work }
 }
 
-impl WorkItem for One {
-    type Pointer = Arc<One>;
+impl WorkItem for Seizure {
+    type Pointer = Arc<Seizure>;
 
-    fn run(this: Arc<One>) {
+    fn run(this: Arc<Seizure>) {
         let dev = this.claim.device();
-        // Until it is bound, or as it was found, nothing else does.
+        // Nothing else keeps it so until it is bound, or as it was found.
         let _awake = Awake::new(dev);
-        // The link in sysfs, by which toolstacks know what they can have, is made before a probe.
-        let offered = seize(dev).and_then(|()| this.claim.attach());
-        // What the probe did not take is as it was found again.
-        let _ = state::with(|state| {
-            drop(state.take_hidden(dev.sbdf()?));
-            Ok(())
-        });
+        // Toolstacks know by the link in sysfs what they can have, and it is made before the probe.
+        let offered = this.seize(dev).and_then(|()| this.claim.attach());
         match offered {
-            Ok(true) => (),
-            // It has said why.
+            Ok(true) => return,
+            // The probe has logged why.
             Ok(false) => dev_err!(dev, "not hidden\n"),
             Err(e) => dev_err!(dev, "not hidden: {:?}\n", e),
+        }
+        this.undo(dev);
+    }
+}
+
+impl Seizure {
+    fn seize(&self, dev: &Device) -> Result {
+        let dev = dev.lock();
+        if dev.driver_name().is_some() {
+            return Err(EBUSY);
+        }
+        self.functions.seize(&dev, self.vpci).map(|_| ())
+    }
+
+    /// Makes a function that was not bound as it was found.
+    fn undo(&self, dev: &Device) {
+        let dev = dev.lock();
+        if dev.driver_name() != Some(driver::NAME) {
+            if let Ok(function) = dev.sbdf().and_then(|sbdf| self.functions.get(sbdf)) {
+                function.give_up(&dev);
+            }
         }
     }
 }
 
-fn seize(dev: &Device) -> Result {
-    let dev = dev.lock();
-    if dev.driver_name().is_some() {
-        return Err(EBUSY);
-    }
-    state::with(|state| {
-        let device = driver::make(state, &dev)?;
-        device.seize(&dev)?;
-        state.keep_hidden(device)
-    })
-}
-
-/// Reads the parameter; `EINVAL` if it is not as it should be.
+/// Checks the parameter; `EINVAL` for a syntax error.
 pub(crate) fn check() -> Result {
     each(|_| Ok(()))
 }
@@ -105,49 +116,68 @@ fn each(found: impl FnMut(Pattern) -> Result) -> Result {
         },
         Err(_) => "bytes that are no text",
     };
-    pr_err!("hide: not understood from \"{refused}\" on; wanted: (0000:03:00.0)(04:00.*)\n");
+    pr_err!("hide: syntax error at \"{refused}\"; expected (0000:03:00.0)(04:00.*)\n");
     Err(EINVAL)
 }
 
-/// Begins to take what the parameter names.
-pub(crate) fn start() -> Result<Hidden> {
+/// Begins to seize the functions that the parameter names.
+pub(crate) fn start(functions: &Arc<Functions>) -> Result<Hidden> {
     if HIDE.get().is_none() {
         return Ok(Hidden(None));
     }
     let queue = Queue::new(c"xen-pciback-hide", AT_A_TIME)?;
-    each(|pattern| state::with(|state| state.slots.lock().add(&pattern)))?;
-    for dev in pci::iter() {
-        if let Err(e) = take(&queue, &dev) {
+    each(|pattern| functions.slots.lock().add(&pattern))?;
+    let mut wanted = KVec::new();
+    {
+        let topology = TopologyLock::new();
+        for dev in topology.iter() {
+            match want(functions, &dev) {
+                Ok(None) => (),
+                Ok(Some(seizure)) => wanted.push(seizure, GFP_KERNEL)?,
+                Err(e) => dev_err!(dev, "not hidden: {:?}\n", e),
+            }
+        }
+    }
+    for (dev, vpci) in wanted {
+        if let Err(e) = begin(&queue, functions, &dev, vpci) {
             dev_err!(dev, "not hidden: {:?}\n", e);
         }
     }
     Ok(Hidden(Some(queue)))
 }
 
-fn take(queue: &Queue, dev: &Device) -> Result {
-    if !dev.is_plain() || dev.sbdf().is_err() || !state::with(|state| state.wants(dev))? {
-        return Ok(());
+/// The function as Xen is told of it, if the parameter names it.
+fn want(functions: &Functions, dev: &InTree<'_>) -> Result<Option<(ARef<Device>, vpci::Function)>> {
+    if !dev.is_plain() || dev.sbdf().is_err() || !functions.wants(dev)? {
+        return Ok(None);
     }
+    Ok(Some(((&**dev).into(), vpci::Function::of(dev)?)))
+}
+
+fn begin(queue: &Queue, functions: &Arc<Functions>, dev: &Device, vpci: vpci::Function) -> Result {
     match dev.lock().driver_name() {
         None => (),
-        // By its driver_override.
+        // Bound by its driver_override.
         Some(name) if name == driver::NAME => return Ok(()),
-        Some(_) => {
+        Some(name) => {
             dev_warn!(
                 dev,
-                "not hidden: another driver has it; load xen-pciback before that, from the initramfs\n"
+                "not hidden: bound to {:?}; load xen-pciback earlier, from the initramfs\n",
+                name
             );
             return Ok(());
         }
     }
-    let one = Arc::pin_init(
-        try_pin_init!(One {
+    let seizure = Arc::pin_init(
+        try_pin_init!(Seizure {
             claim: Claim::new(dev, driver::NAME)?,
-            work <- new_work!("pciback::One"),
+            vpci,
+            functions: functions.clone(),
+            work <- new_work!("pciback::Seizure"),
         }? Error),
         GFP_KERNEL,
     )?;
     // A new one cannot be queued already.
-    let _ = queue.enqueue(one);
+    let _ = queue.enqueue(seizure);
     Ok(())
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The life of a function while the driver has it.
+//! The life of a function while the driver, or a guest, has it.
 //!
 //! ```text
 //!   seized, given back by a guest
@@ -11,6 +11,10 @@
 //!            | reset fails     +-----------------|-|-- export -----+ | release
 //!            v                                   | v                 v
 //!         Broken ---------- reset ----------> (reset again)       Returned
+//!            |
+//!            | export
+//!            v     release
+//!          Lost ----------> Returned
 //! ```
 //!
 //! One rule holds for every path: between two guests there is a reset that succeeded, or for a
@@ -26,32 +30,36 @@ pub(crate) type Domain = u16;
 pub(crate) enum State {
     /// Nobody.
     Clean,
-    /// Whoever asked for a reset did it to use the function. No guest has it.
+    /// No guest has it. A reset was requested; the requester may have used the function since.
     Touched,
-    /// A guest, or a driver, which does not have it any more. It is about to be reset.
+    /// The last owner, a guest or a driver, does not have it any more. It is about to be reset.
     Returned,
-    /// A guest, which has it.
+    /// This guest has it.
     Assigned(Domain),
-    /// It could not be reset, or was not right after. No guest gets it.
+    /// No guest gets it: it could not be reset, or was not right after.
     Broken,
+    /// As [`State::Broken`], but Xen has it for this guest, which its toolstack wanted to have it.
+    Lost(Domain),
 }
 
-/// What has to be done for somebody who wants the function reset.
+/// How to serve a request for a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flr {
-    /// Nothing: it was reset, and not touched since.
+    /// Not at all: the function was reset, and not touched since.
     Nothing,
-    /// Stop it. It is reset when the guest does not have it any more.
+    /// By stopping the function. It is reset when the guest does not have it any more.
     Quiesce,
-    /// Reset it.
+    /// By a reset.
     Reset,
 }
 
-/// What has to be done before a guest gets the function.
+/// The answer to a request for the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Export {
-    /// Nothing: the guest has it now.
+    /// The guest has it now.
     Done,
+    /// The guest has it now as far as Xen is concerned, but cannot use it.
+    Lost,
     /// Reset it, and ask again.
     Reset,
 }
@@ -59,10 +67,14 @@ pub(crate) enum Export {
 /// Why a guest cannot get the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Another one has it.
-    Busy(Domain),
-    /// It could not be reset, or is not there any more.
-    Broken,
+    /// The driver does not have it any more.
+    Gone,
+    /// A guest has it.
+    Busy,
+    /// Linux is recovering from an error of the function or its link, and may reset it.
+    Recovering,
+    /// No memory, or the module is about to be unloaded.
+    Failed(Error),
 }
 
 /// How the last attempt to reset the function ended.
@@ -72,7 +84,7 @@ pub(crate) enum Outcome {
     Reset,
     /// It has no reset; its configuration was put back.
     Unresettable,
-    /// It was not, or is not.
+    /// It was not reset, or is not as it should be.
     Failed,
 }
 
@@ -80,6 +92,8 @@ pub(crate) enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Life {
     state: State,
+    /// Linux has reported an error, and has not ended the recovery from it.
+    recovering: bool,
 }
 
 impl Life {
@@ -87,6 +101,7 @@ impl Life {
     pub(crate) const fn new() -> Self {
         Self {
             state: State::Returned,
+            recovering: false,
         }
     }
 
@@ -94,65 +109,77 @@ impl Life {
         self.state
     }
 
-    /// The guest that has it.
+    /// The guest that has it in Xen.
     pub(crate) fn guest(&self) -> Option<Domain> {
         match self.state {
-            State::Assigned(domain) => Some(domain),
+            State::Assigned(domain) | State::Lost(domain) => Some(domain),
             _ => None,
         }
     }
 
-    /// The function was reset, or should have been. For one that a guest has, nothing changes: the
-    /// guest goes on to use it.
+    /// The function was reset, or should have been. Nothing changes for a function that a guest
+    /// has: the guest goes on to use it.
     pub(crate) fn was_reset(&mut self, outcome: Outcome) {
         self.state = match (self.state, outcome) {
-            (State::Assigned(_), _) => self.state,
+            (State::Assigned(_) | State::Lost(_), _) => self.state,
             (_, Outcome::Reset) => State::Clean,
             (_, Outcome::Unresettable) => State::Touched,
             (_, Outcome::Failed) => State::Broken,
         };
     }
 
-    /// Somebody wants it reset, to use it next or because it was used.
+    /// A reset is requested, in order to use the function next or because it was used.
     pub(crate) fn flr(&mut self) -> Flr {
         match self.state {
             State::Clean => {
                 self.state = State::Touched;
                 Flr::Nothing
             }
-            State::Assigned(_) => Flr::Quiesce,
+            State::Assigned(_) | State::Lost(_) => Flr::Quiesce,
             State::Touched | State::Returned | State::Broken => Flr::Reset,
         }
     }
 
-    /// Whoever asked for a reset uses it now.
+    /// The requester of a reset may use the function now.
     pub(crate) fn touch(&mut self) {
         if self.state == State::Clean {
             self.state = State::Touched;
         }
     }
 
-    /// A guest gets it.
+    /// A toolstack gives it to a guest.
     pub(crate) fn export(&mut self, domain: Domain) -> Result<Export, Refusal> {
-        match self.state {
-            State::Clean | State::Touched => {
-                self.state = State::Assigned(domain);
-                Ok(Export::Done)
-            }
-            State::Assigned(other) if other == domain => Ok(Export::Done),
-            State::Assigned(other) => Err(Refusal::Busy(other)),
-            State::Returned => Ok(Export::Reset),
-            State::Broken => Err(Refusal::Broken),
+        let (state, export) = match self.state {
+            State::Assigned(_) | State::Lost(_) => return Err(Refusal::Busy),
+            _ if self.recovering => return Err(Refusal::Recovering),
+            State::Clean | State::Touched => (State::Assigned(domain), Export::Done),
+            State::Broken => (State::Lost(domain), Export::Lost),
+            State::Returned => (State::Returned, Export::Reset),
+        };
+        self.state = state;
+        Ok(export)
+    }
+
+    /// The guest does not have it any more.
+    pub(crate) fn release(&mut self) {
+        if self.guest().is_some() {
+            self.state = State::Returned;
         }
     }
 
-    /// A guest does not have it any more; whether it had it.
-    pub(crate) fn release(&mut self, domain: Domain) -> bool {
-        let had = self.state == State::Assigned(domain);
-        if had {
-            self.state = State::Returned;
-        }
-        had
+    /// Linux begins, or ends, the recovery from an error.
+    pub(crate) fn set_recovering(&mut self, recovering: bool) {
+        self.recovering = recovering;
+    }
+
+    /// Whether Linux is recovering from an error.
+    pub(crate) fn is_recovering(&self) -> bool {
+        self.recovering
+    }
+
+    /// Whether it is to be reset for the next owner now.
+    pub(crate) fn is_due(&self) -> bool {
+        self.state == State::Returned && !self.recovering
     }
 
     /// Whether it has to be reset before it is left to others.
@@ -165,17 +192,18 @@ impl Life {
 mod tests {
     use super::*;
 
-    /// Everything that can happen, with two guests.
+    /// All events, with two guests.
     #[derive(Clone, Copy, Debug)]
     enum Event {
         WasReset(Outcome),
         Flr,
         Touch,
         Export(Domain),
-        Release(Domain),
+        Release,
+        Recovering(bool),
     }
 
-    const EVENTS: [Event; 9] = [
+    const EVENTS: [Event; 10] = [
         Event::WasReset(Outcome::Reset),
         Event::WasReset(Outcome::Unresettable),
         Event::WasReset(Outcome::Failed),
@@ -183,11 +211,12 @@ mod tests {
         Event::Touch,
         Event::Export(1),
         Event::Export(2),
-        Event::Release(1),
-        Event::Release(2),
+        Event::Release,
+        Event::Recovering(true),
+        Event::Recovering(false),
     ];
 
-    /// What really is the case, told by other means than the state.
+    /// The truth, kept by other means than the state.
     #[derive(Clone, Copy)]
     struct Truth {
         owner: Option<Domain>,
@@ -195,6 +224,7 @@ mod tests {
         dirty: bool,
         /// The last attempt at a reset failed.
         failed: bool,
+        recovering: bool,
     }
 
     fn step(life: &mut Life, truth: &mut Truth, event: Event) {
@@ -216,27 +246,41 @@ mod tests {
             Event::Export(domain) => match life.export(domain) {
                 Ok(Export::Done) => {
                     // The rule.
-                    assert!(
-                        truth.owner == Some(domain)
-                            || (truth.owner.is_none() && !truth.dirty && !truth.failed)
-                    );
+                    assert!(truth.owner.is_none() && !truth.dirty);
+                    assert!(!truth.failed && !truth.recovering);
                     truth.owner = Some(domain);
                     truth.dirty = true;
                 }
-                Ok(Export::Reset) => assert!(truth.owner.is_none()),
-                Err(Refusal::Busy(other)) => assert!(truth.owner == Some(other) && other != domain),
-                Err(Refusal::Broken) => assert!(truth.failed),
-            },
-            Event::Release(domain) => {
-                assert_eq!(life.release(domain), truth.owner == Some(domain));
-                if truth.owner == Some(domain) {
-                    truth.owner = None;
+                // It stays out of reach, but Xen has it for the guest.
+                Ok(Export::Lost) => {
+                    assert!(truth.owner.is_none() && truth.failed);
+                    truth.owner = Some(domain);
+                    truth.dirty = true;
                 }
+                Ok(Export::Reset) => assert!(truth.owner.is_none() && !truth.recovering),
+                Err(refusal) => assert_eq!(
+                    refusal,
+                    if truth.owner.is_some() {
+                        Refusal::Busy
+                    } else {
+                        assert!(truth.recovering);
+                        Refusal::Recovering
+                    }
+                ),
+            },
+            Event::Release => {
+                life.release();
+                truth.owner = None;
+            }
+            Event::Recovering(recovering) => {
+                life.set_recovering(recovering);
+                truth.recovering = recovering;
             }
         }
         assert_eq!(life.guest(), truth.owner);
         // Whoever leaves it unreset knows that nobody has touched it.
         assert!(life.needs_reset() || (truth.owner.is_none() && !truth.dirty));
+        assert!(!life.is_due() || (truth.owner.is_none() && !truth.recovering));
     }
 
     fn walk(life: Life, truth: Truth, depth: u32) -> u64 {
@@ -253,34 +297,36 @@ mod tests {
             .sum()
     }
 
-    /// Every sequence of six events, from the beginning: half a million.
+    /// Every sequence of six events, from the beginning: a million.
     #[test]
     fn no_path_hands_a_used_function_on() {
         let truth = Truth {
             owner: None,
             dirty: true,
             failed: false,
+            recovering: false,
         };
-        assert_eq!(walk(Life::new(), truth, 6), 9u64.pow(6));
+        assert_eq!(walk(Life::new(), truth, 6), 10u64.pow(6));
     }
 
     /// Assignable-add, create, destroy, assignable-remove: two resets.
     #[test]
     fn a_cycle_takes_two_resets() {
         let mut life = Life::new();
-        assert!(life.needs_reset());
+        assert!(life.is_due());
         life.was_reset(Outcome::Reset);
         assert_eq!(life.flr(), Flr::Nothing);
         assert_eq!(life.export(1), Ok(Export::Done));
         assert_eq!(life.flr(), Flr::Quiesce);
-        assert!(life.release(1) && life.needs_reset());
+        life.release();
+        assert!(life.is_due());
         life.was_reset(Outcome::Reset);
         assert!(!life.needs_reset());
     }
 
     /// A guest that could not be created may have touched it.
     #[test]
-    fn what_was_asked_for_is_not_clean_any_more() {
+    fn a_requested_function_is_not_clean_any_more() {
         let mut life = Life::new();
         life.was_reset(Outcome::Reset);
         assert_eq!(life.flr(), Flr::Nothing);
@@ -288,18 +334,33 @@ mod tests {
         assert!(life.needs_reset());
     }
 
-    /// Only a reset mends it.
+    /// Only a reset repairs a broken function, and its guest is known until it is gone.
     #[test]
-    fn what_is_broken_stays_so() {
+    fn a_broken_function_stays_so() {
         let mut life = Life::new();
         life.was_reset(Outcome::Failed);
-        for _ in 0..2 {
-            assert_eq!(life.export(1), Err(Refusal::Broken));
-            assert_eq!(life.flr(), Flr::Reset);
-            life.touch();
-            assert!(!life.release(1));
-        }
+        assert_eq!(life.flr(), Flr::Reset);
+        life.touch();
+        assert_eq!(life.export(1), Ok(Export::Lost));
+        assert_eq!((life.state(), life.guest()), (State::Lost(1), Some(1)));
+        assert_eq!(life.export(2), Err(Refusal::Busy));
+        life.was_reset(Outcome::Reset);
+        assert_eq!(life.state(), State::Lost(1));
+        life.release();
+        assert!(life.is_due());
+    }
+
+    /// Linux may reset a function until it has recovered from its error: nobody gets it meanwhile.
+    #[test]
+    fn recovery_is_waited_for() {
+        let mut life = Life::new();
         life.was_reset(Outcome::Reset);
         assert_eq!(life.export(1), Ok(Export::Done));
+        life.set_recovering(true);
+        life.release();
+        assert!(!life.is_due());
+        assert_eq!(life.export(2), Err(Refusal::Recovering));
+        life.set_recovering(false);
+        assert!(life.is_due());
     }
 }

@@ -2,37 +2,56 @@
 
 //! `xen-pciback`: hands PCI functions of a PVH dom0 to guests, and takes them back.
 //!
-//! * [`driver`], [`hide`]: which functions it takes, and what the PCI core tells it of them.
-//! * [`device`], [`life`], [`reset`]: a function, from its seizure to its return.
-//! * [`backend`], [`topology`]: what toolstacks say in XenStore.
-//! * [`files`], [`slots`], [`quirks`]: what user space reads and writes.
-//! * [`unplug`]: functions that go away under a guest.
-//! * [`state`]: what ties them together.
+//! * [`driver`], [`hide`], [`slots`]: which functions it seizes, and the events of the PCI core.
+//! * [`functions`], [`function`], [`life`], [`reset`]: the functions, from seizure to return.
+//! * [`assignment`]: the fact that a guest has a function.
+//! * [`backends`], [`backend`], [`answers`], [`topology`], [`frontend`]: XenStore.
+//! * [`files`], [`quirks`]: sysfs.
+//! * [`unplug`]: functions that are unplugged while a guest has them.
 
+mod answers;
+mod assignment;
 mod backend;
-mod device;
+mod backends;
 mod driver;
 mod files;
+mod frontend;
+mod function;
+mod functions;
 mod hide;
 mod life;
 mod quirks;
 mod reset;
 mod slots;
-mod state;
 mod topology;
 mod unplug;
 
 use kernel::prelude::*;
 use xen::{
-    bus,
-    domain,
-    pci,
-    xenbus,
-    xenstore, //
+    hypercall::domain,
+    pci::{
+        self,
+        bus, //
+    },
+    xenbus::{
+        self,
+        watch::Watch, //
+    }, //
+};
+
+use crate::{
+    backends::{
+        BackendDriver,
+        Backends,
+        Changes, //
+    },
+    driver::PciBack,
+    functions::Functions,
+    unplug::Unplug, //
 };
 
 module! {
-    type: PciBack,
+    type: Module,
     name: "xen_pciback",
     authors: ["Xen PVH passthrough developers"],
     description: "Hands PCI functions of a Xen PVH dom0 to guests",
@@ -68,37 +87,45 @@ xen::bool_param!(
 
 xen::fault_param!();
 
-/// The module. The fields are dropped in order: nothing new is begun first, the state goes last.
+/// The module. The order of the fields is that of their release: nothing new begins first, then the
+/// driver gives its functions up, and the shared state goes last.
 #[pin_data]
-struct PciBack {
+struct Module {
     hidden: hide::Hidden,
     #[pin]
-    changes: xenstore::Watch<backend::Changes>,
+    changes: Watch<Changes>,
     #[pin]
-    backends: xenbus::Registration<backend::Backends>,
+    backend_driver: xenbus::Registration<BackendDriver>,
+    backends: backends::Loaded,
     #[pin]
-    unplug: bus::Registration<unplug::Unplug>,
+    unplug: bus::Registration<Unplug>,
     #[pin]
-    driver: xen::driver::Registration<driver::PciBack>,
-    state: state::Published,
+    driver: pci::driver::Registration<PciBack>,
+    functions: functions::Loaded,
 }
 
-impl kernel::InPlaceModule for PciBack {
+impl kernel::InPlaceModule for Module {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            state: {
-                refuse_unless_pvh_dom0()?;
-                refuse_second()?;
-                hide::check()?;
-                state::publish()?
-            },
-            driver <- xen::driver::Registration::new(&files::FILES, &files::OF_DEVICE),
-            unplug <- bus::Registration::new(),
-            backends <- xenbus::Registration::new(),
-            changes <- xenstore::Watch::new(),
-            // Nothing may fail after this.
-            hidden: hide::start()?,
-        }? Error)
+        pin_init::pin_init_scope(|| {
+            refuse_unless_pvh_dom0()?;
+            refuse_second()?;
+            hide::check()?;
+            let all = Functions::new()?;
+            let guests = Backends::new(all.clone())?;
+            Ok(try_pin_init!(Self {
+                functions: functions::Loaded::new(all.clone()),
+                driver <- pci::driver::Registration::new(PciBack {
+                    functions: all.clone(),
+                    backends: guests.clone(),
+                }),
+                unplug <- bus::Registration::new(Unplug(all.clone())),
+                backends: backends::Loaded::new(guests.clone()),
+                backend_driver <- xenbus::Registration::new(BackendDriver(guests.clone())),
+                changes <- Watch::new(Changes(guests.clone())),
+                // Nothing may fail after this.
+                hidden: hide::start(&all)?,
+            }? Error))
+        })
     }
 }
 

@@ -2,14 +2,14 @@
 
 //! Registers that a PV guest may write although its frontend would be refused: the file `quirks`.
 //!
-//! HVM guests do not need them. They are kept, and shown, for tools that set them.
+//! HVM guests do not need them. They are stored, and shown, for tools that set them.
 
 use kernel::fmt;
 
-use xen::Sbdf;
+use xen::pci::Sbdf;
 
 use crate::slots::{
-    hex,
+    number,
     Pattern, //
 };
 
@@ -27,7 +27,7 @@ impl Quirk {
         let (function, quirk) = text.trim().split_once('-')?;
         let (register, rest) = quirk.split_once(':')?;
         let (size, mask) = rest.split_once(':')?;
-        let size = u8::try_from(hex(size, 4)?).ok()?;
+        let size = u8::try_from(number(size, 4)?).ok()?;
         let widest = match size {
             1 => 0xff,
             2 => 0xffff,
@@ -35,9 +35,9 @@ impl Quirk {
             _ => return None,
         };
         let quirk = Self {
-            register: u16::try_from(hex(register, 0xfff)?).ok()?,
+            register: u16::try_from(number(register, 0xfff)?).ok()?,
             size,
-            mask: hex(mask, widest)?,
+            mask: number(mask, widest)?,
         };
         Some((Pattern::parse(function)?.function()?, quirk))
     }

@@ -2,65 +2,45 @@
 
 //! The one way in which a function is reset.
 //!
-//! Stop it, wake it up, reset it, put its configuration back, tell Xen's vPCI, look whether it is
-//! back. The PCI core resets. The rest is what its two callbacks do when somebody else asks for the
-//! reset, so that it is done in any case, and once: each access to the configuration goes through
-//! Xen.
+//! Stop it, wake it up, reset it, restore its configuration, tell Xen's vPCI, and verify. The PCI
+//! core resets. The other steps are in its two callbacks as well, so that they are done whoever
+//! requests the reset.
 //!
-//! vPCI keeps dom0 from writing BARs that it believes to be in use, and says nothing if the value
-//! is the one that it remembers: exactly what is put back after a reset. Stopping the function
-//! through vPCI makes it forget that they are in use. A reset of the link after an error comes
-//! without that, so Xen is told of it before anything is put back, too.
+//! vPCI keeps dom0 from writing BARs that it takes for used, and drops silently a value that it
+//! remembers: exactly the value that is restored after a reset. Stopping the function through vPCI
+//! makes it take the BARs for unused. The link is reset after an error without that, so Xen is told
+//! before anything is restored, too.
 
 use kernel::prelude::*;
 
-use xen::{
-    config,
-    pci::{
-        DeviceExt,
-        Locked, //
+use xen::pci::{
+    reset::{
+        Kind,
+        Method,
+        Reset, //
     },
-    physdev,
-    reset::Kind, //
+    ConfigSpace,
+    Locked, //
 };
 
 use crate::{
-    device::Device,
+    function::Function,
     life::Outcome,
-    state,
     TELL, //
 };
 
-impl Device {
-    /// Resets the function by the best method it has. Logs, and returns, how that failed. A
-    /// function that has no method gets its configuration back only.
+impl Function {
+    /// Resets the function by the best method it has. Logs, and returns, how that failed. Of a
+    /// function without a method the configuration is restored.
     pub(super) fn reset(&self, dev: &Locked) -> Result<Outcome> {
         let method = dev.reset_method();
-        let result = state::with(|state| {
-            // A bridge has one secondary bus reset at a time.
-            let by_bridge = method.is_some_and(|method| method.is_by_bridge());
-            let _in_turn = by_bridge.then(|| state.bridges.lock());
-            let undisturbed = dev.undisturbed();
-            self.reset_prepare(dev);
-            // One that still decodes its BARs would not get them back.
-            let prepared = self.inner.lock().outcome;
-            let result = prepared.and_then(|()| dev.reset_stopped(&undisturbed));
-            self.reset_done(dev);
-            match result {
-                Err(e) if e == ENOTTY => Ok(Outcome::Unresettable),
-                result => result.map(|()| Outcome::Reset),
-            }
-        });
-        let result = result.and_then(|outcome| self.inner.lock().outcome.map(|()| outcome));
+        let result = self.reset_by(dev, method);
         match (result, method) {
-            (Err(e), Some(method)) => {
-                dev_err!(dev, "reset ({}) failed: {:?}\n", method, e)
+            (Err(e), Some(method)) => dev_err!(dev, "reset ({}) failed: {:?}\n", method, e),
+            (Err(e), None) => dev_err!(dev, "cannot restore its configuration: {:?}\n", e),
+            (Ok(Outcome::Unresettable), _) => {
+                dev_warn!(dev, "no reset method: state leaks to the next owner\n")
             }
-            (Err(e), None) => dev_err!(dev, "cannot be put back as it was: {:?}\n", e),
-            (Ok(Outcome::Unresettable), _) => dev_warn!(
-                dev,
-                "has no reset: what one owner leaves in it, the next one finds\n"
-            ),
             _ => (),
         }
         self.inner
@@ -70,77 +50,96 @@ impl Device {
         result
     }
 
-    /// The PCI core is about to reset the function, for whomever.
+    fn reset_by(&self, dev: &Locked, method: Option<Method>) -> Result<Outcome> {
+        // A bridge has one secondary bus reset at a time.
+        let is_by_bridge = method.is_some_and(Method::is_by_bridge);
+        let _in_turn = is_by_bridge.then(|| self.functions.bridges.lock());
+        let undisturbed = dev.undisturbed();
+        let prepared = prepare(dev);
+        // A function that still decodes its BARs would not get them back.
+        let result = prepared.and_then(|()| dev.reset_stopped(&undisturbed));
+        let restored = self.put_back(dev, kind(method));
+        match result {
+            Err(e) if e == ENOTTY => restored.map(|()| Outcome::Unresettable),
+            Err(e) => Err(e),
+            Ok(()) => restored.map(|()| Outcome::Reset),
+        }
+    }
+
+    /// Called before any reset by the PCI core, whoever requested it.
     pub(crate) fn reset_prepare(&self, dev: &Locked) {
         if let Some(domain) = self.guest() {
-            dev_warn!(dev, "is reset under domain {}, which has it\n", domain);
+            dev_warn!(dev, "reset while assigned to domain {}\n", domain);
             return;
         }
-        let result = config::quiesce(dev).and_then(|()| config::wake(dev));
-        // One that does not answer has nothing that could be stopped. The reset may wake it.
-        self.inner.lock().outcome = result.or_else(|e| {
-            if config::is_present(dev) {
-                Err(e)
-            } else {
-                Ok(())
-            }
-        });
+        let prepared = prepare(dev);
+        self.inner.lock().prepared = prepared;
     }
 
-    /// The function was reset.
+    /// Called after a reset by the PCI core.
     pub(crate) fn reset_done(&self, dev: &Locked) {
-        let (guest, prepared) = {
-            let inner = self.inner.lock();
-            (inner.life.guest(), inner.outcome)
-        };
-        // Then Xen, and the guest's device model, know what it is like.
-        if guest.is_some() {
+        // Xen, and the guest's device model, know the state of an assigned function.
+        if self.guest().is_some() {
             return;
         }
-        let kind = dev
-            .reset_method()
-            .map_or(Kind::Warm, |method| method.kind());
-        // Whatever else failed, its configuration is gone.
-        let put_back = self.put_back(dev, kind);
-        self.noticed(prepared.and(put_back));
+        // Even if it was not prepared, its configuration is gone.
+        let restored = self.put_back(dev, kind(dev.reset_method()));
+        let prepared = self.inner.lock().prepared;
+        self.record(prepared.and(restored));
     }
 
-    /// The link was reset after an error, behind everybody's back.
+    /// Restores the function after the link was reset, which nobody announces.
     pub(crate) fn slot_reset(&self, dev: &Locked) -> Result {
         // With MSI-X this fails, as there are no BARs: Xen has forgotten the function all the same.
-        let _ = tell(dev, Kind::Hot);
+        let _ = self.tell(dev, Kind::Hot);
         let result = self.put_back(dev, Kind::Hot);
-        self.noticed(result);
+        self.record(result);
         result
     }
 
-    /// Whoever did it, a function that is not right after a reset is not for guests.
-    fn noticed(&self, result: Result) {
-        let mut inner = self.inner.lock();
-        inner.outcome = result;
+    /// Records a reset's result; a function that failed verification is not offered to guests.
+    fn record(&self, result: Result) {
         if result.is_err() {
-            inner.life.was_reset(Outcome::Failed);
+            self.inner.lock().life.was_reset(Outcome::Failed);
         }
     }
 
     fn put_back(&self, dev: &Locked, kind: Kind) -> Result {
         let saved = self.saved.as_ref().ok_or(ENODEV)?;
         saved.restore(dev)?;
-        tell(dev, kind).inspect_err(|e| {
+        self.tell(dev, kind).inspect_err(|e| {
             dev_err!(
                 dev,
-                "Xen does not take notice of its reset: {:?}; see xl dmesg\n",
+                "Xen takes no notice of its reset: {:?}; see xl dmesg\n",
                 e
             )
         })?;
         saved.verify()
     }
+
+    fn tell(&self, dev: &Locked, kind: Kind) -> Result {
+        if TELL.get() {
+            self.vpci.was_reset(dev, kind)
+        } else {
+            Ok(())
+        }
+    }
 }
 
-fn tell(dev: &Locked, kind: Kind) -> Result {
-    if TELL.get() {
-        physdev::was_reset(dev, kind)
-    } else {
-        Ok(())
-    }
+/// Stops the function and wakes it up. A function that does not answer has nothing to stop, and the
+/// reset may wake it.
+fn prepare(dev: &Locked) -> Result {
+    let config = ConfigSpace::of(dev);
+    config.quiesce().and_then(|()| dev.wake()).or_else(|e| {
+        if config.is_present() {
+            Err(e)
+        } else {
+            Ok(())
+        }
+    })
+}
+
+/// The kind of reset that Xen is told.
+fn kind(method: Option<Method>) -> Kind {
+    method.map_or(Kind::Warm, Method::kind)
 }

@@ -10,7 +10,10 @@ use kernel::{
     }, //
 };
 
-use xen::Sbdf;
+use xen::pci::{
+    hex,
+    Sbdf, //
+};
 
 /// One function, or all functions of a device or bus: `0000:03:00.0`, `03:00.*`, `0000:03:*.*`.
 /// The segment may be left out; all digits are hexadecimal.
@@ -29,8 +32,8 @@ impl Pattern {
         let (rest, device) = rest.rsplit_once(':')?;
         let (segment, bus) = rest.rsplit_once(':').unwrap_or(("0", rest));
         let pattern = Self {
-            segment: u16::try_from(hex(segment, 0xffff)?).ok()?,
-            bus: u8::try_from(hex(bus, 0xff)?).ok()?,
+            segment: u16::try_from(number(segment, 0xffff)?).ok()?,
+            bus: u8::try_from(number(bus, 0xff)?).ok()?,
             device: field(device, 0x1f)?,
             function: field(function, 7)?,
         };
@@ -59,12 +62,9 @@ impl Pattern {
     }
 }
 
-/// A hexadecimal number up to `most`.
-pub(crate) fn hex(digits: &str, most: u32) -> Option<u32> {
-    let digits = digits.trim();
-    u32::from_str_radix(digits, 16)
-        .ok()
-        .filter(|value| *value <= most && !digits.starts_with('+'))
+/// A number with space around it or not.
+pub(crate) fn number(digits: &str, most: u32) -> Option<u32> {
+    hex(digits.trim(), most)
 }
 
 /// A number, or `None` for all.
@@ -72,7 +72,7 @@ fn field(digits: &str, most: u32) -> Option<Option<u8>> {
     if digits == "*" {
         return Some(None);
     }
-    u8::try_from(hex(digits, most)?).ok().map(Some)
+    u8::try_from(number(digits, most)?).ok().map(Some)
 }
 
 /// Patterns in parentheses, as the parameter `hide` has them. The error is what was not understood.
@@ -124,11 +124,6 @@ impl Slots {
     pub(crate) fn add_one(&mut self, sbdf: Sbdf) -> Result {
         self.0.try_create_and_insert(sbdf, (), GFP_KERNEL)?;
         Ok(())
-    }
-
-    /// Removes a function.
-    pub(crate) fn remove_one(&mut self, sbdf: Sbdf) {
-        self.0.remove(&sbdf);
     }
 
     /// Removes all functions of a pattern; `ENOENT` if there was none.

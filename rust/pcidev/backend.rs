@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which functions which guest has, by the toolstack's `backend/pci` in XenStore.
-//!
-//! Needed for INTx lines that functions of one guest share. Xen maps such a line to the guest once,
-//! but libxl unmaps it with each function that it detaches: the others lose their interrupt, and
-//! their own detachment, so the guest's destruction too, then fails. See [`crate::privcmd`].
+//! Follows the toolstack's `backend/pci` in XenStore, see [`crate::assignments`].
+
+use core::mem;
 
 use kernel::{
+    new_mutex,
     new_work,
     prelude::*,
-    str::CString,
-    sync::Arc,
+    sync::{
+        Arc,
+        Mutex, //
+    },
     workqueue::{
         Work,
         WorkItem, //
@@ -18,120 +19,124 @@ use kernel::{
 };
 
 use xen::{
-    pci_backend,
-    workqueue::Queue,
-    xenstore::{
-        self,
-        Observer, //
-    },
-    Sbdf, //
+    linux::workqueue::Queue,
+    xenbus::{
+        pci_backend,
+        store,
+        watch::Observer, //
+    }, //
 };
 
-use crate::state;
+use crate::{
+    assignments::Assignment,
+    functions::Functions, //
+};
 
-/// Guests have few functions: no more are looked at.
-const MOST: u32 = 1024;
+/// Queues the reading of what has changed: all watches of the kernel wait for this one's thread.
+pub(crate) struct Watcher {
+    pub(crate) reader: Arc<Reader>,
+    pub(crate) queue: Arc<Queue>,
+}
 
-/// Hears of backends.
-pub(crate) struct Backends;
-
-impl Observer for Backends {
+impl Observer for Watcher {
     const PATH: &'static CStr = pci_backend::PATH;
 
-    fn changed(path: &CStr) {
-        if !pci_backend::tells(path.to_bytes()) {
-            return;
+    fn changed(&self, path: &CStr) {
+        if pci_backend::tells(path.to_bytes()) {
+            self.reader.note(pci_backend::domain(path.to_bytes()));
+            // It may be queued already.
+            let _ = self.queue.enqueue(self.reader.clone());
         }
-        let _ = state::with(|state| {
-            state.backends.read_again();
-            Ok(())
-        });
     }
 }
 
-/// Reads all of them after a change, once for many changes. Not in the thread that hears of those:
-/// every backend of the kernel waits for that.
-pub(crate) struct Reader {
-    queue: Queue,
-    reading: Arc<Reading>,
-}
-
-impl Reader {
-    /// One that has read nothing yet.
-    pub(crate) fn new() -> Result<Self> {
-        Ok(Self {
-            queue: Queue::ordered(c"xen-pcidev-xenstore")?,
-            reading: Arc::pin_init(
-                pin_init!(Reading {
-                    work <- new_work!("pcidev::Reading"),
-                }),
-                GFP_KERNEL,
-            )?,
-        })
-    }
-
-    fn read_again(&self) {
-        // Queued already: it will see what has changed meanwhile.
-        let _ = self.queue.enqueue(self.reading.clone());
-    }
-}
-
+/// Reads the directories that have changed.
 #[pin_data]
-struct Reading {
+pub(crate) struct Reader {
+    functions: Arc<Functions>,
+    /// Domains; `None` is all.
     #[pin]
-    work: Work<Reading>,
+    changed: Mutex<KVec<Option<u16>>>,
+    #[pin]
+    work: Work<Reader>,
 }
 
 kernel::impl_has_work! {
-    impl HasWork<Self> for Reading { self.work }
+    impl HasWork<Self> for Reader { self.work }
 }
 
-impl WorkItem for Reading {
-    type Pointer = Arc<Reading>;
+impl WorkItem for Reader {
+    type Pointer = Arc<Reader>;
 
-    fn run(_: Arc<Reading>) {
-        if let Err(e) = read_all() {
-            pr_warn!("cannot tell which guest has which function: {e:?}\n");
-        }
-    }
-}
-
-fn read_all() -> Result {
-    let mut owners = KVec::new();
-    match xenstore::list(Backends::PATH) {
-        Ok(domains) => {
-            for name in domains.iter() {
-                if let Some(domain) = pci_backend::decimal(name.to_bytes()) {
-                    read(domain, &mut owners)?;
-                }
+    /// What cannot be read stays as it was, and is read again with the next change. A line that is
+    /// unmapped too late is harmless, one that is unmapped under a guest is not.
+    fn run(this: Arc<Reader>) {
+        let changed = mem::take(&mut *this.changed.lock());
+        for domain in &changed {
+            let result = match domain {
+                Some(domain) => this.read(*domain),
+                None => this.read_all(),
+            };
+            if let Err(e) = result {
+                log_failure(e);
+                this.note(*domain);
             }
         }
-        Err(e) if e == ENOENT => (),
-        Err(e) => return Err(e),
     }
-    state::with(|state| {
-        state.assign(&owners);
-        Ok(())
-    })
 }
 
-/// Adds the functions that `domain` has.
-fn read(domain: u16, owners: &mut KVec<(Sbdf, u16)>) -> Result {
-    let dir = CString::try_from_fmt(fmt!("backend/pci/{domain}/0"))?;
-    let count = match xenstore::read(&dir, c"num_devs") {
-        Ok(count) => pci_backend::decimal(count.bytes()).ok_or(EINVAL)?,
-        Err(e) if e == ENOENT => 0,
-        Err(e) => return Err(e),
-    };
-    for i in 0..MOST.min(count) {
-        let node = CString::try_from_fmt(fmt!("dev-{i}"))?;
-        // One that is being removed may be missing.
-        let Ok(name) = xenstore::read(&dir, &node) else {
-            continue;
-        };
-        if let Some(sbdf) = pci_backend::function(name.bytes()) {
-            owners.push((sbdf, domain), GFP_KERNEL)?;
+fn log_failure(e: Error) {
+    pr_warn!("cannot read backend/pci in XenStore ({e:?}): domid of functions may be outdated\n");
+}
+
+impl Reader {
+    /// A reader that has read nothing yet.
+    pub(crate) fn new(functions: Arc<Functions>) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                functions,
+                changed <- new_mutex!(KVec::new()),
+                work <- new_work!("pcidev::Reader"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Notes that the directory of a domain has to be read, or all.
+    fn note(&self, domain: Option<u16>) {
+        let mut changed = self.changed.lock();
+        if !changed.contains(&domain) {
+            if let Err(e) = changed.push(domain, GFP_KERNEL) {
+                log_failure(e.into());
+            }
         }
     }
-    Ok(())
+
+    /// Reads the directories that there are, and those that there were.
+    fn read_all(&self) -> Result {
+        for domain in &self.functions.domains()? {
+            self.read(*domain)?;
+        }
+        match store::list(pci_backend::PATH) {
+            Ok(names) => names
+                .iter()
+                .filter_map(|name| pci_backend::decimal(name.to_bytes()))
+                .try_for_each(|domain| self.read(domain)),
+            Err(e) if e == ENOENT => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn read(&self, domain: u16) -> Result {
+        let mut assignments = KVec::new();
+        if let Some(directory) = store::read_pci_backend(domain)? {
+            for function in directory.functions() {
+                assignments.push(Assignment::open(function), GFP_KERNEL)?;
+            }
+            for function in &directory.closing {
+                assignments.push(Assignment::closing(*function), GFP_KERNEL)?;
+            }
+        }
+        self.functions.assign(domain, &assignments)
+    }
 }

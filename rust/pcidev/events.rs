@@ -3,127 +3,216 @@
 //! What happens on the PCI bus and to modules.
 
 use kernel::{
+    new_mutex,
+    new_work,
     pci::Device,
-    prelude::*, //
+    prelude::*,
+    sync::{
+        atomic::{
+            ordering::{
+                Full,
+                Relaxed, //
+            },
+            Atomic, //
+        },
+        Arc, //
+    },
+    workqueue::{
+        Work,
+        WorkItem, //
+    }, //
 };
 
 use xen::{
-    bus::{
-        self,
-        Event, //
+    gsi::lookup,
+    linux::{
+        module,
+        workqueue::Queue, //
     },
-    module,
     pci::{
         self,
+        bus::{
+            self,
+            Event, //
+        },
         DeviceExt,
+        InTree,
         Locked, //
-    },
-    Sbdf, //
+    }, //
 };
 
 use crate::{
-    state::{
-        self,
-        State, //
+    functions::Functions,
+    privcmd::Lookup,
+    seize::{
+        Function,
+        Unmasked, //
     },
     PCIBACK,
     PCIBACK_MODULE, //
 };
 
-/// Hears of PCI functions.
-pub(crate) struct Bus;
+/// Follows functions and their drivers.
+#[pin_data]
+pub(crate) struct Follower {
+    functions: Arc<Functions>,
+    #[pin]
+    unmasked: Unmasked,
+    /// Whether the init function of a module xen-pciback is running. The stock driver's binds all
+    /// functions first, and resets them later.
+    pciback_is_coming: Atomic<bool>,
+    #[pin]
+    work: Work<Follower>,
+}
 
-impl bus::Observer for Bus {
-    fn added(dev: &Device) {
-        follow(dev, |state, sbdf| state.add(dev, sbdf));
+impl Follower {
+    /// A follower that has seen nothing yet.
+    pub(crate) fn new(functions: Arc<Functions>) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                functions,
+                unmasked <- new_mutex!(KVec::new()),
+                pciback_is_coming: Atomic::new(false),
+                work <- new_work!("pcidev::Follower"),
+            }),
+            GFP_KERNEL,
+        )
     }
 
-    fn removing(dev: &Device) {
-        follow(dev, |state, sbdf| {
-            state.remove(sbdf);
-            Ok(())
-        });
-    }
-
-    fn driver(dev: &Locked, event: Event) {
-        let pciback = dev.driver_name() == Some(PCIBACK);
-        follow(dev, |state, sbdf| match event {
-            Event::Binding if pciback => {
-                // Something may have failed when it was added.
-                state.add(dev, sbdf)?;
-                state.before_seizure(dev, sbdf)
+    /// Takes up the functions, and their drivers, that were there before the module.
+    pub(crate) fn adopt(&self) {
+        {
+            let topology = pci::TopologyLock::new();
+            for dev in topology.iter() {
+                self.add(&dev);
             }
+        }
+        for dev in pci::iter() {
+            let dev = dev.lock();
+            if dev.driver_name().is_some() {
+                self.driver(&dev, Event::Bound);
+            }
+        }
+    }
+
+    fn add(&self, dev: &InTree<'_>) {
+        // Linux has logged that it could not tell Xen of a function that Xen cannot name.
+        if dev.sbdf().is_ok() {
+            check(dev, self.functions.add(dev));
+        }
+    }
+
+    fn driver(&self, dev: &Locked, event: Event) {
+        let is_pciback = dev.driver_name() == Some(PCIBACK);
+        if let (Event::Binding, true, Some(dev)) = (event, is_pciback, dev.in_tree()) {
+            // What failed when the function was added may succeed now.
+            self.add(&dev);
+        }
+        let Ok(function) = dev.sbdf().and_then(|sbdf| self.functions.get(sbdf)) else {
+            return;
+        };
+        let result = match event {
+            Event::Binding if is_pciback => function.before_probe(dev, &self.unmasked),
             // A hold that had to stay may go by now.
-            Event::Binding => state.let_go(dev, sbdf).map(|_| ()),
-            Event::Bound if pciback => state.seized(dev, sbdf),
+            Event::Binding => function.let_go(dev),
+            Event::Bound if is_pciback => self.bound(dev, &function),
             Event::Bound => {
-                state.driven(dev, sbdf);
+                function.driven(dev);
                 Ok(())
             }
-            Event::Unbinding if pciback => state.before_release(dev, sbdf),
+            Event::Unbinding if is_pciback => {
+                function.before_remove(dev);
+                Ok(())
+            }
             Event::Unbinding => Ok(()),
-            Event::NotBound | Event::Unbound => state.released(dev, sbdf),
-        });
+            Event::NotBound | Event::Unbound => function.released(dev),
+        };
+        check(dev, result);
+    }
+
+    fn bound(&self, dev: &Locked, function: &Function) -> Result {
+        function.taken();
+        if self.pciback_is_coming.load(Relaxed) && !dev.driver_hears_resets() {
+            // The stock driver is not done with it: the work seizes it.
+            return Ok(());
+        }
+        function.seize(dev)
     }
 }
 
-/// Calls `f` for a function, and logs its failure.
-fn follow(dev: &Device, f: impl FnOnce(&State, Sbdf) -> Result) {
-    // Linux has not told Xen, and said so, of a function that Xen cannot name.
-    let Ok(sbdf) = dev.sbdf() else { return };
-    if let Err(e) = state::with(|state| f(state, sbdf)) {
+/// Logs what failed.
+fn check(dev: &Device, result: Result) {
+    if let Err(e) = result {
         dev_err!(
             dev,
-            "xen-pcidev cannot serve it ({:?}): unbind it and bind it again\n",
+            "xen-pcidev failed to prepare this function ({:?}): unbind it and bind it again\n",
             e
         );
     }
 }
 
-/// Takes up the functions that were there before the module.
-pub(crate) fn adopt() {
-    {
-        let _topology = pci::TopologyLock::new();
-        for dev in pci::iter() {
-            follow(&dev, |state, sbdf| state.add(&dev, sbdf));
-        }
-    }
-    adopt_drivers();
+kernel::impl_has_work! {
+    impl HasWork<Self> for Follower { self.work }
 }
 
-/// Takes up what drivers have.
-fn adopt_drivers() {
-    for dev in pci::iter() {
-        let dev = dev.lock();
-        follow(&dev, |state, sbdf| match dev.driver_name() {
-            Some(driver) if driver == PCIBACK => state.seized(&dev, sbdf),
-            Some(_) => {
-                state.driven(&dev, sbdf);
-                Ok(())
+impl WorkItem for Follower {
+    type Pointer = Arc<Follower>;
+
+    /// Seizes what the stock driver has bound in its init function.
+    ///
+    /// This is a work because it takes the locks of devices. A task with one of them may be loading
+    /// a module, which waits for the notification that has queued this.
+    ///
+    /// `pciback_is_coming` was cleared before. Whoever binds a function holds its lock: if that was
+    /// before this takes the lock, this sees the driver, and else the other sees the flag cleared.
+    fn run(this: Arc<Follower>) {
+        for dev in pci::iter() {
+            let dev = dev.lock();
+            if dev.driver_name() == Some(PCIBACK) && !dev.driver_hears_resets() {
+                this.driver(&dev, Event::Bound);
             }
-            None => Ok(()),
-        });
+        }
+    }
+}
+
+/// Hears of PCI functions.
+pub(crate) struct Bus(pub(crate) Arc<Follower>);
+
+impl bus::Observer for Bus {
+    fn added(&self, dev: &InTree<'_>) {
+        self.0.add(dev);
+    }
+
+    fn removing(&self, dev: &Device) {
+        if let Ok(sbdf) = dev.sbdf() {
+            self.0.functions.remove(sbdf);
+        }
+    }
+
+    fn driver(&self, dev: &Locked, event: Event) {
+        self.0.driver(dev, event);
     }
 }
 
 /// Hears of modules.
-pub(crate) struct Modules;
+pub(crate) struct Modules {
+    pub(crate) follower: Arc<Follower>,
+    pub(crate) privcmd: Arc<lookup::Registration<Lookup>>,
+    pub(crate) queue: Arc<Queue>,
+}
 
 impl module::Observer for Modules {
-    fn changed(name: &CStr, event: module::Event) {
+    fn changed(&self, name: &CStr, event: module::Event) {
         if name != PCIBACK_MODULE {
             return;
         }
-        let was_coming = state::with(|state| {
-            let was_coming = state.pciback_is_coming();
-            state.set_pciback_coming(event == module::Event::Coming);
-            // It has taken, or cleared, the one place for a GSI look-up.
-            state.privcmd.renew();
-            Ok(was_coming)
-        });
-        if event == module::Event::Live && was_coming == Ok(true) {
-            // Those that it seized while it was coming.
-            adopt_drivers();
+        let is_coming = event == module::Event::Coming;
+        let was_coming = self.follower.pciback_is_coming.xchg(is_coming, Full);
+        // It has taken, or cleared, the one place for a GSI look-up.
+        self.privcmd.renew();
+        if was_coming && event == module::Event::Live {
+            // It may be queued already.
+            let _ = self.queue.enqueue(self.follower.clone());
         }
     }
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The door of sysfs: `/sys/bus/pci/devices/SBDF/xen/`.
+//! `/sys/bus/pci/devices/SBDF/xen/`.
 
 use kernel::{
     fmt::Write,
-    pci::Device,
     prelude::*,
-    str::Formatter, //
+    str::Formatter,
+    sync::Arc, //
 };
 
 use xen::{
@@ -14,81 +14,64 @@ use xen::{
         Polarity,
         Trigger, //
     },
-    pci::DeviceExt,
-    sysfs::{
-        Attribute,
-        Group,
-        List,
-        RawAttribute, //
-    },
-    trace::{
+    linux::sysfs::{
         self,
-        Door, //
+        File, //
     }, //
 };
 
 use crate::{
-    state,
-    table::{
-        Facts,
-        Msix, //
+    info::Msix,
+    seize::Function,
+    trace::{
+        self,
+        Interface, //
     }, //
 };
 
-static GSI: RawAttribute = RawAttribute::new::<Gsi>();
-static IRQ: RawAttribute = RawAttribute::new::<Irq>();
-static INTX: RawAttribute = RawAttribute::new::<Intx>();
-static MSIX: RawAttribute = RawAttribute::new::<MsixHold>();
-static FILES: List<RawAttribute, 4> = List::new([&GSI, &IRQ, &INTX, &MSIX]);
+/// The files of a function.
+pub(crate) struct Files(pub(crate) Arc<Function>);
 
-/// The directory of a function.
-pub(crate) static DIRECTORY: Group<RawAttribute> = Group::new(c"xen", &FILES);
-
-fn facts(dev: &Device) -> Result<Facts> {
-    let sbdf = dev.sbdf()?;
-    state::with(|state| state.facts(sbdf))
+impl sysfs::Files for Files {
+    const DIRECTORY: &'static CStr = c"xen";
+    const FILES: &'static [File<Self>] = &[
+        File::new(c"gsi", Self::gsi),
+        File::new(c"irq", Self::irq),
+        File::new(c"intx", Self::intx),
+        File::new(c"msix", Self::msix),
+    ];
 }
 
-fn traced(dev: &Device, value: Result<u32>) -> Result<u32> {
-    trace::lookup(Door::Sysfs, dev.sbdf()?, value);
-    value
-}
-
-struct Gsi;
-
-impl Attribute for Gsi {
-    const NAME: &'static CStr = c"gsi";
-
-    fn show(dev: &Device, out: &mut Formatter<'_>) -> Result {
-        let gsi = traced(dev, facts(dev).and_then(|facts| Ok(facts.route?.gsi)))?;
-        Ok(out.write_fmt(fmt!("{gsi}\n"))?)
+impl Files {
+    fn gsi(&self, out: &mut Formatter<'_>) -> Result {
+        self.answer(
+            self.0
+                .info()
+                .route
+                .map(|route| route.gsi)
+                .map_err(Error::from),
+            out,
+        )
     }
-}
 
-struct Irq;
-
-impl Attribute for Irq {
-    const NAME: &'static CStr = c"irq";
-
-    fn show(dev: &Device, out: &mut Formatter<'_>) -> Result {
-        let irq = facts(dev).and_then(|facts| {
-            facts.route?;
-            facts.irq.ok_or(ENOENT)
-        });
-        let irq = traced(dev, irq)?;
-        Ok(out.write_fmt(fmt!("{irq}\n"))?)
+    fn irq(&self, out: &mut Formatter<'_>) -> Result {
+        let info = self.0.info();
+        let irq = match info.route {
+            Ok(_) => info.irq.ok_or(ENOENT),
+            Err(reason) => Err(reason.into()),
+        };
+        self.answer(irq, out)
     }
-}
 
-struct Intx;
+    fn answer(&self, value: Result<u32>, out: &mut Formatter<'_>) -> Result {
+        trace::lookup(Interface::Sysfs, self.0.sbdf(), value);
+        Ok(out.write_fmt(fmt!("{}\n", value?))?)
+    }
 
-impl Attribute for Intx {
-    const NAME: &'static CStr = c"intx";
-
-    fn show(dev: &Device, out: &mut Formatter<'_>) -> Result {
-        let facts = facts(dev)?;
-        let route = facts.route?;
-        let pin = facts.pin.ok_or(ENOENT)?.letter();
+    fn intx(&self, out: &mut Formatter<'_>) -> Result {
+        let info = self.0.info();
+        let route = info.route?;
+        let pin = info.pin.ok_or(ENOENT)?.letter();
         let trigger = match route.trigger {
             Trigger::Edge => "edge",
             Trigger::Level => "level",
@@ -99,17 +82,11 @@ impl Attribute for Intx {
         };
         Ok(out.write_fmt(fmt!("{pin} {trigger} {polarity}\n"))?)
     }
-}
 
-struct MsixHold;
-
-impl Attribute for MsixHold {
-    const NAME: &'static CStr = c"msix";
-
-    fn show(dev: &Device, out: &mut Formatter<'_>) -> Result {
-        let facts = facts(dev)?;
-        facts.table.ok_or(ENOENT)?;
-        let state = match facts.msix {
+    fn msix(&self, out: &mut Formatter<'_>) -> Result {
+        let info = self.0.info();
+        info.table.ok_or(ENOENT)?;
+        let state = match info.msix {
             Msix::Free => "free",
             Msix::Held => "held",
             Msix::Refused => "refused",

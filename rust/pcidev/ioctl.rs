@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The door of `/dev/xen/pcidev`.
+//! `/dev/xen/pcidev`.
 
 use kernel::{
     prelude::*,
+    sync::Arc,
     uaccess::{
         UserPtr,
         UserSlice, //
@@ -11,43 +12,58 @@ use kernel::{
 };
 
 use xen::{
-    miscdevice::MiscDevice,
-    task,
-    trace::{
-        self,
-        Door, //
+    linux::{
+        miscdevice::MiscDevice,
+        task, //
     },
-    Sbdf, //
+    pci::Sbdf, //
 };
 
 use crate::{
+    functions::Functions,
+    info::Info,
     request::{
         self,
-        Known,
-        Words, //
+        Argument,
+        Inventory, //
     },
-    state,
-    table::Facts, //
+    trace::{
+        self,
+        Interface, //
+    }, //
 };
 
 /// `/dev/xen/pcidev`.
-pub(crate) struct Device;
+pub(crate) struct Device(pub(crate) Arc<Functions>);
 
 impl MiscDevice for Device {
     const NAME: &'static CStr = c"xen/pcidev";
     const MODE: u16 = 0o600;
 
-    fn ioctl(cmd: u32, arg: usize) -> Result<isize> {
+    fn ioctl(&self, cmd: u32, arg: usize) -> Result<isize> {
         task::require_admin()?;
-        request::answer(cmd, &mut Argument(UserPtr::from_addr(arg)), &Traced)?;
+        request::answer(cmd, &mut UserArgument(UserPtr::from_addr(arg)), self)?;
         Ok(0)
     }
 }
 
-/// A structure of words in user memory.
-struct Argument(UserPtr);
+impl Inventory for Device {
+    fn info(&self, sbdf: Sbdf) -> Result<(Info, Option<u16>)> {
+        let info = self.0.info(sbdf);
+        let gsi = info.and_then(|(info, _)| Ok(info.route?.gsi));
+        trace::lookup(Interface::Pcidev, sbdf, gsi);
+        info
+    }
 
-impl Argument {
+    fn list(&self, wanted: impl Fn(&Info) -> bool) -> Result<KVec<(Sbdf, Info)>> {
+        self.0.list(wanted)
+    }
+}
+
+/// A structure in user memory.
+struct UserArgument(UserPtr);
+
+impl UserArgument {
     fn at(&self, index: usize) -> Result<UserSlice> {
         let offset = index.checked_mul(size_of::<u32>()).ok_or(EFAULT)?;
         let at = self.0.wrapping_byte_add(offset);
@@ -55,28 +71,12 @@ impl Argument {
     }
 }
 
-impl Words for Argument {
+impl Argument for UserArgument {
     fn read(&self, index: usize) -> Result<u32> {
         self.at(index)?.reader().read()
     }
 
     fn write(&mut self, index: usize, word: u32) -> Result {
         self.at(index)?.writer().write(&word)
-    }
-}
-
-/// What is known, and that it was asked for.
-struct Traced;
-
-impl Known for Traced {
-    fn facts(&self, sbdf: Sbdf) -> Result<Facts> {
-        let facts = state::with(|state| state.facts(sbdf));
-        let gsi = facts.and_then(|facts| Ok(facts.route?.gsi));
-        trace::lookup(Door::Ioctl, sbdf, gsi);
-        facts
-    }
-
-    fn list(&self, wanted: impl Fn(&Facts) -> bool) -> Result<KVec<(Sbdf, Facts)>> {
-        state::with(|state| state.list(wanted))
     }
 }

@@ -2,33 +2,49 @@
 
 //! `xen-pcidev`: makes PCI passthrough work on a PVH dom0 beside any driver named `pciback`.
 //!
-//! * [`seize`]: unmasks the GSI of a function before the driver takes it, resets it in the driver's
-//!   place, and holds its MSI-X table while the driver has it.
-//! * [`table`]: what is known of every function.
-//! * [`privcmd`], [`ioctl`], [`files`]: the doors through which user space asks.
-//! * [`request`]: what is said at the second of them.
-//! * [`backend`]: which guest has which function.
-//! * [`state`], [`events`]: what ties them together.
+//! * [`seize`]: unmasks the GSI of a function before the driver takes it, resets it in the stock
+//!   driver's place, and holds its MSI-X table while the driver has it.
+//! * [`functions`]: all functions. [`info`] is what is known of each, [`assignments`] which guest
+//!   has it, and [`index`] what toolstacks are told of its GSI.
+//! * [`privcmd`], [`ioctl`], [`files`]: the interfaces to user space. [`request`] decodes and
+//!   answers the ioctls.
+//! * [`events`], [`backend`]: follow the PCI bus and modules, and XenStore.
 
+mod assignments;
 mod backend;
 mod events;
 mod files;
+mod functions;
+mod index;
+mod info;
 mod ioctl;
 mod privcmd;
 mod request;
 mod seize;
-mod state;
-mod table;
+mod trace;
 #[path = "../uapi/pcidev.rs"]
 pub mod uapi;
 
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
 use xen::{
-    bus,
-    domain,
-    miscdevice,
-    module,
-    xenstore, //
+    gsi::lookup,
+    hypercall::domain,
+    linux::{
+        miscdevice,
+        module,
+        workqueue::Queue, //
+    },
+    pci::bus,
+    xenbus::watch, //
+};
+
+use crate::{
+    events::Follower,
+    functions::Functions, //
 };
 
 module! {
@@ -64,36 +80,50 @@ const PCIBACK: &CStr = c"pciback";
 /// Its module.
 const PCIBACK_MODULE: &CStr = c"xen_pciback";
 
-/// The module. The fields are dropped in order: the doors are shut first, the state goes last.
+/// The module. The fields are dropped in order: first nobody calls the module any more, then what
+/// was queued is done.
 #[pin_data]
 struct PciDev {
     #[pin]
     device: miscdevice::Registration<ioctl::Device>,
     #[pin]
-    backends: xenstore::Watch<backend::Backends>,
+    backends: watch::Watch<backend::Watcher>,
     #[pin]
     modules: module::Registration<events::Modules>,
+    _privcmd: Arc<lookup::Registration<privcmd::Lookup>>,
     #[pin]
     bus: bus::Registration<events::Bus>,
-    state: state::Published,
+    _queue: Arc<Queue>,
 }
 
 impl kernel::InPlaceModule for PciDev {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            state: {
-                refuse_unless_pvh_dom0()?;
-                state::publish()?
-            },
-            bus <- bus::Registration::new(),
-            modules <- module::Registration::new(),
-            _: {
-                events::adopt();
-            },
-            backends <- xenstore::Watch::new(),
-            // Nothing may fail after this.
-            device <- miscdevice::Registration::new(),
-        }? Error)
+        pin_init::pin_init_scope(|| {
+            refuse_unless_pvh_dom0()?;
+            let functions = Functions::new()?;
+            let follower = Follower::new(functions.clone())?;
+            let queue = Arc::new(Queue::ordered(c"xen-pcidev")?, GFP_KERNEL)?;
+            let privcmd = Arc::pin_init(
+                lookup::Registration::new(privcmd::Lookup(functions.clone())),
+                GFP_KERNEL,
+            )?;
+            let reader = backend::Reader::new(functions.clone())?;
+            Ok(try_pin_init!(Self {
+                _queue: queue.clone(),
+                bus <- bus::Registration::new(events::Bus(follower.clone())),
+                _privcmd: privcmd.clone(),
+                modules <- module::Registration::new(events::Modules {
+                    follower: follower.clone(),
+                    privcmd,
+                    queue: queue.clone(),
+                }),
+                _: {
+                    follower.adopt();
+                },
+                backends <- watch::Watch::new(backend::Watcher { reader, queue }),
+                device <- miscdevice::Registration::new(ioctl::Device(functions)),
+            }? Error))
+        })
     }
 }
 

@@ -1,82 +1,86 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the calls of `/dev/xen/pcidev` read of the caller's structure, and write to it.
+//! Decodes and answers the ioctls of `/dev/xen/pcidev`.
 
 use kernel::prelude::*;
 
-use xen::Sbdf;
+use xen::pci::Sbdf;
 
 use crate::{
-    table::Facts,
+    info::Info,
     uapi, //
 };
 
-/// The caller's structure, in words.
-pub(crate) trait Words {
-    /// Reads one.
+/// Words at the start of each structure that the caller fills. They are never written.
+const INPUTS: usize = 3;
+
+/// The caller's structure, in words of 32 bits.
+pub(crate) trait Argument {
+    /// Reads a word.
     fn read(&self, index: usize) -> Result<u32>;
-    /// Writes one.
+    /// Writes a word.
     fn write(&mut self, index: usize, word: u32) -> Result;
 }
 
-/// What is known.
-pub(crate) trait Known {
-    /// Of one function.
-    fn facts(&self, sbdf: Sbdf) -> Result<Facts>;
-    /// Of all functions that `wanted` wants, in the order of their addresses.
-    fn list(&self, wanted: impl Fn(&Facts) -> bool) -> Result<KVec<(Sbdf, Facts)>>;
+/// The functions that there are.
+pub(crate) trait Inventory {
+    /// What is known of one function, and the domain that has it.
+    fn info(&self, sbdf: Sbdf) -> Result<(Info, Option<u16>)>;
+    /// All functions that `wanted` wants, in the order of their addresses.
+    fn list(&self, wanted: impl Fn(&Info) -> bool) -> Result<KVec<(Sbdf, Info)>>;
 }
 
-/// Answers a call. No word is read twice, and none is written unless the call is granted or says
-/// how much room it wants.
-pub(crate) fn answer(number: u32, words: &mut impl Words, known: &impl Known) -> Result {
+/// Answers a call. Reads no word twice, and writes only output words: none if the call fails,
+/// except for those that say how much room a list takes.
+pub(crate) fn answer(
+    number: u32,
+    argument: &mut impl Argument,
+    inventory: &impl Inventory,
+) -> Result {
     match number {
-        uapi::GET_GSI => info(words, known, true),
-        uapi::GET_INFO => info(words, known, false),
-        uapi::GET_LIST => list(words, known),
+        uapi::GET_GSI => info(argument, inventory, true),
+        uapi::GET_INFO => info(argument, inventory, false),
+        uapi::GET_LIST => list(argument, inventory),
         _ => Err(ENOTTY),
     }
 }
 
-/// Reads how many bytes the caller has room for; `EINVAL` unless it is `least`.
-fn room(words: &impl Words, least: usize) -> Result<usize> {
-    let room = words.read(0)? as usize;
-    if room < least {
+/// Reads how many bytes the caller has room for, `least` or more, and two more words.
+fn inputs(argument: &impl Argument, least: usize) -> Result<[u32; INPUTS]> {
+    let room = argument.read(0)?;
+    if (room as usize) < least {
         return Err(EINVAL);
     }
-    Ok(room)
+    Ok([room, argument.read(1)?, argument.read(2)?])
 }
 
-fn write<'a>(
-    words: &mut impl Words,
-    from: usize,
-    values: impl IntoIterator<Item = &'a u32>,
-) -> Result {
-    (from..)
-        .zip(values)
-        .try_for_each(|(index, value)| words.write(index, *value))
+/// Writes the output words of a structure.
+fn outputs(argument: &mut impl Argument, words: &[u32]) -> Result {
+    for (index, word) in words.iter().enumerate().skip(INPUTS) {
+        argument.write(index, *word)?;
+    }
+    Ok(())
 }
 
-fn info(words: &mut impl Words, known: &impl Known, needs_gsi: bool) -> Result {
-    room(words, uapi::Info::SIZE)?;
-    let (flags, sbdf) = (words.read(1)?, Sbdf::from_u32(words.read(2)?));
+fn info(argument: &mut impl Argument, inventory: &impl Inventory, needs_gsi: bool) -> Result {
+    let [_, flags, sbdf] = inputs(argument, uapi::Info::SIZE)?;
     if flags != 0 {
         return Err(EINVAL);
     }
-    let facts = known.facts(sbdf)?;
+    let sbdf = Sbdf::from_u32(sbdf);
+    let (info, domain) = inventory.info(sbdf)?;
     if needs_gsi {
-        facts.route?;
+        info.route?;
     }
-    write(words, 0, &facts.info(sbdf).to_words())
+    outputs(argument, &info.to_uapi(sbdf, domain).to_words())
 }
 
-fn list(words: &mut impl Words, known: &impl Known) -> Result {
-    let room = room(words, uapi::List::SIZE)?;
-    let (flags, gsi, irq) = (words.read(1)?, words.read(2)?, words.read(3)?);
+fn list(argument: &mut impl Argument, inventory: &impl Inventory) -> Result {
+    let [room, flags, line] = inputs(argument, uapi::List::SIZE)?;
     let functions = match flags {
-        0 => known.list(|_| true)?,
-        uapi::BY_GSI => known.list(|facts| facts.route.is_ok_and(|route| route.gsi == gsi))?,
-        uapi::BY_IRQ => known.list(|facts| facts.irq == Some(irq))?,
+        0 => inventory.list(|_| true)?,
+        uapi::BY_GSI => inventory.list(|info| info.route.is_ok_and(|route| route.gsi == line))?,
+        uapi::BY_IRQ => inventory.list(|info| info.irq == Some(line))?,
         _ => return Err(EINVAL),
     };
 
@@ -84,29 +88,25 @@ fn list(words: &mut impl Words, known: &impl Known) -> Result {
         count: u32::try_from(functions.len())?,
         ..Default::default()
     };
-    head.argsz = head
-        .count
-        .checked_mul(size_of::<u32>() as u32)
-        .and_then(|bytes| bytes.checked_add(uapi::List::SIZE as u32))
-        .ok_or(EOVERFLOW)?;
     if flags != 0 {
-        let (_, facts) = functions.first().ok_or(ENOENT)?;
-        if let Ok(route) = facts.route {
-            head.flags |= uapi::FLAG_GSI;
+        let (_, first) = functions.first().ok_or(ENOENT)?;
+        if let Ok(route) = first.route {
+            head.valid |= uapi::VALID_GSI;
             head.gsi = route.gsi;
         }
-        if let Some(irq) = functions.iter().find_map(|(_, facts)| facts.irq) {
-            head.flags |= uapi::FLAG_IRQ;
+        if let Some(irq) = functions.iter().find_map(|(_, info)| info.irq) {
+            head.valid |= uapi::VALID_IRQ;
             head.irq = irq;
         }
     }
-    let head_words = head.to_words();
-    write(words, 0, &head_words)?;
-    if room < head.argsz as usize {
+    let head = head.to_words();
+    outputs(argument, &head)?;
+    let words = head.len().checked_add(functions.len()).ok_or(EOVERFLOW)?;
+    if (room as usize) / size_of::<u32>() < words {
         return Err(ENOSPC);
     }
-    for (index, (sbdf, _)) in (head_words.len()..).zip(&functions) {
-        words.write(index, sbdf.to_u32())?;
+    for (index, (sbdf, _)) in (head.len()..).zip(&functions) {
+        argument.write(index, sbdf.to_u32())?;
     }
     Ok(())
 }

@@ -1,341 +1,276 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is done for a function that is handed to guests, and undone after.
+//! A PCI function: what is known of it, and what is done for it while xen-pciback has it.
 
 use kernel::{
+    new_mutex,
+    new_spinlock,
     pci::Device,
     prelude::*,
-    rbtree::RBTree, //
+    sync::{
+        Arc,
+        Mutex,
+        SpinLock, //
+    }, //
 };
 
 use xen::{
     gsi::{
         self,
+        irq,
         NoRoute,
         Route, //
     },
-    irq,
-    module,
-    msix,
+    linux::module,
     pci::{
+        reset::ResetForbidden,
+        Awake,
+        Command,
         DeviceExt,
         Locked,
-        MsixTable, //
+        MsixTable,
+        Sbdf, //
     },
-    physdev,
-    pm::Awake,
-    reset::ResetForbidden,
-    sysfs,
-    trace,
-    Sbdf, //
+    vpci, //
 };
 
 use crate::{
-    files,
-    state::State,
-    table::{
+    info::{
         Holder,
+        Info,
         Msix, //
     },
+    trace,
     HOLD,
     RESET,
     UNMASK, //
 };
 
-/// An MSI-X table that is held. It pins the module: undoing it masks an interrupt that a guest may
-/// be using, and cannot be made good while Xen quarantines the function.
-struct Held {
-    hold: msix::Hold,
-    table: MsixTable,
+/// A PCI function.
+#[pin_data]
+pub(crate) struct Function {
+    sbdf: Sbdf,
+    /// For look-ups.
+    #[pin]
+    info: SpinLock<Info>,
+    /// Taken inside the device lock and outside of the lock of `info`.
+    #[pin]
+    resources: Mutex<Resources>,
+}
+
+/// What is given back when a function leaves xen-pciback.
+struct Resources {
+    /// Keeps the Linux irq of the INTx line, so that it can be told.
+    line: Option<gsi::Mapping>,
+    hold: Option<Hold>,
+    forbidden_reset: Option<ResetForbidden>,
+}
+
+/// A function's MSI-X table that Xen knows for guests. It pins the module: the release masks an
+/// interrupt that a guest may be using, and cannot be repaired while Xen quarantines the function.
+struct Hold {
+    hold: vpci::Hold,
     _pin: module::Pinned,
 }
 
-/// What has to be given back for one function.
-struct Function {
-    _files: sysfs::Added,
-    line: Option<gsi::Mapping>,
-    held: Option<Held>,
-    unreset: Option<ResetForbidden>,
-}
+/// The GSIs that were unmasked. Once is enough for as long as dom0 runs.
+pub(crate) type Unmasked = Mutex<KVec<u32>>;
 
-/// What has to be given back.
-pub(crate) struct Functions {
-    functions: RBTree<Sbdf, Function>,
-    /// The GSIs that were unmasked; once is enough for as long as dom0 runs.
-    unmasked: KVec<u32>,
-}
-
-impl Functions {
-    /// Nothing to give back.
-    pub(crate) fn new() -> Self {
-        Self {
-            functions: RBTree::new(),
-            unmasked: KVec::new(),
+fn unmask(dev: &Device, line: &gsi::Mapping, unmasked: &Unmasked) -> Result {
+    let mut unmasked = unmasked.lock();
+    if unmasked.contains(&line.gsi()) {
+        return Ok(());
+    }
+    unmasked.reserve(1, GFP_KERNEL)?;
+    {
+        // The function must not raise an interrupt that nobody handles.
+        let command = Command::keep(dev)?;
+        command.disable_intx()?;
+        match KBox::pin_init(
+            irq::Registration::new(line.irq(), c"xen-pcidev", irq::NotMine),
+            GFP_KERNEL,
+        ) {
+            // Masked again with the end of the request, unless others use the line.
+            Ok(_request) => (),
+            // A dom0 driver has the line for itself, and so has unmasked it.
+            Err(e) if e == EBUSY => (),
+            Err(e) => return Err(e),
         }
     }
+    unmasked.push(line.gsi(), GFP_KERNEL)?;
+    Ok(())
+}
 
-    /// Whether a function is there.
-    pub(crate) fn has(&self, sbdf: Sbdf) -> bool {
-        self.functions.get(&sbdf).is_some()
-    }
-
-    /// Adds a function.
-    pub(crate) fn add(&mut self, dev: &Device, sbdf: Sbdf) -> Result {
-        let function = Function {
-            _files: files::DIRECTORY.add(dev)?,
-            line: None,
-            held: None,
-            unreset: None,
+impl Function {
+    /// What is known of a function that was just found.
+    pub(crate) fn new(dev: &Device, sbdf: Sbdf) -> Result<Arc<Self>> {
+        let info = Info {
+            pin: dev.pin(),
+            route: Route::of(dev),
+            // A function in a deep sleep does not answer: it is asked again when it is seized.
+            table: dev.msix_table().unwrap_or(None),
+            holder: Holder::Nobody,
+            irq: None,
+            msix: Msix::Free,
         };
-        self.functions
-            .try_create_and_insert(sbdf, function, GFP_KERNEL)?;
-        Ok(())
+        Arc::pin_init(
+            pin_init!(Self {
+                sbdf,
+                info <- new_spinlock!(info),
+                resources <- new_mutex!(Resources {
+                    line: None,
+                    hold: None,
+                    forbidden_reset: None,
+                }),
+            }),
+            GFP_KERNEL,
+        )
     }
 
-    /// Gives everything back for a function that goes away. No guest can have it after.
-    pub(crate) fn remove(&mut self, sbdf: Sbdf) {
-        if let Some(mut held) = self.functions.remove(&sbdf).and_then(|f| f.held) {
-            // It has said what there is to say; what cannot be undone goes with the function.
-            let _ = held.release(sbdf);
+    /// The address.
+    pub(crate) fn sbdf(&self) -> Sbdf {
+        self.sbdf
+    }
+
+    /// What is known of it. Does not sleep.
+    pub(crate) fn info(&self) -> Info {
+        *self.info.lock()
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Info)) {
+        change(&mut self.info.lock());
+    }
+
+    /// Looks for the route again: ACPI does not tell "none" from "no memory to look".
+    pub(crate) fn find_route(&self, dev: &Device) {
+        if self.info().route == Err(NoRoute::Unrouted) {
+            let route = Route::of(dev);
+            self.update(|info| info.route = route);
         }
     }
 
-    fn unmask(&mut self, dev: &Device, line: &gsi::Mapping) -> Result {
-        if self.unmasked.contains(&line.gsi()) {
-            return Ok(());
-        }
-        self.unmasked.reserve(1, GFP_KERNEL)?;
-        {
-            // The function must not raise an interrupt that nobody takes.
-            let _quiet = dev.mask_intx()?;
-            match KBox::pin_init(
-                irq::Registration::new(line.irq(), c"xen-pcidev", irq::NotMine),
-                GFP_KERNEL,
-            ) {
-                // Masked again with the end of the request, unless others use the line.
-                Ok(_request) => (),
-                // A dom0 driver has the line for itself, and so has unmasked it.
-                Err(e) if e == EBUSY => (),
-                Err(e) => return Err(e),
-            }
-        }
-        self.unmasked.push(line.gsi(), GFP_KERNEL)?;
-        Ok(())
+    /// Notes that a driver of dom0's own was bound.
+    pub(crate) fn driven(&self, dev: &Locked) {
+        let irq = dev.intx_irq();
+        self.update(|info| {
+            info.holder = Holder::Driver;
+            info.irq = irq;
+        });
     }
-}
 
-impl State {
-    /// Before the driver's probe: unmasks the function's GSI natively.
+    /// Before xen-pciback's probe: unmasks the function's GSI natively.
     ///
     /// Once `PHYSDEVOP_setup_gsi`, which the stock driver's probe issues, was seen for a GSI that
     /// dom0 never unmasked, Xen does not give dom0 that interrupt until reboot.
     ///
-    /// Called for every function without a driver when a driver registers, so it says nothing and
-    /// leaves nothing behind for those that the driver refuses.
-    pub(crate) fn before_seizure(&self, dev: &Locked, sbdf: Sbdf) -> Result {
+    /// Called for every function without a driver when a driver registers: it logs nothing and
+    /// leaves nothing behind for functions that the driver refuses.
+    pub(crate) fn before_probe(&self, dev: &Locked, unmasked: &Unmasked) -> Result {
         let _awake = Awake::new(dev);
-        if dev.driver_hears_resets() {
-            // The other xen-pciback: it is done with a function when it has it, and it asks Xen.
-            self.set_pciback_coming(false);
-        } else {
-            self.forbid_reset(dev, sbdf);
+        let mut resources = self.resources.lock();
+        if !dev.driver_hears_resets() {
+            resources.forbid_reset(dev);
             // Xen refuses a function with MSI-X that is plugged in, as its BARs are not set yet
-            // when Linux adds it. The question makes Xen look again. The stock driver does not ask,
-            // and brings Xen down with its first word about a function that was refused.
-            if let Err(e) = physdev::has_function(dev) {
+            // when Linux adds it. The question makes Xen look again. The stock driver does not
+            // ask, and crashes Xen when it names a function that Xen refused.
+            if let Err(e) = is_known(dev) {
                 dev_err!(
                     dev,
-                    "Xen refused this function ({:?}, see xl dmesg): xen-pciback must not take it\n",
+                    "Xen refused this function ({:?}, see xl dmesg): do not bind it to xen-pciback\n",
                     e
                 );
             }
         }
-        let (true, Ok(route)) = (UNMASK.get(), self.route(dev, sbdf)?) else {
+        let (true, Ok(route)) = (UNMASK.get(), self.info().route) else {
             return Ok(());
         };
         let line = route.map()?;
-        let result = self.functions.lock().unmask(dev, &line);
-        trace::unmask(sbdf, line.gsi(), line.irq(), result);
+        let result = unmask(dev, &line, unmasked);
+        trace::unmask(self.sbdf, line.gsi(), line.irq(), result);
         result?;
-        self.keep_line(sbdf, line);
+        self.keep_line(&mut resources, line);
         Ok(())
     }
 
-    /// The function's route. ACPI does not tell "none" from "no memory to look": it is asked again.
-    fn route(&self, dev: &Locked, sbdf: Sbdf) -> Result<Result<Route, NoRoute>> {
-        let known = self.facts(sbdf)?.route;
-        if known != Err(NoRoute::Unrouted) {
-            return Ok(known);
-        }
-        let route = Route::of(dev);
-        self.update(sbdf, |facts| facts.route = route);
-        Ok(route)
-    }
-
-    /// Keeps the driver's probe or remove from resetting the function.
-    ///
-    /// The stock driver tells Xen of its reset while the BARs are still zero. If an MSI-X table is
-    /// behind one, Xen finds dom0's memory in its place (`EEXIST`): the probe fails, and after a
-    /// remove dom0 cannot use the function's MSI-X. Without a method it resets nothing, and tells
-    /// Xen of BARs that are right.
-    fn forbid_reset(&self, dev: &Locked, sbdf: Sbdf) {
-        if RESET.get() {
-            if let Some(function) = self.functions.lock().functions.get_mut(&sbdf) {
-                function.unreset.get_or_insert_with(|| dev.forbid_reset());
-            }
-        }
-    }
-
-    /// Allows resets again; whether they were forbidden.
-    fn allow_reset(&self, sbdf: Sbdf) -> bool {
-        match self.functions.lock().functions.get_mut(&sbdf) {
-            Some(function) => function.unreset.take().is_some(),
-            None => false,
-        }
-    }
-
-    /// Does the reset that the driver was kept from.
-    fn reset_now(&self, dev: &Locked, sbdf: Sbdf) {
-        if self.allow_reset(sbdf) {
-            let result = dev.reset();
-            trace::reset(sbdf, result);
-            match result {
-                Ok(()) => (),
-                Err(e) if e == ENOTTY => dev_warn!(
-                    dev,
-                    "cannot be reset: what one owner leaves in it, the next one finds\n"
-                ),
-                Err(e) => dev_err!(
-                    dev,
-                    "reset failed ({:?}): do not give it to a guest, unplug it or reboot\n",
-                    e
-                ),
-            }
-        }
-    }
-
-    /// Keeps the line's irq for as long as the function is seized, so that it can be told.
-    fn keep_line(&self, sbdf: Sbdf, line: gsi::Mapping) {
+    fn keep_line(&self, resources: &mut Resources, line: gsi::Mapping) {
         let irq = line.irq();
-        let old = match self.functions.lock().functions.get_mut(&sbdf) {
-            Some(function) => function.line.replace(line),
-            None => return,
-        };
-        drop(old);
-        self.update(sbdf, |facts| facts.irq = Some(irq));
+        resources.line = Some(line);
+        self.update(|info| info.irq = Some(irq));
     }
 
-    /// After the driver's probe: holds the function's MSI-X table.
+    /// Notes that xen-pciback was bound.
+    pub(crate) fn taken(&self) {
+        self.update(|info| info.holder = Holder::Pciback);
+    }
+
+    /// After xen-pciback's probe: resets the function in the stock driver's place, and holds its
+    /// MSI-X table.
     ///
-    /// Called for functions that were seized before this module was loaded, too. A guest may have
-    /// one: nothing is done that could disturb it.
-    pub(crate) fn seized(&self, dev: &Locked, sbdf: Sbdf) -> Result {
-        self.update(sbdf, |facts| facts.holder = Holder::Pciback);
-        if self.pciback_is_coming() {
-            // The driver is not done with it; this is called again when it is.
-            return Ok(());
-        }
-        trace::seize(sbdf);
-        self.reset_now(dev, sbdf);
-        let facts = self.facts(sbdf)?;
-        if let (None, Ok(route)) = (facts.irq, facts.route) {
-            self.keep_line(sbdf, route.map()?);
+    /// Called for functions that were bound before this module was loaded, too, and twice for some.
+    /// A guest may have the function: nothing is done that could disturb it.
+    pub(crate) fn seize(&self, dev: &Locked) -> Result {
+        trace::seize(self.sbdf);
+        let mut resources = self.resources.lock();
+        self.reset(&mut resources, dev);
+        let info = self.info();
+        if let (None, Ok(route)) = (info.irq, info.route) {
+            self.keep_line(&mut resources, route.map()?);
         }
         // Read again: when it was added, the function may have been in a deep sleep.
         let table = dev.msix_table()?;
-        self.update(sbdf, |facts| facts.table = table);
+        self.update(|info| info.table = table);
         let Some(table) = table.filter(|_| HOLD.get()) else {
             return Ok(());
         };
-        let mut functions = self.functions.lock();
-        let function = functions.functions.get_mut(&sbdf).ok_or(ENODEV)?;
-        // One that had to stay when the function was last released is as good.
-        if function.held.is_none() {
-            match Held::new(dev, sbdf, table) {
-                Ok(held) => function.held = Some(held),
-                Err(e) => refused(dev, e),
+        // Reuse a hold kept from the last release.
+        if resources.hold.is_none() {
+            match self.hold(dev, table) {
+                Ok(hold) => resources.hold = Some(hold),
+                Err(e) => log_refusal(dev, e),
             }
         }
-        let msix = match function.held {
+        let msix = match resources.hold {
             Some(_) => Msix::Held,
             None => Msix::Refused,
         };
-        drop(functions);
-        self.update(sbdf, |facts| facts.msix = msix);
+        self.update(|info| info.msix = msix);
         Ok(())
     }
 
-    /// Before the driver's remove.
-    pub(crate) fn before_release(&self, dev: &Locked, sbdf: Sbdf) -> Result {
-        if !dev.driver_hears_resets() {
-            self.forbid_reset(dev, sbdf);
+    /// Does the reset that the stock driver was kept from.
+    fn reset(&self, resources: &mut Resources, dev: &Locked) {
+        if resources.forbidden_reset.take().is_none() {
+            return;
         }
-        Ok(())
-    }
-
-    /// After the driver has left, or has refused the function.
-    pub(crate) fn released(&self, dev: &Locked, sbdf: Sbdf) -> Result {
-        let _awake = Awake::new(dev);
-        if self.facts(sbdf)?.holder == Holder::Pciback {
-            self.reset_now(dev, sbdf);
-        } else {
-            self.allow_reset(sbdf);
-        }
-        self.update(sbdf, |facts| {
-            facts.holder = Holder::Nobody;
-            facts.irq = None;
-        });
-        let line = match self.functions.lock().functions.get_mut(&sbdf) {
-            Some(function) => function.line.take(),
-            None => None,
-        };
-        drop(line);
-        if !self.let_go(dev, sbdf)? {
-            dev_warn!(
-                dev,
-                "taken from xen-pciback while Xen still has it for a guest or in quarantine: its MSI-X table stays held; xl pci-assignable-add, then pci-assignable-remove gives it back\n"
-            );
-        }
-        Ok(())
-    }
-
-    /// Undoes the hold if Xen gives the function to dom0; false if there is a hold that must stay.
-    pub(crate) fn let_go(&self, dev: &Locked, sbdf: Sbdf) -> Result<bool> {
-        let mut functions = self.functions.lock();
-        let Some(function) = functions.functions.get_mut(&sbdf) else {
-            return Ok(true);
-        };
-        if let Some(held) = &mut function.held {
-            if !msix::owned_by_dom0(dev, held.table)? {
-                return Ok(false);
+        let result = dev.reset();
+        trace::reset(self.sbdf, result);
+        match result {
+            Ok(()) => (),
+            Err(e) if e == ENOTTY => {
+                dev_warn!(dev, "no reset method: state leaks to the next owner\n")
             }
-            // What is still held can be given back the next time.
-            held.give_back(dev, sbdf)?;
+            Err(e) => dev_err!(
+                dev,
+                "reset failed ({:?}): do not give it to a guest, unplug it or reboot\n",
+                e
+            ),
         }
-        let gone = function.held.take();
-        drop(functions);
-        drop(gone);
-        self.update(sbdf, |facts| facts.msix = Msix::Free);
-        Ok(true)
     }
-}
 
-impl Held {
-    fn new(dev: &Locked, sbdf: Sbdf, table: MsixTable) -> Result<Self> {
-        let result = physdev::has_function(dev).and_then(|()| {
-            Ok(Self {
+    fn hold(&self, dev: &Locked, table: MsixTable) -> Result<Hold> {
+        let result = is_known(dev).and_then(|function| {
+            Ok(Hold {
                 _pin: module::Pinned::new()?,
-                hold: msix::Hold::new(dev, table)?,
-                table,
+                hold: vpci::Hold::new(dev, function, table)?,
             })
         });
-        let (pirq, errno) = match &result {
-            Ok(held) => (held.hold.pirq(), Ok(())),
+        let (pirq, status) = match &result {
+            Ok(hold) => (hold.hold.pirq(), Ok(())),
             Err(e) => (None, Err(*e)),
         };
-        trace::hold(sbdf, table.entries, pirq, errno);
-        if let Ok(held) = &result {
-            if let Err(e) = held.hold.last_entry() {
+        trace::hold(self.sbdf, table.entries, pirq, status);
+        if let Ok(hold) = &result {
+            if let Err(e) = hold.hold.last_entry() {
                 dev_warn!(
                     dev,
                     "guests cannot use its last MSI-X entry: Xen did not bind it ({:?}); is this Xen newer than xen-pcidev?\n",
@@ -351,27 +286,102 @@ impl Held {
         result
     }
 
-    fn give_back(&mut self, dev: &Locked, sbdf: Sbdf) -> Result {
-        let result = self.hold.give_back(dev, self.table);
-        tell_release(sbdf, result)
+    /// Before xen-pciback's remove.
+    pub(crate) fn before_remove(&self, dev: &Locked) {
+        if !dev.driver_hears_resets() {
+            self.resources.lock().forbid_reset(dev);
+        }
     }
 
-    fn release(&mut self, sbdf: Sbdf) -> Result {
-        let result = self.hold.release();
-        tell_release(sbdf, result)
+    /// After a driver has left, or has refused the function.
+    pub(crate) fn released(&self, dev: &Locked) -> Result {
+        let _awake = Awake::new(dev);
+        let mut resources = self.resources.lock();
+        if self.info().holder == Holder::Pciback {
+            self.reset(&mut resources, dev);
+        }
+        resources.forbidden_reset = None;
+        self.update(|info| {
+            info.holder = Holder::Nobody;
+            info.irq = None;
+        });
+        resources.line = None;
+        if !self.release_owned(&mut resources, dev)? {
+            dev_warn!(
+                dev,
+                "unbound from xen-pciback while Xen has it assigned or quarantined: MSI-X table stays held; run xl pci-assignable-add, then pci-assignable-remove\n"
+            );
+        }
+        Ok(())
+    }
+
+    /// Releases a hold that had to stay, if Xen has given the function to dom0 since.
+    pub(crate) fn let_go(&self, dev: &Locked) -> Result {
+        self.release_owned(&mut self.resources.lock(), dev)
+            .map(|_| ())
+    }
+
+    /// Releases the hold if dom0 owns the function; false if there is one that must stay.
+    fn release_owned(&self, resources: &mut Resources, dev: &Locked) -> Result<bool> {
+        if let Some(hold) = &mut resources.hold {
+            if !vpci::owned_by_dom0(dev, hold.hold.table())? {
+                return Ok(false);
+            }
+            // A hold that Xen does not release is kept for the next time.
+            self.log_release(hold.hold.give_back(dev))?;
+        }
+        resources.hold = None;
+        self.update(|info| info.msix = Msix::Free);
+        Ok(true)
+    }
+
+    /// Gives everything back for a function that is removed. No guest can get it any more.
+    pub(crate) fn unplugged(&self) {
+        let mut resources = self.resources.lock();
+        resources.line = None;
+        if let Some(mut hold) = resources.hold.take() {
+            // Logged; what cannot be undone goes with the function.
+            let _ = self.log_release(hold.hold.release());
+        }
+    }
+
+    fn log_release(&self, result: Result) -> Result {
+        trace::release(self.sbdf, result);
+        match result {
+            Ok(()) => pr_info!("{}: MSI-X table released\n", self.sbdf),
+            Err(e) => pr_warn!(
+                "{}: Xen did not release the MSI-X table: {:?}\n",
+                self.sbdf,
+                e
+            ),
+        }
+        result
     }
 }
 
-fn tell_release(sbdf: Sbdf, result: Result) -> Result {
-    trace::release(sbdf, result);
-    match result {
-        Ok(()) => pr_info!("{sbdf}: MSI-X table released\n"),
-        Err(e) => pr_warn!("{sbdf}: Xen did not release the MSI-X table: {e:?}\n"),
+impl Resources {
+    /// Keeps the stock driver's probe or remove from resetting the function.
+    ///
+    /// It tells Xen of its reset while the BARs are still zero. If an MSI-X table is behind one,
+    /// Xen finds dom0's memory in its place (`EEXIST`): the probe fails, and after a remove dom0
+    /// cannot use the function's MSI-X. Without a method it resets nothing, and tells Xen of BARs
+    /// that are right.
+    fn forbid_reset(&mut self, dev: &Locked) {
+        if RESET.get() {
+            self.forbidden_reset
+                .get_or_insert_with(|| dev.forbid_reset());
+        }
     }
-    result
 }
 
-fn refused(dev: &Device, e: Error) {
+/// Asks Xen whether it has the function of a driver.
+fn is_known(dev: &Locked) -> Result<vpci::Function> {
+    let function = vpci::Function::of(&dev.in_tree().ok_or(ENODEV)?)?;
+    function.is_known()?;
+    Ok(function)
+}
+
+fn log_refusal(dev: &Device, e: Error) {
     match e {
         ENODEV => dev_err!(
             dev,

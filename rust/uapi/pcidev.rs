@@ -17,16 +17,16 @@ pub const GET_INFO: u32 = io(1);
 /// Fills a [`List`] of functions.
 pub const GET_LIST: u32 = io(2);
 
-/// [`Info::gsi`], [`Info::trigger`] and [`Info::polarity`] hold; [`List::gsi`] holds.
-pub const FLAG_GSI: u32 = 1 << 0;
-/// [`Info::irq`] holds; [`List::irq`] holds.
-pub const FLAG_IRQ: u32 = 1 << 1;
-/// [`Info::domid`] holds.
-pub const FLAG_DOMID: u32 = 1 << 2;
+/// [`Info::gsi`], [`Info::trigger`] and [`Info::polarity`] are valid; [`List::gsi`] is valid.
+pub const VALID_GSI: u32 = 1 << 0;
+/// [`Info::irq`] is valid; [`List::irq`] is valid.
+pub const VALID_IRQ: u32 = 1 << 1;
+/// [`Info::domid`] is valid.
+pub const VALID_DOMID: u32 = 1 << 2;
 
-/// [`List`]: only functions on the GSI [`List::gsi`].
+/// [`List`]: only functions on the GSI [`List::line`].
 pub const BY_GSI: u32 = 1 << 0;
-/// [`List`]: only functions on the Linux irq [`List::irq`].
+/// [`List`]: only functions on the Linux irq [`List::line`].
 pub const BY_IRQ: u32 = 1 << 1;
 
 /// [`Info::trigger`]: level.
@@ -52,12 +52,14 @@ pub const MSIX_REFUSED: u32 = 2;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Info {
-    /// In: bytes that the caller has room for. Out: bytes that the kernel knows.
+    /// In: bytes that the caller has room for.
     pub argsz: u32,
-    /// In: 0. Out: `FLAG_*`, which fields hold.
+    /// In: 0.
     pub flags: u32,
     /// In: the function, as segment << 16 | bus << 8 | device << 3 | function.
     pub sbdf: u32,
+    /// Out: `VALID_*`.
+    pub valid: u32,
     /// Out: the global system interrupt of the INTx pin.
     pub gsi: u32,
     /// Out: the Linux irq of that line, as in `/proc/interrupts`.
@@ -88,6 +90,7 @@ impl Info {
             self.argsz,
             self.flags,
             self.sbdf,
+            self.valid,
             self.gsi,
             self.irq,
             self.pin,
@@ -105,15 +108,19 @@ impl Info {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct List {
-    /// In: bytes that the caller has room for. Out: bytes that the whole list takes.
+    /// In: bytes that the caller has room for, those of the functions included.
     pub argsz: u32,
-    /// In: `BY_*` or 0 for all. Out: `FLAG_*`, which fields hold.
+    /// In: `BY_*` or 0 for all.
     pub flags: u32,
-    /// In with [`BY_GSI`]. Out: the GSI that the functions share.
+    /// In: the GSI or the Linux irq that the functions share.
+    pub line: u32,
+    /// Out: `VALID_*`; 0 in a list of all functions.
+    pub valid: u32,
+    /// Out: the GSI that the functions share.
     pub gsi: u32,
-    /// In with [`BY_IRQ`]. Out: the Linux irq that the functions share.
+    /// Out: the Linux irq that the functions share.
     pub irq: u32,
-    /// Out: number of functions.
+    /// Out: number of functions, also if there is no room for them.
     pub count: u32,
 }
 
@@ -123,6 +130,8 @@ impl List {
 
     /// The fields in order.
     pub fn to_words(self) -> [u32; Self::SIZE / 4] {
-        [self.argsz, self.flags, self.gsi, self.irq, self.count]
+        [
+            self.argsz, self.flags, self.line, self.valid, self.gsi, self.irq, self.count,
+        ]
     }
 }

@@ -51,15 +51,15 @@ static void print_field(const char *name, int holds, unsigned int value)
 
 static void print_info(const struct xen_pcidev_info *info)
 {
-	int routed = info->flags & XEN_PCIDEV_FLAG_GSI;
+	int routed = info->valid & XEN_PCIDEV_VALID_GSI;
 
 	print_field("gsi", routed, info->gsi);
-	print_field("irq", info->flags & XEN_PCIDEV_FLAG_IRQ, info->irq);
+	print_field("irq", info->valid & XEN_PCIDEV_VALID_IRQ, info->irq);
 	print_field("pin", 1, info->pin);
 	print_field("trigger", routed, info->trigger);
 	print_field("polarity", routed, info->polarity);
 	print_field("holder", 1, info->holder);
-	print_field("domid", info->flags & XEN_PCIDEV_FLAG_DOMID, info->domid);
+	print_field("domid", info->valid & XEN_PCIDEV_VALID_DOMID, info->domid);
 	print_field("entries", 1, info->msix_entries);
 	print_field("msix", 1, info->msix);
 }
@@ -139,10 +139,10 @@ static int list(int argc, char **argv)
 	list->argsz = sizeof(*list) + ROOM * sizeof(__u32);
 	if (argc == 2 && !strcmp(argv[0], "gsi")) {
 		list->flags = XEN_PCIDEV_BY_GSI;
-		list->gsi = strtoul(argv[1], NULL, 0);
+		list->line = strtoul(argv[1], NULL, 0);
 	} else if (argc == 2 && !strcmp(argv[0], "irq")) {
 		list->flags = XEN_PCIDEV_BY_IRQ;
-		list->irq = strtoul(argv[1], NULL, 0);
+		list->line = strtoul(argv[1], NULL, 0);
 	} else if (argc) {
 		return 2;
 	}

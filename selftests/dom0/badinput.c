@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * badinput sizes|flags|pointers|numbers|addresses|calls|denied
+ * badinput sizes|again|flags|pointers|numbers|addresses|calls|denied
  *
  * Gives /dev/xen/pcidev what it has to refuse, and checks the error and that no
  * byte was written. Says what went wrong, and ends with 1 then.
@@ -104,6 +104,31 @@ static void sizes(void)
 	}
 }
 
+/* What the caller said stays: the same structure serves for the next call. */
+static void again(void)
+{
+	struct {
+		struct xen_pcidev_list head;
+		__u32 sbdf[1024];
+	} list = { .head.argsz = sizeof(list.head) };
+	struct xen_pcidev_info info = { .argsz = sizeof(info) };
+	const struct call *get_list = &calls[2];
+
+	for (unsigned int i = 0; i < 3; i++) {
+		expect(&calls[1], &info, 0, "call", i);
+		if (info.argsz != sizeof(info) || info.flags || info.sbdf)
+			fail("GET_INFO", "call", i, "changed what the caller said");
+		expect(get_list, &list, ENOSPC, "call", i);
+		if (list.head.argsz != sizeof(list.head) || list.head.flags || list.head.line)
+			fail("GET_LIST", "call", i, "changed what the caller said");
+	}
+	/* As many as it said, and no room too much. */
+	list.head.argsz += 4 * list.head.count;
+	expect(get_list, &list, 0, "functions", list.head.count);
+	list.head.argsz--;
+	expect(get_list, &list, ENOSPC, "functions", list.head.count);
+}
+
 static void flags(void)
 {
 	__u32 words[sizeof(struct xen_pcidev_info) / 4];
@@ -146,7 +171,7 @@ static void pointers(void)
 			expect(call, (void *)kernel[j], EFAULT, "kernel pointer", kernel[j]);
 		if (call->request != XEN_PCIDEV_GET_GSI)
 			expect(call, readonly, EFAULT, "read-only pointer", 0);
-		/* Cut off after each word; argsz lies about it. */
+		/* Cut off after each word; argsz is larger. */
 		for (size_t length = 4; length < call->size; length += 4) {
 			__u32 *words = (__u32 *)(unmapped - length);
 			__u32 whole[sizeof(struct xen_pcidev_info) / 4];
@@ -236,8 +261,9 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} groups[] = {
-		{ "sizes", sizes }, { "flags", flags }, { "pointers", pointers },
-		{ "numbers", numbers }, { "addresses", addresses }, { "calls", other_calls },
+		{ "sizes", sizes }, { "again", again }, { "flags", flags },
+		{ "pointers", pointers }, { "numbers", numbers },
+		{ "addresses", addresses }, { "calls", other_calls },
 	};
 	const char *group = argc > 1 ? argv[1] : "";
 
@@ -256,6 +282,7 @@ int main(int argc, char **argv)
 			return failures != 0;
 		}
 	}
-	fprintf(stderr, "usage: badinput sizes|flags|pointers|numbers|addresses|calls|denied\n");
+	fprintf(stderr,
+		"usage: badinput sizes|again|flags|pointers|numbers|addresses|calls|denied\n");
 	return 2;
 }

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # /dev/xen/pcidev against callers that are wrong, or have no right. Would catch:
-# a kernel that reads or writes where it must not, writes after it refused, takes
-# flags it does not know (they could never get a meaning), or trusts the owner of
-# an open file instead of the caller.
+# a kernel that reads or writes where it must not, overwrites what the caller said,
+# writes after it refused, takes flags it does not know (they could never get a
+# meaning), or trusts the owner of an open file instead of the caller.
 
 . "${0%/*}/ktap.sh"
 
@@ -22,8 +22,9 @@ in_user_namespace() {
 	unshare --user --map-root-user badinput denied
 }
 
-plan 9
+plan 10
 check "a structure that is too small is refused, one that is larger is not" badinput sizes
+check "a structure can be used again, also after ENOSPC" badinput again
 check "flags without a meaning are refused" badinput flags
 check "bad pointers are EFAULT" badinput pointers
 check "unknown calls are ENOTTY" badinput numbers

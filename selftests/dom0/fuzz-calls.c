@@ -140,7 +140,6 @@ static struct call some_call(struct task *task)
 		call.words[0] = some_size(task, sizeof(struct xen_pcidev_list));
 		call.words[1] = once_in(task, 3) ? some_flags(task) : below(task, 3);
 		call.words[2] = below(task, 48);
-		call.words[3] = below(task, 48);
 		break;
 	default:
 		if (call.kind == OTHER)
@@ -176,24 +175,26 @@ static void check_info(const struct call *call, const struct xen_pcidev_info *in
 	}
 	/* What does not change while functions are seized and given back. */
 	wanted = function->info;
-	wanted.flags = (wanted.flags & XEN_PCIDEV_FLAG_GSI) | (info->flags & ~XEN_PCIDEV_FLAG_GSI);
+	wanted.argsz = call->words[0];
+	wanted.valid = (wanted.valid & XEN_PCIDEV_VALID_GSI) |
+		       (info->valid & ~XEN_PCIDEV_VALID_GSI);
 	wanted.irq = info->irq;
 	wanted.holder = info->holder;
 	wanted.domid = info->domid;
 	wanted.msix = info->msix;
-	if (memcmp(&wanted, info, sizeof(wanted)) || info->flags > 7 || info->holder > 2 ||
+	if (memcmp(&wanted, info, sizeof(wanted)) || info->valid > 7 || info->holder > 2 ||
 	    info->msix > 2)
-		fail("%s: flags %#x gsi %u pin %u entries %u holder %u msix %u\n", function->name,
-		     info->flags, info->gsi, info->pin, info->msix_entries, info->holder,
+		fail("%s: valid %#x gsi %u pin %u entries %u holder %u msix %u\n", function->name,
+		     info->valid, info->gsi, info->pin, info->msix_entries, info->holder,
 		     info->msix);
 }
 
 static void check_list(const struct call *call, const struct xen_pcidev_list *list)
 {
-	if (list->argsz != sizeof(*list) + 4 * list->count || list->count > count ||
+	if (sizeof(*list) + 4 * list->count > call->words[0] || list->count > count ||
 	    (!call->words[1] && list->count != count)) {
 		fail("GET_LIST: flags %#x: %u functions in %u bytes\n", call->words[1],
-		     list->count, list->argsz);
+		     list->count, call->words[0]);
 		return;
 	}
 	for (unsigned int i = 0; i < list->count; i++) {
@@ -215,7 +216,7 @@ static size_t check_answer(const struct call *call, const __u32 *answer)
 		return sizeof(struct privcmd_pcidev_get_gsi);
 	case LIST:
 		check_list(call, (const struct xen_pcidev_list *)answer);
-		return answer[0];
+		return sizeof(struct xen_pcidev_list) + 4 * answer[6];
 	case OTHER:
 		return 0;
 	default:
@@ -247,6 +248,9 @@ static void call_strictly(struct task *task, const int *files)
 		written = call.words[0];
 	if (written > sizeof(buffer))
 		written = sizeof(buffer);
+	if (call.kind < PRIVCMD && memcmp(buffer, before, 3 * sizeof(__u32)))
+		fail("%s (%#x): what the caller said was overwritten\n", kinds[call.kind].name,
+		     call.number);
 	if (memcmp((char *)buffer + written, (char *)before + written, sizeof(buffer) - written))
 		fail("%s (%#x), argsz %u, %s: more was written than %zu bytes\n",
 		     kinds[call.kind].name, call.number, call.words[0], name_of(error), written);

@@ -41,7 +41,7 @@ in_use() {
 unbound() {
 	create b $nvme
 	echo $nvme >$pciback/unbind
-	log | grep -qE "$nvme: (taken from domain|.*still in-use)" || die "the log does not say what the guest loses"
+	log | grep -qE "$nvme: (unbound while assigned to domain|.*still in-use)" || die "the log does not say what the guest loses"
 	xl destroy b
 	until_gone b
 	xl pci-assignable-add $nvme
@@ -75,7 +75,7 @@ unplugged() {
 	unplug
 	xl destroy p 2>/dev/null
 	until_gone p
-	log | grep -q "$behind:.*unplugged under a guest" || die "the log does not say so"
+	log | grep -q "$behind:.*unplugged while assigned" || die "the log does not say so"
 	plug
 	a_guest_has_it $behind
 }

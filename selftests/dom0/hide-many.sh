@@ -94,7 +94,7 @@ too_late() {
 	echo $first >$drivers/nvme/bind 2>/dev/null
 	modprobe xen-pciback "hide=$(list "$first")"
 	same "driver" nvme "$(driver_of $first)"
-	log | grep -q "$first: not hidden: another driver has it" || die "the log does not say so"
+	log | grep -q "$first: not hidden: bound to" || die "the log does not say so"
 	modprobe -r nvme
 }
 

@@ -23,7 +23,7 @@ error() {
 }
 
 told() {
-	log | grep -c "$behind: nonfatal error, domain $guest is not told"
+	log | grep -c "$behind: nonfatal error, not reported to domain $guest"
 }
 
 many() {

@@ -35,7 +35,7 @@ refused() { # MESSAGE [PARAMETER...]
 bad_lists() {
 	rmmod xen_pciback
 	for list in "(00:04.0" "00:04.0" "(00:04.8)" "(00:04.0),(00:05.0)" "()" "(zz:04.0)"; do
-		refused "hide: not understood" "hide=$list"
+		refused "hide: syntax error" "hide=$list"
 	done
 	modprobe xen-pciback "hide= (1f:1e.0) (0000:1f:1d.*) " || die "a good list is refused"
 	same slots 9 "$(wc -l <$pciback/slots)"

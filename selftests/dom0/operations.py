@@ -43,7 +43,7 @@ def has(function: str) -> bool:
 
 def switched_off(function: str, log: Log) -> bool:
     """Whether that was said."""
-    return log.has(f"{function}: (left switched off|COMMAND does not get back|its INTx stays disabled)")
+    return log.has(f"{function}: (left stopped|cannot restore COMMAND)")
 
 
 def same_or_off(function: str, log: Log) -> None:
@@ -145,7 +145,7 @@ class LoadPcidev(Load):
         # Without memory for its name devtmpfs makes no node, and tells nobody; udev could.
         need(NODE.exists() or Path("/sys/class/misc/xen!pcidev/dev").exists(), "no device node")
         for function in DEVICES.iterdir():
-            need((function / "xen").exists() or log.has(f"{function.name}: xen-pcidev cannot serve it"),
+            need((function / "xen").exists() or log.has(f"{function.name}: xen-pcidev failed to prepare this function"),
                  f"{function.name} has no files")
 
     def failed(self, log: Log, error: OSError) -> None:
@@ -195,7 +195,7 @@ class Hide(LoadPciback):
         insert("xen_pciback", [f"hide=({a})", *fault.parameters("xen_pciback", number)])
         wait("an end of hiding", lambda: log.has(f"{a}: not hidden") or state(a) == "clean")
         # It may still be on its way.
-        end = f"{a}: (not hidden|.*cannot serve|guests cannot)"
+        end = f"{a}: (not hidden|.*failed to prepare|guests cannot)"
         wait("an end of binding", lambda: table(a) == "held" or log.has(end))
         if not is_bound(a):
             raise OSError("not hidden")
@@ -214,7 +214,7 @@ class Seize(Operation):
 
     def done(self, log: Log) -> None:
         need(state(a) == "clean", f"it is {state(a)}")
-        need(table(a) == "held" or log.has(f"{a}: (xen-pcidev cannot serve|guests cannot use)"),
+        need(table(a) == "held" or log.has(f"{a}: (xen-pcidev failed to prepare|guests cannot use)"),
              "its table is not held, without a word")
 
     def failed(self, log: Log, error: OSError) -> None:

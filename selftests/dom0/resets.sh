@@ -107,6 +107,12 @@ only_if_touched() {
 	seize $nvme
 	same "resets for the first do_flr" 0 "$(resets sh -c "echo $nvme >$pciback/do_flr")"
 	same "resets for the second" 1 "$(resets sh -c "echo $nvme >$pciback/do_flr")"
+	give_back $nvme
+	seize $nvme
+	# As Xen leaves a function whose guest had MSI-X when it frees that guest's interrupts.
+	setpci -s $nvme CAP_MSIX+2.w=4000:4000
+	same "resets if MSI-X is masked" 1 "$(resets sh -c "echo $nvme >$pciback/do_flr")"
+	same "MSI-X control" 0 "$((0x$(config $nvme CAP_MSIX+2.w) & 0xc000))"
 	setpci -s $nvme COMMAND=0
 	same "resets at the return of what somebody changed" 1 "$(resets give_back $nvme)"
 }
@@ -114,9 +120,40 @@ only_if_touched() {
 none() {
 	seize $unresettable
 	same "reset" none "$(cat $devices/$unresettable/pciback/reset)"
-	log | grep -q "$unresettable: has no reset" || die "the log does not say so"
+	log | grep -q "$unresettable: no reset method" || die "the log does not say so"
 	! echo $unresettable >$pciback/do_flr 2>/dev/null || die "do_flr says that it did"
 	give_back $unresettable
+}
+
+master() { # SBDF
+	echo $((0x$(config $1 COMMAND) & 4))
+}
+
+# Nothing stops the DMA of a function without a reset but its bus mastering.
+no_dma_after() {
+	setpci -s $unresettable COMMAND=7
+	seize $unresettable
+	same "bus mastering while no guest has it" 0 "$(master $unresettable)"
+	setpci -s $unresettable COMMAND=7
+	give_back $unresettable
+	same "bus mastering in dom0" 0 "$(master $unresettable)"
+}
+
+# The next calls of the driver fail, one after the other, up to that of the reset.
+failed_seizure() {
+	setpci -s $nvme COMMAND=6
+	echo $nvme >$pciback/new_slot
+	i=0
+	until log | grep -q "$nvme: not seized: resetting it failed"; do
+		i=$((i + 1))
+		[ $i -lt 40 ] || die "the reset never failed"
+		echo $i >/sys/module/xen_pciback/parameters/fault
+		if echo $nvme >$pciback/bind 2>/dev/null; then echo $nvme >$pciback/unbind; fi
+		echo 0 >/sys/module/xen_pciback/parameters/fault
+	done
+	same "memory decoding and bus mastering" 0 "$((0x$(config $nvme COMMAND) & 6))"
+	echo $nvme >$pciback/bind || die "it cannot be seized again"
+	give_back $nvme
 }
 
 # While its port forwards nothing, a function does not answer.
@@ -151,7 +188,7 @@ silent_reset() {
 silent_return() {
 	seize $behind
 	silently sh -c "echo $behind >$pciback/unbind"
-	log | grep "$behind: left switched off" || die "the log does not say so"
+	log | grep "$behind: left stopped" || die "the log does not say so"
 	echo $behind >$pciback/bind && give_back $behind
 }
 
@@ -162,7 +199,7 @@ for sbdf in $(spare_functions has_flr_and_msix); do nvme=$sbdf; done
 unresettable=0000:00:06.0
 [ -e $devices/$behind ] && [ "$nvme" ] && [ -e /sys/module/xen_pciback/parameters/tell ] || skip_all "see tests.toml"
 
-plan 11
+plan 13
 seize $nvme
 check "do_flr loses no BAR" keeps_bars $nvme flr
 check "nor does a reset by sysfs" keeps_bars $nvme sysfs
@@ -178,4 +215,6 @@ check "one that does not answer is not offered any more, and can be had again" s
 check "nor is it waited for when it is returned" silent_return
 check "what was reset and not touched since is not reset again" only_if_touched
 check "a function without a reset says so" none
+check "its DMA does not go on when it is returned" no_dma_after
+check "a function whose first reset fails is left stopped" failed_seizure
 finish

@@ -15,7 +15,7 @@ traced() { # COMMAND [ARG...]
 	echo 1 >$events/enable
 	"$@" >/dev/null
 	echo 0 >$events/enable
-	grep -v '^#' $tracing/trace | sed 's/.*: \([a-z]*: .*\)/\1/'
+	grep -v '^#' $tracing/trace | sed 's/.*: \([a-z_]*: .*\)/\1/'
 }
 
 expect() { # LINE: a pattern, which has to match a line of $trace
@@ -26,26 +26,26 @@ seizure() {
 	gsi=$(cat $devices/$spare/xen/gsi)
 	entries=$(ask info $spare | sed 's/.*entries=\([0-9]*\).*/\1/')
 	trace=$(traced seize $spare)
-	expect "seize: $spare"
-	expect "unmask: $spare gsi=$gsi irq=$(cat $devices/$spare/xen/irq) err=0"
-	expect "hold: $spare entries=$entries pirq=[0-9]+ err=0"
+	expect "pcidev_seize: $spare"
+	expect "pcidev_unmask: $spare gsi=$gsi irq=$(cat $devices/$spare/xen/irq) err=0"
+	expect "pcidev_hold: $spare entries=$entries pirq=[0-9]+ err=0"
 }
 
 return_() {
 	trace=$(traced give_back $spare)
-	expect "release: $spare err=0"
+	expect "pcidev_release: $spare err=0"
 }
 
 lookups() {
 	gsi=$(cat $devices/$spare/xen/gsi)
 	trace=$(traced ask privcmd $spare)
-	expect "lookup: privcmd $spare value=$gsi"
+	expect "pcidev_lookup: privcmd $spare value=$gsi"
 	trace=$(traced ask gsi $spare)
-	expect "lookup: pcidev $spare value=$gsi"
+	expect "pcidev_lookup: pcidev $spare value=$gsi"
 	trace=$(traced cat $devices/$spare/xen/gsi)
-	expect "lookup: sysfs $spare value=$gsi"
+	expect "pcidev_lookup: sysfs $spare value=$gsi"
 	trace=$(traced ask privcmd ffff:ff:1f.7)
-	expect "lookup: privcmd ffff:ff:1f.7 value=-19"
+	expect "pcidev_lookup: privcmd ffff:ff:1f.7 value=-19"
 }
 
 [ -e $events/enable ] || skip_all "xen-pcidev is not loaded, or tracefs not mounted"
@@ -53,7 +53,7 @@ spare=$(spare_functions routed has_msix | tail -n 1)
 { [ "$spare" ] && [ -e $pciback ]; } || skip_all "no unused function with MSI-X and a pin, or no xen-pciback"
 
 plan 3
-check "look-ups are traced with the door and the answer" lookups
+check "look-ups are traced with the interface and the answer" lookups
 check "a seizure is traced: seize, unmask, hold" seizure
 check "a return is traced: release" return_
 finish

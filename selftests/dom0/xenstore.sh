@@ -66,7 +66,7 @@ closing() {
 refuses() {
 	assign $a 0000:00:1e.7 nonsense
 	node state-0 3
-	within "complaint" 0 sh -c "dmesg | grep -q 'not to have 0000:00:1e.7: xen-pciback does not have it'; echo \$?"
+	within "complaint" 0 sh -c "dmesg | grep -q 'cannot assign 0000:00:1e.7 to domain .*: xen-pciback does not have it'; echo \$?"
 	within "complaint" 0 sh -c "dmesg | grep -q 'dev-2 is no address'; echo \$?"
 	xenstore-write $backend/opts-0 changed
 	sleep 1
@@ -127,17 +127,61 @@ in_use() {
 	! rmmod xen_pciback 2>/dev/null || die "the module could be unloaded"
 	gone
 	is $a clean
+	# Without a frontend, xenbus has no device that would keep the module.
+	backend_only $a
+	is $a "assigned $guest"
+	! rmmod xen_pciback 2>/dev/null || die "the module could be unloaded without a frontend"
+	gone
+	is $a clean
 }
 
 taken_away() {
 	assign $a
 	is $a "assigned $guest"
 	echo $a >$pciback/unbind
-	log | grep -q "$a: taken from domain $guest" || die "the log does not say so"
+	log | grep -q "$a: unbound while assigned to domain $guest" || die "the log does not say so"
 	! echo $a >$pciback/bind 2>/dev/null || die "bound again though the guest has it"
 	gone
 	sleep 1
 	echo $a >$pciback/bind
+	is $a clean
+}
+
+# The last access of a guest comes after the unbinding: until it is gone, its device model can start
+# the function again.
+reset_after() {
+	assign $a
+	is $a "assigned $guest"
+	echo $a >$pciback/unbind
+	echo $a >$pciback/do_flr || die "do_flr fails"
+	setpci -s $a COMMAND=7
+	echo __pci_reset_function_locked >$tracing/set_ftrace_filter
+	echo function >$tracing/current_tracer
+	echo >$tracing/trace
+	gone
+	sleep 1
+	same "resets" 1 "$(grep -c __pci_reset_function_locked $tracing/trace)"
+	echo nop >$tracing/current_tracer
+	same "COMMAND" 0400 "$(setpci -s $a COMMAND)"
+	echo $a >$pciback/bind
+	is $a clean
+}
+
+# Toolstacks make one directory for each guest, which is 0.
+another_number() {
+	assign $a
+	is $a "assigned $guest"
+	other=${backend%/0}/1
+	xenstore-write $other/num_devs 0 $other/state 1
+	sleep 1
+	is $a "assigned $guest"
+	xenstore-write $other/num_devs 1 $other/dev-0 $b $other/state-0 1 $other/state 7
+	sleep 1
+	is $b clean
+	xenstore-rm $other
+	sleep 1
+	is $a "assigned $guest"
+	gone
 	is $a clean
 }
 
@@ -147,7 +191,7 @@ set -- $(spare_functions routed has_msix)
 [ $# -ge 3 ] || skip_all "needs three unused functions"
 a=$1 b=$2 c=$3
 
-plan 10
+plan 12
 for function in $a $b $c; do seize $function; done
 check "a guest's function is exported, and free after its death" one_guest
 check "functions that are added later are exported, and one of several given back" later
@@ -162,6 +206,13 @@ fi
 check "no reset runs on XenStore's thread" not_in_the_way
 check "the module stays while a guest has a function" in_use
 check "a function is taken from a guest, and kept from others until that has gone" taken_away
+if [ -e $pciback/do_flr ]; then
+	check "such a function is reset when the guest is gone" reset_after
+	check "a directory with another number changes nothing" another_number
+else
+	skip "such a function is reset when the guest is gone" "not for the stock driver"
+	skip "a directory with another number changes nothing" "not for the stock driver"
+fi
 give_back() { echo $1 >$pciback/unbind && echo $1 >$pciback/remove_slot; }
 functions="$a $b $c"
 check "all are returned" each give_back

@@ -149,15 +149,18 @@ def show_coverage(number: int) -> bool:
     output_of(["llvm-profdata-19", "merge", "-sparse", "-o", merged, *profiles])
     lcov = output_of(["llvm-cov-19", "export", "-format=lcov", f"-instr-profile={merged}", program, "-sources",
                       TOP / "rust"])
-    lines = reached = 0
+    # A file that is compiled twice has two records.
+    files: dict[str, dict[int, bool]] = {}
     for record in lcov.split("end_of_record"):
         name = re.search(r"^SF:.*/(rust/.*)$", record, re.M)
-        counts = {int(line): count != "0" for line, count in re.findall(r"^DA:(\d+),(\d+)", record, re.M)}
-        if not name or not counts:
-            continue
+        for line, count in re.findall(r"^DA:(\d+),(\d+)", record, re.M) if name else []:
+            counts = files.setdefault(name[1], {})
+            counts[int(line)] = counts.get(int(line), False) or count != "0"
+    lines = reached = 0
+    for name, counts in sorted(files.items()):
         missed = ", ".join(str(line) for line, hit in counts.items() if not hit)
         lines, reached = lines + len(counts), reached + sum(counts.values())
-        print(f"# {name[1]}: {100 * sum(counts.values()) / len(counts):.0f} % of {len(counts)} lines" +
+        print(f"# {name}: {100 * sum(counts.values()) / len(counts):.0f} % of {len(counts)} lines" +
               (f", not {missed}" if missed else ""))
     percent = 100 * reached / lines if lines else 0.0
     print(f"# tried: {reached} of the {lines} lines of the pure logic, {percent:.1f} %")

@@ -11,6 +11,15 @@
 
 use std::sync::OnceLock;
 
+#[path = "../../rust/pcidev/assignments.rs"]
+mod assignments;
+// Its decoder is the crate's own.
+#[path = "../../rust/xen/pci/header.rs"]
+mod header;
+#[path = "../../rust/pcidev/index.rs"]
+mod index;
+#[path = "../../rust/pcidev/info.rs"]
+mod info;
 #[path = "../../rust/pciback/life.rs"]
 mod life;
 #[path = "../../rust/pciback/quirks.rs"]
@@ -19,8 +28,6 @@ mod quirks;
 mod request;
 #[path = "../../rust/pciback/slots.rs"]
 mod slots;
-#[path = "../../rust/pcidev/table.rs"]
-mod table;
 #[path = "../../rust/pciback/topology.rs"]
 mod topology;
 #[path = "../../rust/uapi/pcidev.rs"]
@@ -40,7 +47,7 @@ macro_rules! targets {
     };
 }
 
-targets!(address, backend, config, device, functions, hide, ioctl, quirk, slot, vslot);
+targets!(address, backend, config, functions, hide, ioctl, life, quirk, slot, vslot);
 
 /// Called by libFuzzer for each input.
 ///

@@ -175,7 +175,7 @@ HEADER, SOURCE = "xen/pcidev.h", "pcidev.rs"
 TESTS: dict[str, Callable[[Path], list[str]]] = {
     "C and Rust agree on every field, constant and ioctl number": same,
     "a swap of two fields in C is noticed": notices(
-        HEADER, "__u32 flags;		/* in: 0; out: XEN_PCIDEV_FLAG_* */\n\t__u32 sbdf;", "__u32 sbdf;\n\t__u32 flags;"),
+        HEADER, "__u32 flags;		/* 0 */\n\t__u32 sbdf;", "__u32 sbdf;\n\t__u32 flags;"),
     "a swap of two fields in Rust is noticed": notices(
         SOURCE, "pub trigger: u32,\n    /// Out: 0 active high, 1 active low.\n    pub polarity: u32,",
         "pub polarity: u32,\n    /// Out: 0 edge, 1 level.\n    pub trigger: u32,"),
@@ -184,7 +184,7 @@ TESTS: dict[str, Callable[[Path], list[str]]] = {
     "another ioctl number in C is noticed": notices(
         HEADER, "_IO(XEN_PCIDEV_IOC_TYPE, 2)", "_IO(XEN_PCIDEV_IOC_TYPE, 3)"),
     "another ioctl number in Rust is noticed": notices(SOURCE, "GET_GSI: u32 = io(0)", "GET_GSI: u32 = io(7)"),
-    "another flag in Rust is noticed": notices(SOURCE, "FLAG_IRQ: u32 = 1 << 1", "FLAG_IRQ: u32 = 1 << 3"),
+    "another bit in Rust is noticed": notices(SOURCE, "VALID_IRQ: u32 = 1 << 1", "VALID_IRQ: u32 = 1 << 3"),
     "words in another order than the fields are noticed": notices(
         SOURCE, "self.gsi,\n            self.irq,", "self.irq,\n            self.gsi,"),
 }

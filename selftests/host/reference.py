@@ -63,10 +63,10 @@ def described(tree: Tree, pattern: str) -> set[str]:
 def sysfs(tree: Tree) -> list[str]:
     names = set()
     for text in tree.all("rust/*/*.rs"):
-        files = re.findall(rf"impl File for \w+ \{{\s*{CONST_NAME}", text)
+        files = re.findall(rf"impl File<PciBack> for \w+ \{{\s*{CONST_NAME}", text)
         names |= {f"/sys/bus/pci/drivers/pciback/{name}" for name in files}
-        attributes = re.findall(rf"impl Attribute for \w+ \{{\s*{CONST_NAME}", text)
-        for group in re.findall(r'^(?:pub.*)?static .*Group::new\(c"(\w+)"', text, re.M):
+        attributes = re.findall(r'^ +(?:sysfs::)?File::new\(c"(\w+)"', text, re.M)
+        for group in re.findall(r'const DIRECTORY: .*= c"(\w+)"', text):
             names |= {f"/sys/bus/pci/devices/<dev>/{group}/{name}" for name in attributes}
     return compare("file", names, described(tree, r"/sys/bus/pci/.*[^/]"))
 
@@ -98,32 +98,32 @@ def ioctls(tree: Tree) -> list[str]:
 
 
 def traces(tree: Tree) -> list[str]:
-    events = re.findall(r"TRACE_EVENT\((\w+),(.*?)TP_fast_assign", tree.text("rust/xen/helpers/trace.h"), re.S)
+    events = re.findall(r"TRACE_EVENT\((\w+),(.*?)TP_fast_assign", tree.text("rust/pcidev/trace.h"), re.S)
     guide = tree.text("Documentation/admin-guide/xen-pcidev.rst").partition("\nTracing\n")[2]
-    table = guide.partition("event       fields")[2].split("\n==========")[1]
-    rows = re.findall(r"^(\w+) +(.*(?:\n {12}.*)*)", table.partition("\n")[2], re.M)
-    # All tell the function; the door is told by words.
+    table = guide.partition("event           fields")[2].split("\n==========")[1]
+    rows = re.findall(r"^(\w+) +(.*(?:\n {16}.*)*)", table.partition("\n")[2], re.M)
+    # All tell the function.
     names = {f"{name}({field})" for name, text in events
-             for field in {"", *re.findall(r"__field\(\w+, (\w+)\)", text)} - {"sbdf", "door"}}
+             for field in {"", *re.findall(r"__field\(\w+, (\w+)\)", text)} - {"sbdf"}}
     return compare("trace event", names, {f"{name}({field})" for name, text in rows
                                           for field in ["", *re.findall(r"\*(\w+)\*", text)]})
 
 
 def variables(tree: Tree) -> list[str]:
-    names = {name for text in tree.all("rust/*/*.rs") for name in re.findall(r'"(XEN_PCI_\w+)=', text)}
+    names = {name for text in tree.all("rust/**/*.rs") for name in re.findall(r'"(XEN_PCI_\w+)=', text)}
     return compare("variable", names, set(re.findall(r"``(XEN_PCI_\w+)=", tree.text(MESSAGES))))
 
 
 def entry(message: str) -> re.Pattern[str]:
-    """What a message is described as: with words in capitals for what differs."""
+    """A message as it is described: capitals, or one of the possible texts, stand for a value."""
     text = re.sub(r"\\(.)", r"\1", message.removesuffix(r"\n"))
-    return re.compile("[A-Z]+".join(re.escape(part) for part in re.split(r"\{[^{}]*\}", text)))
+    return re.compile(".+".join(re.escape(part) for part in re.split(r"\{[^{}]*\}", text)))
 
 
 def messages(tree: Tree) -> list[str]:
-    logged = {text for source in tree.all("rust/*/*.rs") for text in LOGGED.findall(source)
+    logged = {text for source in tree.all("rust/**/*.rs") for text in LOGGED.findall(source)
               if not WORDLESS.match(text.removesuffix(r"\n"))}
-    terms = set(re.findall(r"^``(.*)``$", tree.text(MESSAGES), re.M))
+    terms = set(re.findall(r"^   ``(.*)``$", tree.text(MESSAGES), re.M))
     found = {term: {text for text in logged if entry(text).fullmatch(term)} for term in terms}
     if not logged:
         return ["no message is found in the sources: change this test"]
@@ -139,7 +139,7 @@ def notices(test: Callable[[Tree], list[str]], name: str, old: str, new: str) ->
 
 
 BACK_FILES, DEV = "rust/pciback/files.rs", "rust/pcidev/pcidev.rs"
-UAPI, TRACE = "rust/uapi/xen/pcidev.h", "rust/xen/helpers/trace.h"
+UAPI, TRACE = "rust/uapi/xen/pcidev.h", "rust/pcidev/trace.h"
 TESTS: dict[str, Callable[[Tree], list[str]]] = {
     "every file in sysfs is described": sysfs,
     "every module parameter is described": parameters,
@@ -154,15 +154,15 @@ TESTS: dict[str, Callable[[Tree], list[str]]] = {
         sysfs, "Documentation/ABI/testing/sysfs-bus-pci-devices-xen", "<dev>/xen/gsi", "<dev>/xen/gsi2"),
     "a new parameter is noticed": notices(parameters, DEV, 'HOLD: c"hold"', 'HOLD: c"hold2"'),
     "another node is noticed": notices(nodes, "rust/pcidev/ioctl.rs", 'c"xen/pcidev"', 'c"xen/pcidev2"'),
-    "a new flag is noticed": notices(ioctls, UAPI, "XEN_PCIDEV_FLAG_DOMID", "XEN_PCIDEV_FLAG_DOMAIN"),
+    "a new bit is noticed": notices(ioctls, UAPI, "XEN_PCIDEV_VALID_DOMID", "XEN_PCIDEV_VALID_DOMAIN"),
     "a new field is noticed": notices(ioctls, UAPI, "__u32 msix;", "__u32 msix2;"),
-    "a new trace event is noticed": notices(traces, TRACE, "TRACE_EVENT(hold,", "TRACE_EVENT(hold2,"),
+    "a new trace event is noticed": notices(traces, TRACE, "TRACE_EVENT(pcidev_hold,", "TRACE_EVENT(pcidev_hold2,"),
     "a new field of a trace event is noticed": notices(
         traces, TRACE, "__field(int, pirq)", "__field(int, pirq2)"),
     "another variable is noticed": notices(variables, "rust/pciback/driver.rs", "XEN_PCI_DOMAIN=", "XEN_PCI_GUEST="),
-    "another message is noticed": notices(messages, "rust/pciback/driver.rs", "udev is not told", "udev was not told"),
+    "another message is noticed": notices(messages, "rust/pciback/driver.rs", "cannot notify udev", "could not notify udev"),
     "another message in XenStore is noticed": notices(messages, "rust/pciback/backend.rs", "is no address", "is none"),
-    "a message that is gone is noticed": notices(messages, MESSAGES, "``udev is not told", "``udev was not told"),
+    "a message that is gone is noticed": notices(messages, MESSAGES, "``cannot notify udev", "``could not notify udev"),
 }
 
 

@@ -3,9 +3,10 @@
  * /dev/xen/pcidev: what a toolstack on a PVH dom0 needs to know of a PCI
  * function that it gives to a guest. See Documentation/pcidev-ioctl.rst.
  *
- * The caller sets argsz to the bytes that it has room for; the kernel fills no
- * more than that, and sets argsz to the bytes that it knows. struct
- * xen_pcidev_info grows at its end only.
+ * The caller sets the fields before "valid", argsz to the bytes that it has
+ * room for. The kernel never writes these, and writes no further than argsz.
+ * struct xen_pcidev_info grows at its end only, with a bit of "valid" for each
+ * new field.
  */
 #ifndef _UAPI_XEN_PCIDEV_H
 #define _UAPI_XEN_PCIDEV_H
@@ -15,10 +16,10 @@
 
 #define XEN_PCIDEV_IOC_TYPE	0xBE
 
-/* Which fields hold (flags, out). */
-#define XEN_PCIDEV_FLAG_GSI	0x1	/* gsi, trigger, polarity */
-#define XEN_PCIDEV_FLAG_IRQ	0x2	/* irq */
-#define XEN_PCIDEV_FLAG_DOMID	0x4	/* domid */
+/* valid (out) */
+#define XEN_PCIDEV_VALID_GSI	0x1	/* gsi, trigger, polarity */
+#define XEN_PCIDEV_VALID_IRQ	0x2	/* irq */
+#define XEN_PCIDEV_VALID_DOMID	0x4	/* domid */
 
 #define XEN_PCIDEV_TRIGGER_EDGE		0
 #define XEN_PCIDEV_TRIGGER_LEVEL	1
@@ -35,9 +36,12 @@
 #define XEN_PCIDEV_MSIX_REFUSED		2	/* see the kernel log */
 
 struct xen_pcidev_info {
-	__u32 argsz;		/* in, out */
-	__u32 flags;		/* in: 0; out: XEN_PCIDEV_FLAG_* */
-	__u32 sbdf;		/* in: segment << 16 | bus << 8 | dev << 3 | fn */
+	/* in */
+	__u32 argsz;		/* 52 or more */
+	__u32 flags;		/* 0 */
+	__u32 sbdf;		/* segment << 16 | bus << 8 | dev << 3 | fn */
+	/* out */
+	__u32 valid;		/* XEN_PCIDEV_VALID_* */
 	__u32 gsi;
 	__u32 irq;		/* Linux irq, as in /proc/interrupts */
 	__u32 pin;		/* 1 for INTA to 4 for INTD, 0 for none */
@@ -54,20 +58,24 @@ struct xen_pcidev_info {
 /* For any function: else ENODEV. */
 #define XEN_PCIDEV_GET_INFO	_IO(XEN_PCIDEV_IOC_TYPE, 1)
 
-/* Which functions to list (flags, in); 0 for all. */
+/* Which functions to list (flags); 0 for all. */
 #define XEN_PCIDEV_BY_GSI	0x1
 #define XEN_PCIDEV_BY_IRQ	0x2
 
 struct xen_pcidev_list {
-	__u32 argsz;		/* in, out: with sbdf[] */
-	__u32 flags;		/* in: XEN_PCIDEV_BY_*; out: XEN_PCIDEV_FLAG_* */
-	__u32 gsi;		/* in with BY_GSI, out */
-	__u32 irq;		/* in with BY_IRQ, out */
-	__u32 count;		/* out */
-	__u32 sbdf[];		/* out, ascending */
+	/* in */
+	__u32 argsz;		/* 28 or more, with the room in sbdf[] */
+	__u32 flags;		/* XEN_PCIDEV_BY_* or 0 */
+	__u32 line;		/* with BY_GSI the GSI, with BY_IRQ the Linux irq */
+	/* out */
+	__u32 valid;		/* XEN_PCIDEV_VALID_GSI, XEN_PCIDEV_VALID_IRQ */
+	__u32 gsi;
+	__u32 irq;
+	__u32 count;		/* of functions, also if there is no room */
+	__u32 sbdf[];		/* ascending */
 };
 
-/* ENOENT: none; ENOSPC: argsz and count say how much room it takes. */
+/* ENOENT: none; ENOSPC: count says how many there are. */
 #define XEN_PCIDEV_GET_LIST	_IO(XEN_PCIDEV_IOC_TYPE, 2)
 
 #endif /* _UAPI_XEN_PCIDEV_H */

@@ -22,3 +22,13 @@ __rust_helper bool rust_helper_device_has_any_override(struct device *dev)
 {
 	return device_has_driver_override(dev);
 }
+
+/* Clears the driver override if it still is @name. */
+__rust_helper void rust_helper_device_clear_override(struct device *dev,
+						     const char *name)
+{
+	struct device_driver drv = { .name = name };
+
+	if (device_match_driver_override(dev, &drv) > 0)
+		device_set_driver_override(dev, "");
+}

@@ -10,8 +10,3 @@
 #include "pci.c"
 #include "pm.c"
 #include "xen.c"
-
-#ifdef __BINDGEN__
-/* An object of its own: only some modules have trace events. */
-#include "trace.c"
-#endif

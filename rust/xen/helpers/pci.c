@@ -61,10 +61,26 @@ __rust_helper unsigned int rust_helper_pci_intx_irq(struct pci_dev *dev)
 	return desc ? desc->pci.msi_attrib.default_irq : 0;
 }
 
-/* The proximity domain of the device's node, negative for none. */
-__rust_helper int rust_helper_pci_pxm(struct pci_dev *dev)
+/*
+ * The proximity domain that the firmware names for the device, negative for
+ * none. A PVH dom0 has no SRAT, so that the device's node cannot tell. To be
+ * called for a device that is not removed meanwhile.
+ */
+__rust_helper s64 rust_helper_pci_pxm(struct pci_dev *dev)
 {
-	int node = dev_to_node(&dev->dev);
+	struct device *above = &dev->dev;
+	unsigned long long pxm;
+	acpi_handle handle;
 
-	return node == NUMA_NO_NODE ? -1 : node_to_pxm(node);
+	do {
+		handle = ACPI_HANDLE(above);
+		above = above->parent;
+	} while (!handle && above);
+	while (handle) {
+		if (ACPI_SUCCESS(acpi_evaluate_integer(handle, "_PXM", NULL, &pxm)))
+			return (u32)pxm;
+		if (ACPI_FAILURE(acpi_get_parent(handle, &handle)))
+			break;
+	}
+	return -1;
 }

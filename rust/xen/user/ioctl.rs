@@ -20,7 +20,8 @@ pub const PATH: &str = "/dev/xen/pcidev";
 ///
 /// # Invariants
 ///
-/// The file is [`PATH`], whose ioctls write no further than the size in the argument's first word.
+/// The file is [`PATH`], whose ioctls write no further than the size in the argument's first word,
+/// which they do not change.
 pub struct Device(File);
 
 impl Device {

@@ -31,15 +31,14 @@ pub enum Wanted {
 
 impl Wanted {
     fn request(self) -> uapi::List {
-        let (flags, gsi, irq) = match self {
-            Self::All => (0, 0, 0),
-            Self::Gsi(gsi) => (uapi::BY_GSI, gsi, 0),
-            Self::Irq(irq) => (uapi::BY_IRQ, 0, irq),
+        let (flags, line) = match self {
+            Self::All => (0, 0),
+            Self::Gsi(gsi) => (uapi::BY_GSI, gsi),
+            Self::Irq(irq) => (uapi::BY_IRQ, irq),
         };
         uapi::List {
             flags,
-            gsi,
-            irq,
+            line,
             ..Default::default()
         }
     }

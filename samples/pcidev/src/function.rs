@@ -54,12 +54,13 @@ pub struct Function {
 
 /// The answer of the kernel, from the words that it consists of.
 pub fn info(words: [u32; uapi::Info::SIZE / 4]) -> uapi::Info {
-    let [argsz, flags, sbdf, gsi, irq, pin, trigger, polarity, holder, domid, msix_entries, msix] =
-        words;
+    let [argsz, flags, sbdf, valid, outputs @ ..] = words;
+    let [gsi, irq, pin, trigger, polarity, holder, domid, msix_entries, msix] = outputs;
     uapi::Info {
         argsz,
         flags,
         sbdf,
+        valid,
         gsi,
         irq,
         pin,
@@ -131,11 +132,11 @@ impl Function {
 
 impl From<&uapi::Info> for Function {
     fn from(info: &uapi::Info) -> Self {
-        let has = |flag| info.flags & flag != 0;
+        let has = |bit| info.valid & bit != 0;
         Self {
             sbdf: Sbdf::from_u32(info.sbdf),
-            gsi: has(uapi::FLAG_GSI).then_some(info.gsi),
-            irq: has(uapi::FLAG_IRQ).then_some(info.irq),
+            gsi: has(uapi::VALID_GSI).then_some(info.gsi),
+            irq: has(uapi::VALID_IRQ).then_some(info.irq),
             pin: match info.pin {
                 1 => Some('A'),
                 2 => Some('B'),
@@ -143,11 +144,11 @@ impl From<&uapi::Info> for Function {
                 4 => Some('D'),
                 _ => None,
             },
-            trigger: has(uapi::FLAG_GSI).then(|| trigger(info)),
-            polarity: has(uapi::FLAG_GSI).then(|| polarity(info)),
+            trigger: has(uapi::VALID_GSI).then(|| trigger(info)),
+            polarity: has(uapi::VALID_GSI).then(|| polarity(info)),
             holder: holder(info),
             driver: None,
-            domid: has(uapi::FLAG_DOMID).then_some(info.domid),
+            domid: has(uapi::VALID_DOMID).then_some(info.domid),
             msix_entries: info.msix_entries,
             msix: (info.msix_entries > 0).then(|| msix(info)),
             state: None,
@@ -166,9 +167,10 @@ pub mod tests {
 
     /// A NIC that xen-pciback has.
     pub const NIC: uapi::Info = uapi::Info {
-        argsz: 48,
-        flags: uapi::FLAG_GSI | uapi::FLAG_IRQ | uapi::FLAG_DOMID,
+        argsz: 52,
+        flags: 0,
         sbdf: 0x20,
+        valid: uapi::VALID_GSI | uapi::VALID_IRQ | uapi::VALID_DOMID,
         gsi: 20,
         irq: 24,
         pin: 1,
@@ -186,7 +188,7 @@ pub mod tests {
     }
 
     #[test]
-    fn fields_hold_by_their_flags() {
+    fn fields_are_valid_by_their_bits() {
         let all = Function::from(&NIC);
         assert_eq!((all.gsi, all.irq, all.domid), (Some(20), Some(24), Some(3)));
         assert_eq!(
@@ -195,7 +197,7 @@ pub mod tests {
         );
         assert_eq!((all.holder, all.msix), ("pciback", Some("held")));
 
-        let none = Function::from(&uapi::Info { flags: 0, ..NIC });
+        let none = Function::from(&uapi::Info { valid: 0, ..NIC });
         assert_eq!((none.gsi, none.irq, none.domid), (None, None, None));
         assert_eq!(
             (none.pin, none.trigger, none.polarity),
@@ -215,7 +217,7 @@ pub mod tests {
     #[test]
     fn values_of_a_later_kernel_module() {
         let later = uapi::Info {
-            flags: u32::MAX,
+            valid: u32::MAX,
             pin: 9,
             holder: 9,
             msix: 9,

@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn fields_change() {
         let freed = uapi::Info {
-            flags: uapi::FLAG_GSI,
+            valid: uapi::VALID_GSI,
             msix: uapi::MSIX_FREE,
             ..NIC
         };

@@ -2,7 +2,7 @@
 
 //! `Sbdf`: an address as text (`dev-N` in XenStore), and as a number.
 
-use xen::Sbdf;
+use xen::pci::Sbdf;
 
 use crate::{
     bytes::Bytes,

@@ -9,15 +9,17 @@ use xen::{
         Route,
         Trigger, //
     },
+    pci::MsixTable, //
+};
+
+use crate::{
+    bytes::Bytes,
     header::{
         bar_addresses,
         Pin,
         Registers, //
-    },
-    msix_table::MsixTable, //
+    }, //
 };
-
-use crate::bytes::Bytes;
 
 fn bars(bars: [u32; 6]) {
     let mut wanted = Vec::new();

@@ -1,30 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `Table`: what is known of functions that come, change, are assigned and go.
+//! `Info`, `Index` and `Assignments`: what is told of functions that come, are assigned and go.
 
 use std::collections::BTreeMap;
 
-use kernel::{
-    prelude::*,
-    rbtree::RBTreeNode, //
-};
 use xen::{
     gsi::{
         NoRoute,
         Route, //
     },
-    header::Pin,
-    msix_table::MsixTable,
-    Sbdf, //
+    pci::{
+        MsixTable,
+        Pin,
+        Sbdf, //
+    }, //
 };
 
 use crate::{
+    assignments::{
+        Assignment,
+        Assignments, //
+    },
     bytes::Bytes,
-    table::{
-        Facts,
+    index::Index,
+    info::{
         Holder,
-        Msix,
-        Table, //
+        Info,
+        Msix, //
     },
     uapi, //
 };
@@ -36,9 +38,9 @@ pub(crate) fn address(byte: u8) -> Sbdf {
 }
 
 /// Anything that may be known of a function.
-pub(crate) fn facts(bytes: &mut Bytes<'_>) -> Facts {
+pub(crate) fn info(bytes: &mut Bytes<'_>) -> Info {
     let (line, rest) = (bytes.byte(), bytes.byte());
-    Facts {
+    Info {
         pin: Pin::decode(rest & 7),
         route: match line & 7 {
             6 => Err(NoRoute::NoPin),
@@ -61,99 +63,115 @@ pub(crate) fn facts(bytes: &mut Bytes<'_>) -> Facts {
             1 => Msix::Refused,
             _ => Msix::Held,
         },
-        domain: (line & 0x80 != 0).then_some(u16::from(rest & 3)),
     }
 }
 
-fn gsi_of(known: &BTreeMap<u32, Facts>, sbdf: Sbdf) -> Result<u32> {
-    let facts = known.get(&sbdf.to_u32()).ok_or(ENODEV)?;
-    let gsi = match facts.route {
-        Ok(route) => route.gsi,
-        Err(NoRoute::NoPin) => return Err(ENOENT),
-        Err(NoRoute::Unrouted) => return Err(ENXIO),
-    };
-    let sharing = known
-        .values()
-        .filter(|other| other.domain == facts.domain)
-        .filter(|other| other.route.map(|route| route.gsi) == Ok(gsi))
-        .count();
-    if facts.domain.is_some() && sharing > 1 {
-        Err(ENOENT)
-    } else {
-        Ok(gsi)
+/// What the fuzzer has done, in the plainest form.
+#[derive(Default)]
+struct Known {
+    gsis: BTreeMap<u32, u32>,
+    /// Domain, function, and whether it is closing.
+    assigned: Vec<(u16, u32, bool)>,
+}
+
+impl Known {
+    fn domain(&self, sbdf: u32) -> Option<u16> {
+        let found = self.assigned.iter().find(|(_, other, _)| *other == sbdf);
+        found.map(|(domain, _, _)| *domain)
+    }
+
+    fn keeps_line(&self, sbdf: u32) -> bool {
+        let Some(domain) = self.domain(sbdf) else {
+            return false;
+        };
+        let others = self
+            .assigned
+            .iter()
+            .filter(|(other, function, closing)| *other == domain && *function != sbdf && !closing);
+        let gsi = self.gsis.get(&sbdf);
+        gsi.is_some()
+            && others
+                .filter(|(_, function, _)| self.gsis.get(function) == gsi)
+                .count()
+                > 0
     }
 }
 
-fn check_info(sbdf: Sbdf, facts: &Facts) {
-    let info = facts.info(sbdf);
-    let words = info.to_words();
-    assert_eq!((words[0], words[2]), (48, sbdf.to_u32()));
-    // A field without its flag is zero.
-    let has = |flag| info.flags & flag != 0;
-    assert_eq!(has(uapi::FLAG_GSI), facts.route.is_ok());
-    assert_eq!(has(uapi::FLAG_IRQ), facts.irq.is_some());
-    assert_eq!(has(uapi::FLAG_DOMID), facts.domain.is_some());
-    assert!(has(uapi::FLAG_GSI) || (info.gsi, info.trigger, info.polarity) == (0, 0, 0));
-    assert_eq!(info.irq, facts.irq.unwrap_or(0));
-    assert_eq!(info.domid, facts.domain.map_or(0, u32::from));
+fn check_info(sbdf: Sbdf, info: &Info, domain: Option<u16>) {
+    let found = info.to_uapi(sbdf, domain);
+    let words = found.to_words();
+    assert_eq!(words[..3], [0, 0, sbdf.to_u32()]);
+    // A field that is not valid is zero.
+    let has = |bit| found.valid & bit != 0;
+    assert_eq!(has(uapi::VALID_GSI), info.route.is_ok());
+    assert_eq!(has(uapi::VALID_IRQ), info.irq.is_some());
+    assert_eq!(has(uapi::VALID_DOMID), domain.is_some());
+    assert!(has(uapi::VALID_GSI) || (found.gsi, found.trigger, found.polarity) == (0, 0, 0));
+    assert_eq!(found.irq, info.irq.unwrap_or(0));
+    assert_eq!(found.domid, domain.map_or(0, u32::from));
     assert_eq!(
-        info.msix_entries,
-        facts.table.map_or(0, |table| table.entries.into())
+        found.msix_entries,
+        info.table.map_or(0, |table| table.entries.into())
     );
-    assert!(info.flags < 8 && info.pin <= 4 && info.holder <= 2 && info.msix <= 2);
-}
-
-fn check(table: &Table, known: &BTreeMap<u32, Facts>, sbdf: Sbdf) {
-    let wanted = known.get(&sbdf.to_u32()).copied();
-    assert_eq!(table.get(sbdf).ok(), wanted);
-    assert_eq!(table.gsi_for_toolstack(sbdf), gsi_of(known, sbdf));
-    if let Some(facts) = wanted {
-        check_info(sbdf, &facts);
-    }
+    assert!(found.valid < 8 && found.pin <= 4 && found.holder <= 2 && found.msix <= 2);
 }
 
 pub(crate) fn run(input: &[u8]) {
     let mut bytes = Bytes::new(input);
-    let (mut table, mut known) = (Table::new(), BTreeMap::new());
+    let (index, mut assignments) = (Index::new(), Assignments::new());
+    let mut known = Known::default();
     while !bytes.is_empty() {
-        let (what, where_) = (bytes.byte(), bytes.byte());
-        let sbdf = address(where_);
+        let (what, which) = (bytes.byte(), bytes.byte());
+        let sbdf = address(which);
         match what % 4 {
             0 => {
-                let facts = facts(&mut bytes);
-                let node = RBTreeNode::new(sbdf, facts, GFP_KERNEL).expect("a node");
-                let old = table.insert(node).is_some();
-                assert_eq!(old, known.insert(sbdf.to_u32(), facts).is_some());
+                let info = info(&mut bytes);
+                check_info(sbdf, &info, (what & 4 != 0).then_some(which.into()));
+                index.make_room(sbdf).expect("there is memory");
+                let gsi = info.route.map(|route| route.gsi);
+                index.set(sbdf, gsi.map_err(Into::into));
+                match gsi {
+                    Ok(gsi) => known.gsis.insert(sbdf.to_u32(), gsi),
+                    Err(_) => known.gsis.remove(&sbdf.to_u32()),
+                };
             }
             1 => {
-                let old = table.remove(sbdf).is_some();
-                assert_eq!(old, known.remove(&sbdf.to_u32()).is_some());
-            }
-            2 => {
-                let new = facts(&mut bytes);
-                table.update(sbdf, |facts| *facts = new);
-                known.entry(sbdf.to_u32()).and_modify(|facts| *facts = new);
+                index.set(sbdf, Err(kernel::error::ENODEV));
+                known.gsis.remove(&sbdf.to_u32());
             }
             _ => {
-                // The first one counts.
-                let owners: Vec<_> = (0..where_ % 4)
+                let domain = u16::from(what >> 6);
+                let list: Vec<_> = (0..which % 4)
                     .map(|_| {
                         let byte = bytes.byte();
-                        (address(byte), u16::from(byte >> 6))
+                        (address(byte), byte >> 7 != 0)
                     })
                     .collect();
-                table.assign(&owners);
-                for (sbdf, facts) in &mut known {
-                    let owner = owners.iter().find(|(other, _)| other.to_u32() == *sbdf);
-                    facts.domain = owner.map(|(_, domain)| *domain);
-                }
+                let new: Vec<_> = list
+                    .iter()
+                    .map(|(sbdf, closing)| match closing {
+                        true => Assignment::closing(*sbdf),
+                        false => Assignment::open(*sbdf),
+                    })
+                    .collect();
+                assignments.replace(domain, &new).expect("there is memory");
+                known.assigned.retain(|(other, _, _)| *other != domain);
+                let new = list
+                    .iter()
+                    .map(|(s, closing)| (domain, s.to_u32(), *closing));
+                known.assigned.extend(new);
             }
         }
-        check(&table, &known, sbdf);
+        for byte in 0..32 {
+            let sbdf = address(byte);
+            let gsi = known.gsis.get(&sbdf.to_u32()).copied();
+            assert_eq!(index.get(sbdf).ok(), gsi);
+            assert_eq!(assignments.domain(sbdf), known.domain(sbdf.to_u32()));
+            let on_line = |other| gsi.is_some() && index.get(other).ok() == gsi;
+            assert_eq!(
+                assignments.keeps_line(sbdf, on_line),
+                known.keeps_line(sbdf.to_u32())
+            );
+        }
     }
-    for byte in 0..32 {
-        check(&table, &known, address(byte));
-    }
-    let listed = table.iter().map(|(sbdf, facts)| (sbdf.to_u32(), facts));
-    assert!(listed.eq(known.iter().map(|(sbdf, facts)| (*sbdf, facts))));
 }

@@ -5,16 +5,16 @@
 use std::cell::RefCell;
 
 use kernel::prelude::*;
-use xen::Sbdf;
+use xen::pci::Sbdf;
 
 use crate::{
     bytes::Bytes,
+    info::Info,
     request::{
         self,
-        Known,
-        Words, //
+        Argument,
+        Inventory, //
     },
-    table::Facts,
     targets::functions,
     uapi, //
 };
@@ -28,7 +28,7 @@ struct Memory {
     writes: Vec<usize>,
 }
 
-impl Words for Memory {
+impl Argument for Memory {
     fn read(&self, index: usize) -> Result<u32> {
         self.reads.borrow_mut().push(index);
         self.words.get(index).copied().ok_or(EFAULT)
@@ -42,79 +42,86 @@ impl Words for Memory {
     }
 }
 
-/// Functions in the order of their addresses.
-struct Functions(Vec<(Sbdf, Facts)>);
+/// A function, what is known of it, and the domain that has it.
+type Function = (Sbdf, Info, Option<u16>);
 
-impl Known for Functions {
-    fn facts(&self, sbdf: Sbdf) -> Result<Facts> {
-        let found = self.0.iter().find(|(other, _)| *other == sbdf);
-        found.map(|(_, facts)| *facts).ok_or(ENODEV)
+/// Functions in the order of their addresses.
+struct Functions(Vec<Function>);
+
+impl Inventory for Functions {
+    fn info(&self, sbdf: Sbdf) -> Result<(Info, Option<u16>)> {
+        let found = self.0.iter().find(|(other, ..)| *other == sbdf);
+        found
+            .map(|(_, info, domain)| (*info, *domain))
+            .ok_or(ENODEV)
     }
 
-    fn list(&self, wanted: impl Fn(&Facts) -> bool) -> Result<KVec<(Sbdf, Facts)>> {
+    fn list(&self, wanted: impl Fn(&Info) -> bool) -> Result<KVec<(Sbdf, Info)>> {
         let mut list = KVec::new();
-        for one in self.0.iter().filter(|(_, facts)| wanted(facts)) {
-            list.push(*one, GFP_KERNEL)?;
+        for (sbdf, info, _) in self.0.iter().filter(|(_, info, _)| wanted(info)) {
+            list.push((*sbdf, *info), GFP_KERNEL)?;
         }
         Ok(list)
     }
 }
 
-/// What a call has to end with, and the words that it has to write before.
-fn naively(number: u32, words: &[u32], known: &[(Sbdf, Facts)]) -> (Result, Vec<u32>) {
+/// What a call has to end with, and the words that it has to write before, after the first three.
+fn naively(number: u32, words: &[u32], known: &[Function]) -> (Result, Vec<u32>) {
     let refuse = |error| (Err(error), Vec::new());
-    let (least, inputs) = match number {
-        uapi::GET_GSI | uapi::GET_INFO => (48, 3),
-        uapi::GET_LIST => (20, 4),
+    let least = match number {
+        uapi::GET_GSI | uapi::GET_INFO => 52,
+        uapi::GET_LIST => 28,
         _ => return refuse(ENOTTY),
     };
     match words.first() {
         None => return refuse(EFAULT),
         Some(argsz) if *argsz < least => return refuse(EINVAL),
-        _ if words.len() < inputs => return refuse(EFAULT),
+        _ if words.len() < 3 => return refuse(EFAULT),
         _ => (),
     }
     if number != uapi::GET_LIST {
         if words[1] != 0 {
             return refuse(EINVAL);
         }
-        let found = known.iter().find(|(sbdf, _)| sbdf.to_u32() == words[2]);
+        let found = known.iter().find(|(sbdf, ..)| sbdf.to_u32() == words[2]);
         return match found {
             None => refuse(ENODEV),
-            Some((_, facts)) if number == uapi::GET_GSI && facts.route.is_err() => {
-                refuse(facts.route.map_err(Error::from).unwrap_err())
+            Some((_, info, _)) if number == uapi::GET_GSI && info.route.is_err() => {
+                refuse(info.route.map_err(Error::from).unwrap_err())
             }
-            Some((sbdf, facts)) => (Ok(()), facts.info(*sbdf).to_words().to_vec()),
+            Some((sbdf, info, domain)) => (
+                Ok(()),
+                info.to_uapi(*sbdf, *domain).to_words()[3..].to_vec(),
+            ),
         };
     }
-    let gsi = |facts: &Facts| facts.route.ok().map(|route| route.gsi);
+    let gsi = |info: &Info| info.route.ok().map(|route| route.gsi);
     let mut list = known.to_vec();
     match words[1] {
         0 => (),
-        1 => list.retain(|(_, facts)| gsi(facts) == Some(words[2])),
-        2 => list.retain(|(_, facts)| facts.irq == Some(words[3])),
+        1 => list.retain(|(_, info, _)| gsi(info) == Some(words[2])),
+        2 => list.retain(|(_, info, _)| info.irq == Some(words[2])),
         _ => return refuse(EINVAL),
     }
     let count = u32::try_from(list.len()).expect("few");
-    let mut head = [20 + 4 * count, 0, 0, 0, count];
+    let mut answer = vec![0, 0, 0, count];
     if words[1] != 0 {
-        let Some((_, first)) = list.first() else {
+        let Some((_, first, _)) = list.first() else {
             return refuse(ENOENT);
         };
         if let Some(gsi) = gsi(first) {
-            head[1] |= 1;
-            head[2] = gsi;
+            answer[0] |= 1;
+            answer[1] = gsi;
         }
-        if let Some(irq) = list.iter().filter_map(|(_, facts)| facts.irq).next() {
-            head[1] |= 2;
-            head[3] = irq;
+        if let Some(irq) = list.iter().filter_map(|(_, info, _)| info.irq).next() {
+            answer[0] |= 2;
+            answer[2] = irq;
         }
     }
-    let mut answer = head.to_vec();
-    if words[0] < head[0] {
+    if words[0] < 28 + 4 * count {
         return (Err(ENOSPC), answer);
     }
-    answer.extend(list.iter().map(|(sbdf, _)| sbdf.to_u32()));
+    answer.extend(list.iter().map(|(sbdf, ..)| sbdf.to_u32()));
     (Ok(()), answer)
 }
 
@@ -127,13 +134,16 @@ pub(crate) fn run(input: &[u8]) {
     };
     let mut known = Vec::new();
     for _ in 0..selector >> 3 & 7 {
+        let byte = bytes.byte();
+        let domain = (byte & 0x80 != 0).then_some(u16::from(byte));
         known.push((
-            functions::address(bytes.byte()),
-            functions::facts(&mut bytes),
+            functions::address(byte),
+            functions::info(&mut bytes),
+            domain,
         ));
     }
-    known.sort_by_key(|(sbdf, _)| *sbdf);
-    known.dedup_by_key(|(sbdf, _)| *sbdf);
+    known.sort_by_key(|(sbdf, ..)| *sbdf);
+    known.dedup_by_key(|(sbdf, ..)| *sbdf);
     let (length, writable) = (usize::from(bytes.byte() % 24), bytes.byte().into());
     let words: Vec<_> = (0..length).map(|_| bytes.word()).collect();
 
@@ -147,13 +157,16 @@ pub(crate) fn run(input: &[u8]) {
     let functions = Functions(known);
     let found = request::answer(number, &mut memory, &functions);
 
-    let written = answer.len().min(writable).min(length);
+    let written = answer.len().min(writable.min(length).saturating_sub(3));
     if written < answer.len() {
         result = Err(EFAULT);
     }
     assert_eq!(found, result);
-    assert_eq!(memory.words[..written], answer[..written]);
-    assert_eq!(memory.words[written..], words[written..]);
+    // What the caller said is never overwritten: the same structure can be used again.
+    let kept = length.min(3);
+    assert_eq!(memory.words[..kept], words[..kept]);
+    assert_eq!(memory.words[kept..kept + written], answer[..written]);
+    assert_eq!(memory.words[kept + written..], words[kept + written..]);
 
     // No word is read twice, or written beyond the caller's room.
     let mut reads = memory.reads.into_inner();

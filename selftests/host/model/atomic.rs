@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's atomics. They can be `static` there, so each is made anew at its first use in an
-//! order.
+//! The kernel's atomics.
 
-use core::{cell::RefCell, marker::PhantomData};
-use std::rc::Rc;
+use core::{marker::PhantomData, mem::ManuallyDrop};
 
 use checker::loom::sync::atomic::{self, AtomicUsize, Ordering};
 
@@ -27,6 +25,12 @@ impl Order for Acquire {
     const BOTH: Ordering = Ordering::Acquire;
 }
 
+/// Nothing that precedes is done after.
+pub struct Release;
+impl Order for Release {
+    const STORE: Ordering = Ordering::Release;
+}
+
 /// A full barrier before and after.
 pub struct Full;
 impl Order for Full {
@@ -36,7 +40,7 @@ impl Order for Full {
 
 pub mod ordering {
     //! As the kernel has it.
-    pub use super::{Acquire, Full, Relaxed};
+    pub use super::{Acquire, Full, Relaxed, Release};
 }
 
 /// A full barrier.
@@ -61,6 +65,15 @@ impl Value for bool {
     }
 }
 
+impl Value for i32 {
+    fn to_bits(self) -> usize {
+        self as usize
+    }
+    fn from_bits(bits: usize) -> Self {
+        bits as i32
+    }
+}
+
 impl Value for usize {
     fn to_bits(self) -> usize {
         self
@@ -81,8 +94,9 @@ impl<T> Value for *mut T {
 
 /// An atomic.
 pub struct Atomic<T> {
-    initial: T,
-    current: RefCell<Option<(u64, Rc<AtomicUsize>)>>,
+    /// Its end is not an access: loom does not see the counting of references that makes an owner
+    /// the last.
+    value: ManuallyDrop<AtomicUsize>,
     _value: PhantomData<T>,
 }
 
@@ -92,33 +106,18 @@ unsafe impl<T> Send for Atomic<T> {}
 unsafe impl<T> Sync for Atomic<T> {}
 
 impl<T: Value> Atomic<T> {
-    pub const fn new(initial: T) -> Self {
+    pub fn new(initial: T) -> Self {
         Self {
-            initial,
-            current: RefCell::new(None),
+            value: ManuallyDrop::new(AtomicUsize::new(initial.to_bits())),
             _value: PhantomData,
         }
     }
 
-    fn current(&self) -> Rc<AtomicUsize> {
-        let order = checker::order();
-        let mut current = self.current.borrow_mut();
-        match &*current {
-            Some((made, value)) if *made == order => value.clone(),
-            _ => {
-                let value = Rc::new(AtomicUsize::new(self.initial.to_bits()));
-                *current = Some((order, value.clone()));
-                value
-            }
-        }
-    }
-
     fn access<O: Order, R>(&self, _order: O, f: impl FnOnce(&AtomicUsize) -> R) -> R {
-        let current = self.current();
         if O::FULL {
             fence();
         }
-        let result = f(&current);
+        let result = f(&self.value);
         if O::FULL {
             fence();
         }
@@ -130,7 +129,12 @@ impl<T: Value> Atomic<T> {
     }
 
     pub fn store<O: Order>(&self, new: T, order: O) {
-        self.access(order, |value| value.store(new.to_bits(), O::STORE));
+        let store = if checker::without("release") {
+            Ordering::Relaxed
+        } else {
+            O::STORE
+        };
+        self.access(order, |value| value.store(new.to_bits(), store));
     }
 
     pub fn xchg<O: Order>(&self, new: T, order: O) -> T {

@@ -8,10 +8,10 @@ use kernel::pci::Device;
 pub trait Observer: 'static {
     const PRIORITY: i32 = 1;
 
-    fn added(dev: &Device) {
+    fn added(&self, dev: &Device) {
         let _ = dev;
     }
-    fn removing(dev: &Device) {
+    fn removing(&self, dev: &Device) {
         let _ = dev;
     }
 }

@@ -15,18 +15,23 @@ use crate::{driver, pci::Locked};
 /// A function that only one driver can have.
 pub struct Claim {
     dev: ARef<Device>,
+    driver: &'static CStr,
 }
 
 impl Claim {
     pub fn new(dev: &Device, driver: &'static CStr) -> Result<Self> {
         dev.core(|core| match core.only {
             Some(_) => Err(EBUSY),
+            None if checker::without("claim") => Ok(()),
             None => {
                 core.only = Some(driver);
                 Ok(())
             }
         })?;
-        Ok(Self { dev: dev.into() })
+        Ok(Self {
+            dev: dev.into(),
+            driver,
+        })
     }
 
     pub fn device(&self) -> &Device {
@@ -40,7 +45,11 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.dev.core(|core| core.only = None);
+        self.dev.core(|core| {
+            if core.only == Some(self.driver) {
+                core.only = None;
+            }
+        });
     }
 }
 

@@ -10,24 +10,29 @@ use kernel::{
 
 use crate::pci::Locked;
 
-pub fn has_its_bars(dev: &Device) -> Result<bool> {
-    Ok(dev.registers(|registers| registers.bars))
-}
+/// Accesses to the configuration.
+pub struct ConfigSpace(ARef<Device>);
 
-pub fn is_present(dev: &Device) -> bool {
-    dev.registers(|registers| registers.present)
-}
+impl ConfigSpace {
+    pub fn of(dev: &Device) -> Self {
+        Self(dev.into())
+    }
 
-pub fn quiesce(dev: &Device) -> Result {
-    dev.registers(|registers| {
-        assert!(!registers.in_reset, "written to while it is reset");
-        registers.command = false;
-    });
-    Ok(())
-}
+    pub fn has_its_bars(&self) -> Result<bool> {
+        Ok(self.0.registers(|registers| registers.bars))
+    }
 
-pub fn wake(_dev: &Locked) -> Result {
-    Ok(())
+    pub fn is_present(&self) -> bool {
+        self.0.registers(|registers| registers.present)
+    }
+
+    pub fn quiesce(&self) -> Result {
+        self.0.registers(|registers| {
+            assert!(!registers.in_reset, "written to while it is reset");
+            registers.command = false;
+        });
+        Ok(())
+    }
 }
 
 /// What was saved: a function that decodes its BARs.
@@ -74,7 +79,9 @@ impl Command {
         })
     }
 
-    pub fn keep_quiet(&mut self) {
+    pub fn forbid_dma(&mut self) {}
+
+    pub fn leave_stopped(&mut self) {
         self.found = false;
     }
 }

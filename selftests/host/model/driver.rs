@@ -2,8 +2,8 @@
 
 //! The driver core: who has which function.
 
-use core::{cell::Cell, ffi::CStr, marker::PhantomData};
-use std::{any::Any, rc::Rc};
+use core::{cell::RefCell, ffi::CStr};
+use std::rc::Rc;
 
 use kernel::{
     error::Result,
@@ -11,7 +11,7 @@ use kernel::{
     sync::{Arc, ArcBorrow},
 };
 
-use crate::pci::{DeviceExt, Locked};
+use crate::pci::{driver_files::DriverFile, DeviceExt, Locked};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
@@ -21,31 +21,24 @@ pub enum Severity {
 }
 
 /// As in the crate.
-pub trait Driver: 'static {
+pub trait Driver: Send + Sync + Sized + 'static {
     const NAME: &'static CStr;
+    const FILES: &'static [DriverFile<Self>];
     type Data: Send + Sync + 'static;
 
-    fn accept(dev: &Locked) -> Result<Arc<Self::Data>>;
-    fn probe(dev: &Locked, data: ArcBorrow<'_, Self::Data>) -> Result;
-    fn remove(dev: &Locked, data: ArcBorrow<'_, Self::Data>);
-    fn reset_prepare(dev: &Locked, data: ArcBorrow<'_, Self::Data>);
-    fn reset_done(dev: &Locked, data: ArcBorrow<'_, Self::Data>);
-    fn error_detected(dev: &Locked, data: ArcBorrow<'_, Self::Data>, severity: Severity);
-    fn slot_reset(dev: &Locked, data: ArcBorrow<'_, Self::Data>) -> Result;
+    fn probe(&self, dev: &Locked) -> Result<Arc<Self::Data>>;
+    fn remove(&self, dev: &Locked, data: ArcBorrow<'_, Self::Data>);
+    fn reset_prepare(&self, dev: &Locked, data: ArcBorrow<'_, Self::Data>);
+    fn reset_done(&self, dev: &Locked, data: ArcBorrow<'_, Self::Data>);
+    fn error_detected(&self, dev: &Locked, data: ArcBorrow<'_, Self::Data>, severity: Severity);
+    fn slot_reset(&self, dev: &Locked, data: ArcBorrow<'_, Self::Data>) -> Result;
+    fn resume(&self, dev: &Locked, data: ArcBorrow<'_, Self::Data>);
 }
 
-struct Bound<T>(PhantomData<T>);
-
-impl<T: Driver> Bound<T> {
-    fn with(dev: &Device, f: impl FnOnce(&Locked, ArcBorrow<'_, T::Data>)) {
-        let data: Option<Rc<dyn Any>> = dev.core(|core| core.data.clone());
-        if let Some(data) = data
-            .as_ref()
-            .and_then(|data| data.downcast_ref::<Arc<T::Data>>())
-        {
-            f(&Locked::new(dev), ArcBorrow(data));
-        }
-    }
+/// A driver and its record of a function.
+struct Bound<T: Driver> {
+    driver: Rc<T>,
+    data: Arc<T::Data>,
 }
 
 impl<T: Driver> pci::Driver for Bound<T> {
@@ -53,57 +46,98 @@ impl<T: Driver> pci::Driver for Bound<T> {
         T::NAME
     }
     fn remove(&self, dev: &Device) {
-        Self::with(dev, T::remove);
+        self.driver.remove(&Locked::new(dev), ArcBorrow(&self.data));
     }
     fn reset_prepare(&self, dev: &Device) {
-        Self::with(dev, T::reset_prepare);
+        self.driver
+            .reset_prepare(&Locked::new(dev), ArcBorrow(&self.data));
     }
     fn reset_done(&self, dev: &Device) {
-        Self::with(dev, T::reset_done);
+        self.driver
+            .reset_done(&Locked::new(dev), ArcBorrow(&self.data));
+    }
+    fn error_detected(&self, dev: &Device) {
+        self.driver
+            .error_detected(&Locked::new(dev), ArcBorrow(&self.data), Severity::Fatal);
+    }
+    fn slot_reset(&self, dev: &Device) {
+        let _ = self
+            .driver
+            .slot_reset(&Locked::new(dev), ArcBorrow(&self.data));
+    }
+    fn resume(&self, dev: &Device) {
+        self.driver.resume(&Locked::new(dev), ArcBorrow(&self.data));
     }
 }
 
 thread_local! {
     // The driver that Claim::attach finds.
-    static REGISTERED: Cell<Option<fn(&Device) -> bool>> = const { Cell::new(None) };
+    static REGISTERED: RefCell<Option<Rc<dyn Fn(&Device) -> bool>>> = const { RefCell::new(None) };
 }
 
-/// Registers the driver, without its files.
-pub fn register<T: Driver>() {
-    REGISTERED.set(Some(bind::<T>));
-}
+/// A registered driver, without its files.
+pub struct Registration<T>(Rc<T>);
 
-/// As user space can: whether the driver has the function after.
-pub fn bind<T: Driver>(dev: &Device) -> bool {
-    let dev = dev.lock();
-    let free = dev.core(|core| {
-        let free = core.driver.is_none() && core.only.is_none_or(|only| only == T::NAME);
-        if free {
-            core.driver = Some(T::NAME);
-        }
-        free
-    });
-    if !free {
-        return false;
+impl<T> Clone for Registration<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
     }
-    dev.wake();
-    let probed = T::accept(&dev).and_then(|data| {
-        dev.core(|core| {
-            core.data = Some(Rc::new(data.clone()));
-            core.bound = Some(Rc::new(Bound::<T>(PhantomData)));
+}
+
+// SAFETY: loom runs all its threads on one of the machine's.
+unsafe impl<T> Send for Registration<T> {}
+
+impl<T: Driver> Registration<T> {
+    pub fn new(driver: T) -> Self {
+        let this = Self(Rc::new(driver));
+        let registered = this.clone();
+        REGISTERED.set(Some(Rc::new(move |dev| registered.bind(dev))));
+        this
+    }
+
+    /// The end of it, for those functions that it does not have any more.
+    pub fn unregister(self) {
+        REGISTERED.set(None);
+    }
+
+    pub fn driver(&self) -> &T {
+        &self.0
+    }
+
+    /// As user space can: whether the driver has the function after.
+    pub fn bind(&self, dev: &Device) -> bool {
+        let dev = dev.lock();
+        let free = dev.core(|core| {
+            let free = core.driver.is_none() && core.only.is_none_or(|only| only == T::NAME);
+            if free {
+                core.driver = Some(T::NAME);
+            }
+            free
         });
-        T::probe(&dev, ArcBorrow(&data))
-    });
-    if probed.is_err() {
-        clear(&dev);
+        if !free {
+            return false;
+        }
+        Device::wake(&dev);
+        match self.0.probe(&dev) {
+            Ok(data) => {
+                let bound = Bound {
+                    driver: self.0.clone(),
+                    data,
+                };
+                dev.core(|core| core.bound = Some(Rc::new(bound)));
+                true
+            }
+            Err(_) => {
+                clear(&dev);
+                false
+            }
+        }
     }
-    probed.is_ok()
 }
 
 fn clear(dev: &Device) {
     // Dropped when nobody looks at it any more.
-    let (driver, old) =
-        dev.core(|core| (core.driver.take(), (core.bound.take(), core.data.take())));
+    let (driver, old) = dev.core(|core| (core.driver.take(), core.bound.take()));
     if driver.is_some() {
         dev.rest();
     }
@@ -112,7 +146,8 @@ fn clear(dev: &Device) {
 
 /// Offers the function to the registered driver; whether it has one after.
 pub fn attach(dev: &Device) -> bool {
-    REGISTERED.get().is_some_and(|bind| bind(dev)) || dev.core(|core| core.driver.is_some())
+    let registered = REGISTERED.with_borrow(Clone::clone);
+    registered.is_some_and(|bind| bind(dev)) || dev.core(|core| core.driver.is_some())
 }
 
 /// A driver of dom0's own takes the function, if it is free, and uses it.
@@ -126,13 +161,13 @@ pub fn bind_native(dev: &Device) -> bool {
         free
     });
     if free {
-        dev.wake();
+        Device::wake(&dev);
     }
     free
 }
 
 /// Takes the function from whichever driver has it.
-pub fn release(dev: &Device) {
+pub fn unbind(dev: &Device) {
     let dev = dev.lock();
     if let Some(driver) = dev.driver() {
         driver.remove(&dev);
@@ -144,4 +179,22 @@ pub fn release(dev: &Device) {
 pub fn reset_by_hand(dev: &Device) {
     let dev = dev.lock();
     let _ = dev.reset();
+}
+
+/// A fatal error, and the recovery from it.
+pub fn recover(dev: &Device) {
+    let in_turn = |step: fn(&dyn pci::Driver, &Device)| {
+        let dev = dev.lock();
+        if let Some(driver) = dev.driver() {
+            step(&*driver, &dev);
+        }
+    };
+    in_turn(|driver, dev| driver.error_detected(dev));
+    dev.registers(|registers| {
+        registers.command = false;
+        registers.bars = false;
+        registers.dirt = 0;
+    });
+    in_turn(|driver, dev| driver.slot_reset(dev));
+    in_turn(|driver, dev| driver.resume(dev));
 }

@@ -2,7 +2,7 @@
 
 //! What crate `xen` adds to a function.
 
-use core::{cell::RefCell, ffi::CStr, ops::Deref};
+use core::{cell::RefCell, ffi::CStr, marker::PhantomData, ops::Deref};
 
 use checker::loom::sync::MutexGuard;
 use kernel::{
@@ -11,8 +11,7 @@ use kernel::{
     sync::aref::{ARef, AlwaysRefCounted},
 };
 
-pub use crate::{header::Pin, msix_table::MsixTable};
-use crate::{reset::Method, Sbdf};
+use crate::pci::{MsixTable, Pin, Sbdf};
 
 /// A function whose lock is held.
 pub struct Locked(ARef<Device>);
@@ -28,6 +27,29 @@ impl Locked {
     }
 
     pub fn clear_master(&self) {}
+
+    pub fn enable(&self) -> Result<Enabled> {
+        self.registers(|registers| registers.command = true);
+        Ok(Enabled)
+    }
+
+    pub fn mark_assigned(&self) {
+        self.registers(|registers| {
+            assert!(
+                !registers.in_reset && (registers.bars || registers.sick),
+                "handed over in the middle of a reset"
+            );
+        });
+        self.core(|core| core.assigned = true);
+    }
+
+    pub fn clear_assigned(&self) {
+        self.core(|core| core.assigned = false);
+    }
+
+    pub fn in_tree(&self) -> Option<InTree<'_>> {
+        Some(InTree(self.0.clone(), PhantomData))
+    }
 
     pub fn intx_irq(&self) -> Option<u32> {
         Some(11)
@@ -98,10 +120,7 @@ pub trait DeviceExt {
     fn sbdf(&self) -> Result<Sbdf>;
     fn is_plain(&self) -> bool;
     fn is_virtfn(&self) -> bool;
-    fn reset_method(&self) -> Option<Method>;
-    fn upstream(&self) -> Option<ARef<Device>>;
     fn lock(&self) -> DeviceLock<'_>;
-    fn enable(&self) -> Result<Enabled>;
     fn pin(&self) -> Option<Pin>;
     fn msix_table(&self) -> Result<Option<MsixTable>>;
 }
@@ -119,25 +138,12 @@ impl DeviceExt for Device {
         false
     }
 
-    fn reset_method(&self) -> Option<Method> {
-        Some(Method)
-    }
-
-    fn upstream(&self) -> Option<ARef<Device>> {
-        None
-    }
-
     fn lock(&self) -> DeviceLock<'_> {
         let guard = self.device_lock();
         DeviceLock {
             locked: Locked::new(self),
             _guard: guard,
         }
-    }
-
-    fn enable(&self) -> Result<Enabled> {
-        self.registers(|registers| registers.command = true);
-        Ok(Enabled)
     }
 
     fn pin(&self) -> Option<Pin> {
@@ -152,25 +158,38 @@ impl DeviceExt for Device {
 /// A function that is enabled.
 pub struct Enabled;
 
-/// The mark of a function that a guest has.
-pub struct Assigned(ARef<Device>);
+impl Enabled {
+    pub fn disable(self, _dev: &Locked) {}
+}
 
-impl Assigned {
-    pub fn new(dev: &Device) -> Self {
-        dev.registers(|registers| {
-            assert!(
-                !registers.in_reset && registers.bars,
-                "handed over in the middle of a reset"
-            );
-        });
-        dev.core(|core| core.assigned += 1);
-        Self(dev.into())
+/// A function that is not removed.
+pub struct InTree<'a>(ARef<Device>, PhantomData<&'a ()>);
+
+impl InTree<'_> {
+    pub fn upstream(&self) -> Option<Self> {
+        None
     }
 }
 
-impl Drop for Assigned {
-    fn drop(&mut self) {
-        self.0.core(|core| core.assigned -= 1);
+impl Deref for InTree<'_> {
+    type Target = Device;
+
+    fn deref(&self) -> &Device {
+        &self.0
+    }
+}
+
+/// Keeps functions from being removed; no scenario does both.
+pub struct TopologyLock;
+
+impl TopologyLock {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        Self
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = InTree<'_>> {
+        iter().map(|dev| InTree(dev, PhantomData))
     }
 }
 

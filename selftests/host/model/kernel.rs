@@ -4,18 +4,12 @@
 
 pub mod atomic;
 #[path = "../rust/kernel.rs"]
-#[allow(unused_imports)]
+#[allow(dead_code, unused_imports)]
 mod plain;
 
-pub use plain::{error, fmt, rbtree};
+pub use plain::{error, fmt, rbtree, str};
 pub mod macros {
     pub use ::macros::{kunit_tests, pin_data, pin_init, try_pin_init};
-}
-
-/// As in the kernel.
-#[macro_export]
-macro_rules! fmt {
-    ($($text:tt)*) => { ::core::format_args!($($text)*) };
 }
 
 /// Nobody reads the log.
@@ -74,11 +68,14 @@ pub mod prelude {
         error::*,
         fmt,
         macros::{kunit_tests, pin_data, pin_init, try_pin_init},
-        plain::prelude::{Flags, KVec, GFP_KERNEL},
+        plain::prelude::{Flags, KBox, KVec, GFP_KERNEL},
         pr_err, pr_err as pr_warn, pr_err as pr_info,
         sync::PinInit,
     };
-    pub use core::{ffi::CStr, pin::Pin};
+    pub use core::{
+        ffi::{c_int, CStr},
+        pin::Pin,
+    };
 }
 
 pub mod context {
@@ -138,17 +135,28 @@ pub mod sync {
     use core::ops::{Deref, DerefMut};
     pub use std::sync::Arc;
 
-    use crate::{context, error::Result, prelude::Flags};
+    use crate::{
+        context,
+        error::Result,
+        prelude::{Flags, KBox},
+    };
+    use atomic::{Acquire, Atomic, Release};
 
-    /// What `Arc::pin_init` is in the kernel.
-    pub trait PinInit<T> {
-        fn pin_init(value: Result<T>, flags: Flags) -> Result<Arc<T>>;
+    /// What `Arc::pin_init` and `KBox::pin_init` are in the kernel.
+    pub trait PinInit<T>: Sized {
+        fn pin_init(value: Result<T>, flags: Flags) -> Result<Self>;
     }
 
     impl<T> PinInit<T> for Arc<T> {
-        fn pin_init(value: Result<T>, _flags: Flags) -> Result<Arc<T>> {
+        fn pin_init(value: Result<T>, _flags: Flags) -> Result<Self> {
             context::might_sleep();
             value.map(Arc::new)
+        }
+    }
+
+    impl<T> PinInit<T> for KBox<T> {
+        fn pin_init(value: Result<T>, flags: Flags) -> Result<Self> {
+            KBox::new(value?, flags)
         }
     }
 
@@ -231,20 +239,47 @@ pub mod sync {
         }
     }
 
-    /// What is set once.
-    pub struct SetOnce<T>(std::sync::OnceLock<T>);
+    /// What is set once, by one thread at a time.
+    pub struct SetOnce<T> {
+        is_set: Atomic<bool>,
+        value: core::cell::UnsafeCell<Option<(T, loom::cell::UnsafeCell<()>)>>,
+    }
+
+    // SAFETY: loom runs all its threads on one of the machine's.
+    unsafe impl<T> Send for SetOnce<T> {}
+    // SAFETY: As above.
+    unsafe impl<T> Sync for SetOnce<T> {}
 
     impl<T> SetOnce<T> {
-        pub const fn new() -> Self {
-            Self(std::sync::OnceLock::new())
+        #[allow(clippy::new_without_default)]
+        pub fn new() -> Self {
+            Self {
+                is_set: Atomic::new(false),
+                value: core::cell::UnsafeCell::new(None),
+            }
         }
 
         pub fn populate(&self, value: T) -> bool {
-            self.0.set(value).is_ok()
+            if self.as_ref().is_some() {
+                return false;
+            }
+            let watched = loom::cell::UnsafeCell::new(());
+            watched.with_mut(|_| ());
+            // SAFETY: There is no value that others could be using.
+            unsafe { *self.value.get() = Some((value, watched)) };
+            self.is_set.store(true, Release);
+            true
         }
 
         pub fn as_ref(&self) -> Option<&T> {
-            self.0.get()
+            if !self.is_set.load(Acquire) {
+                return None;
+            }
+            // SAFETY: Set, and it does not change any more.
+            let (value, watched) = unsafe { (*self.value.get()).as_ref()? };
+            // loom sees whether it was set before.
+            watched.with(|_| ());
+            Some(value)
         }
     }
 
@@ -351,42 +386,6 @@ pub mod time {
         pub fn fsleep(_time: super::Delta) {
             crate::context::might_sleep();
             checker::loom::thread::yield_now();
-        }
-    }
-}
-
-pub mod str {
-    //! Strings.
-
-    use core::{ffi::CStr, fmt, ops::Deref};
-
-    use crate::error::Result;
-
-    /// A C string of one's own.
-    #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-    pub struct CString(std::ffi::CString);
-
-    impl CString {
-        pub fn try_from_fmt(text: fmt::Arguments<'_>) -> Result<Self> {
-            Ok(Self(
-                std::ffi::CString::new(text.to_string()).expect("no zero in it"),
-            ))
-        }
-    }
-
-    impl TryFrom<&CStr> for CString {
-        type Error = crate::prelude::Error;
-
-        fn try_from(text: &CStr) -> Result<Self> {
-            Ok(Self(text.into()))
-        }
-    }
-
-    impl Deref for CString {
-        type Target = CStr;
-
-        fn deref(&self) -> &CStr {
-            &self.0
         }
     }
 }

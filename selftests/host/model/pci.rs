@@ -4,7 +4,6 @@
 
 use core::{cell::RefCell, ffi::CStr};
 use std::{
-    any::Any,
     rc::Rc,
     sync::{Arc, Weak},
 };
@@ -37,6 +36,9 @@ pub trait Driver {
     fn remove(&self, dev: &Device);
     fn reset_prepare(&self, dev: &Device);
     fn reset_done(&self, dev: &Device);
+    fn error_detected(&self, dev: &Device);
+    fn slot_reset(&self, dev: &Device);
+    fn resume(&self, dev: &Device);
 }
 
 /// What the driver core knows; it changes under the function's lock.
@@ -44,9 +46,8 @@ pub trait Driver {
 pub struct Core {
     pub driver: Option<&'static CStr>,
     pub bound: Option<Rc<dyn Driver>>,
-    pub data: Option<Rc<dyn Any>>,
     pub only: Option<&'static CStr>,
-    pub assigned: u32,
+    pub assigned: bool,
     /// Those who keep it awake.
     users: u32,
     /// Whether it decoded its BARs, to be put back: the PCI core has one place for that.

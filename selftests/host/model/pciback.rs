@@ -6,12 +6,22 @@
 
 #![allow(dead_code)]
 
+#[path = "../../../rust/pciback/answers.rs"]
+mod answers;
+#[path = "../../../rust/pciback/assignment.rs"]
+mod assignment;
 #[path = "../../../rust/pciback/backend.rs"]
 mod backend;
-#[path = "../../../rust/pciback/device.rs"]
-mod device;
+#[path = "../../../rust/pciback/backends.rs"]
+mod backends;
 #[path = "../../../rust/pciback/driver.rs"]
 mod driver;
+#[path = "../../../rust/pciback/frontend.rs"]
+mod frontend;
+#[path = "../../../rust/pciback/function.rs"]
+mod function;
+#[path = "../../../rust/pciback/functions.rs"]
+mod functions;
 #[path = "../../../rust/pciback/hide.rs"]
 mod hide;
 #[path = "../../../rust/pciback/life.rs"]
@@ -22,14 +32,31 @@ mod quirks;
 mod reset;
 #[path = "../../../rust/pciback/slots.rs"]
 mod slots;
-#[path = "../../../rust/pciback/state.rs"]
-mod state;
 #[path = "../../../rust/pciback/topology.rs"]
 mod topology;
 #[path = "../../../rust/pciback/unplug.rs"]
 mod unplug;
 
 mod scenarios;
+
+mod files {
+    //! The files of sysfs.
+
+    use kernel::{error::Result, sync::Arc};
+    use xen::{
+        linux::sysfs::Directory,
+        pci::{driver_files::DriverFile, InTree},
+    };
+
+    use crate::{driver::PciBack, function::Function};
+
+    pub(crate) const OF_DRIVER: &[DriverFile<PciBack>] = &[];
+    pub(crate) struct OfFunction;
+
+    pub(crate) fn add_directory(_: &InTree<'_>, _: Arc<Function>) -> Result<Directory<OfFunction>> {
+        Ok(Directory::new())
+    }
+}
 
 use core::ffi::CStr;
 use std::process::ExitCode;

@@ -1,71 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! xen-pcidev in every order: its state and its table, with functions that come, go and change
-//! while they are asked for.
+//! xen-pcidev in every order: functions that come, go, are seized and released while they are asked
+//! for, drivers that are loaded, XenStore that changes, and the module that is unloaded.
 
 #![allow(dead_code)]
 
-#[path = "../../../rust/pcidev/state.rs"]
-mod state;
-#[path = "../../../rust/pcidev/table.rs"]
-mod table;
+#[path = "../../../rust/pcidev/assignments.rs"]
+mod assignments;
+#[path = "../../../rust/pcidev/backend.rs"]
+mod backend;
+#[path = "../../../rust/pcidev/events.rs"]
+mod events;
+#[path = "../../../rust/pcidev/functions.rs"]
+mod functions;
+#[path = "../../../rust/pcidev/index.rs"]
+mod index;
+#[path = "../../../rust/pcidev/info.rs"]
+mod info;
+#[path = "../../../rust/pcidev/privcmd.rs"]
+mod privcmd;
+#[path = "../../../rust/pcidev/seize.rs"]
+mod seize;
+#[path = "../../../rust/pcidev/trace.rs"]
+mod trace;
 #[path = "../../../rust/uapi/pcidev.rs"]
 pub mod uapi;
 
-mod backend {
-    //! What toolstacks write; scenarios tell the state themselves.
+mod files {
+    //! Files, which only read.
 
-    use kernel::error::Result;
+    use kernel::sync::Arc;
 
-    pub(crate) struct Reader;
+    use crate::seize::Function;
 
-    impl Reader {
-        pub(crate) fn new() -> Result<Self> {
-            Ok(Self)
-        }
-    }
+    pub(crate) struct Files(pub(crate) Arc<Function>);
 }
 
-mod privcmd {
-    //! The door of `/dev/xen/privcmd`; scenarios go in without it.
-
-    pub(crate) struct Open;
-
-    impl Open {
-        pub(crate) fn new() -> Self {
-            Self
-        }
-    }
-}
-
-mod seize {
-    //! What has to be given back: nothing here but the place in the list.
-
-    use kernel::{error::Result, pci::Device, prelude::*};
-    use xen::Sbdf;
-
-    pub(crate) struct Functions(KVec<Sbdf>);
-
-    impl Functions {
-        pub(crate) fn new() -> Self {
-            Self(KVec::new())
-        }
-
-        pub(crate) fn has(&self, sbdf: Sbdf) -> bool {
-            self.0.contains(&sbdf) && !checker::without("looking-first")
-        }
-
-        pub(crate) fn add(&mut self, _dev: &Device, sbdf: Sbdf) -> Result {
-            self.0.push(sbdf, GFP_KERNEL)
-        }
-
-        pub(crate) fn remove(&mut self, sbdf: Sbdf) {
-            self.0.retain(|other| *other != sbdf);
-        }
-    }
-}
-
-use std::process::ExitCode;
+use std::{ffi::CStr, process::ExitCode};
 
 use checker::{
     loom::thread::{self, JoinHandle},
@@ -73,25 +44,46 @@ use checker::{
 };
 use kernel::{
     context,
-    error::{ENODEV, ENOENT},
+    error::{Result, ENODEV, ENOENT},
     pci::Device,
-    sync::aref::ARef,
+    sync::{aref::ARef, Arc},
 };
 use xen::{
-    pci::{DeviceExt, Locked},
-    Sbdf,
+    gsi::lookup,
+    linux::{module, param::On, workqueue::Queue},
+    pci::{bus, Sbdf},
+    world::{self, Driver},
+    xenbus::watch::Observer as _,
 };
 
-use state::Published;
-use table::Holder;
+use assignments::Assignment;
+use backend::{Reader, Watcher};
+use events::{Bus, Follower, Modules};
+use functions::Functions;
+use info::{Holder, Info, Msix};
+use privcmd::Lookup;
+
+const PCIBACK: &CStr = c"pciback";
+const PCIBACK_MODULE: &CStr = world::STOCK;
+static HOLD: On = On;
+static RESET: On = On;
+static UNMASK: On = On;
 
 const SCENARIOS: &[Scenario] = &[
     ("asked-while-plugged", asked_while_plugged),
     ("listed-while-plugged", listed_while_plugged),
     ("asked-while-detached", asked_while_detached),
+    ("asked-while-released", asked_while_released),
     ("added-twice", added_twice),
+    ("unplugged-while-seized", unplugged_while_seized),
+    ("bound-while-driver-loads", bound_while_driver_loads),
+    ("unbound-while-driver-loads", unbound_while_driver_loads),
+    ("let-go-while-seized", let_go_while_seized),
+    ("told-while-read", told_while_read),
+    ("unloaded-while-unplugged", unloaded_while_unplugged),
 ];
 
+/// On one line.
 const NIC: u8 = 4 << 3;
 const DISK: u8 = 5 << 3;
 
@@ -103,31 +95,6 @@ fn sbdf(devfn: u8) -> Sbdf {
     Sbdf::new(0, 0, devfn)
 }
 
-/// The module, loaded, with one function that stays and one that comes and goes.
-fn machine() -> (Published, ARef<Device>) {
-    context::watch_allocations();
-    let state = state::publish().expect("nothing fails");
-    add(&Device::plug(NIC));
-    (state, Device::plug(DISK))
-}
-
-fn add(dev: &Device) {
-    state::with(|state| state.add(dev, dev.sbdf()?)).expect("nothing fails");
-}
-
-fn remove(dev: &Device) {
-    state::with(|state| {
-        state.remove(dev.sbdf()?);
-        Ok(())
-    })
-    .expect("nothing fails");
-}
-
-fn ask(devfn: u8) -> kernel::error::Result<u32> {
-    // As the kernel does: with a lock held.
-    context::atomic(|| state::with(|state| state.gsi_for_toolstack(sbdf(devfn))))
-}
-
 fn spawn(f: impl FnOnce() + 'static) -> JoinHandle<()> {
     thread::spawn(f)
 }
@@ -136,30 +103,117 @@ fn join(thread: JoinHandle<()>) {
     thread.join().expect("nobody panics");
 }
 
-/// Look-ups, where nothing may sleep, of a function that is plugged and unplugged.
-fn asked_while_plugged() {
-    let (_state, disk) = machine();
-    let readers = [(), ()].map(|()| {
-        spawn(|| {
-            for _ in 0..2 {
-                assert!([Ok(18), Err(ENODEV)].contains(&ask(DISK)));
-                assert_eq!(ask(NIC), Ok(18));
-            }
-        })
-    });
-    add(&disk);
-    assert_eq!(ask(DISK), Ok(18));
-    remove(&disk);
-    assert_eq!(ask(DISK), Err(ENODEV));
-    add(&disk);
-    readers.map(join);
+/// The module, with its fields in the order in which they end.
+struct Module {
+    watcher: Watcher,
+    _modules: module::Registration,
+    privcmd: Arc<lookup::Registration<Lookup>>,
+    _bus: bus::Registration,
+    queue: Arc<Queue>,
+    follower: Arc<Follower>,
+    functions: Arc<Functions>,
 }
 
-/// Lists are whole, however many come while memory for them is got.
+impl Module {
+    fn load() -> Self {
+        context::watch_allocations();
+        Self::try_load().expect("nothing fails")
+    }
+
+    fn try_load() -> Result<Self> {
+        let functions = Functions::new()?;
+        let follower = Follower::new(functions.clone())?;
+        let queue = Arc::new(Queue::ordered(c"xen-pcidev")?);
+        let privcmd = Arc::new(lookup::Registration::new(Lookup(functions.clone()))?);
+        Ok(Self {
+            _bus: bus::Registration::new(Bus(follower.clone())),
+            _modules: module::Registration::new(Modules {
+                follower: follower.clone(),
+                privcmd: privcmd.clone(),
+                queue: queue.clone(),
+            }),
+            watcher: Watcher {
+                reader: Reader::new(functions.clone())?,
+                queue: queue.clone(),
+            },
+            privcmd,
+            queue,
+            follower,
+            functions,
+        })
+    }
+
+    fn assign(&self, functions: &[u8]) {
+        let list: Vec<_> = functions
+            .iter()
+            .map(|devfn| Assignment::open(sbdf(*devfn)))
+            .collect();
+        self.functions.assign(1, &list).expect("nothing fails");
+    }
+
+    fn info(&self, devfn: u8) -> Result<Info> {
+        self.functions.info(sbdf(devfn)).map(|(info, _)| info)
+    }
+
+    /// Nothing is held, mapped or forbidden for it.
+    fn has_given_back(&self, dev: &Device) {
+        let hardware = world::get(dev);
+        assert_eq!(hardware.holds, 0, "a hold is left");
+        assert!(!hardware.is_reset_forbidden, "its reset stays forbidden");
+        let (lines, pins) = world::all(|world| (world.lines.clone(), world.pins));
+        assert!(lines.values().all(|count| *count == 0), "a line is left");
+        assert_eq!(pins, 0, "the module stays pinned");
+    }
+
+    /// It is held for guests, and says so.
+    fn has_seized(&self, dev: &Device) {
+        let hardware = world::get(dev);
+        assert_eq!(hardware.holds, 1, "bound, and not held");
+        assert!(!hardware.is_reset_forbidden, "its reset stays forbidden");
+        let info = self.info(dev.devfn).expect("it is there");
+        assert_eq!(
+            (info.holder, info.msix),
+            (Holder::Pciback, Msix::Held),
+            "not what is held"
+        );
+        assert_eq!(info.irq, Some(18));
+    }
+}
+
+impl Drop for Module {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let pins = world::all(|world| world.pins);
+            assert_eq!(pins, 0, "unloaded though a function is held");
+        }
+    }
+}
+
+/// Look-ups, where nothing may sleep, of functions that are plugged and unplugged.
+fn asked_while_plugged() {
+    let module = Module::load();
+    let privcmd = module.privcmd.clone();
+    let reader = spawn(move || {
+        for devfn in [DISK, NIC] {
+            assert!([Ok(18), Err(ENODEV)].contains(&privcmd.ask(sbdf(devfn))));
+        }
+    });
+    let disk = world::plug(DISK);
+    assert_eq!(module.privcmd.ask(sbdf(DISK)), Ok(18));
+    world::unplug(&disk);
+    assert_eq!(module.privcmd.ask(sbdf(DISK)), Err(ENODEV));
+    world::plug(NIC);
+    join(reader);
+    assert_eq!(module.privcmd.ask(sbdf(NIC)), Ok(18));
+}
+
+/// Lists are in order, and have what is there all the time.
 fn listed_while_plugged() {
-    let (_state, disk) = machine();
-    let reader = spawn(|| {
-        let list = || state::with(|state| state.list(|_| true)).expect("there is memory");
+    let module = Module::load();
+    world::plug(NIC);
+    let functions = module.functions.clone();
+    let reader = spawn(move || {
+        let list = || functions.list(|_| true).expect("there is memory");
         let list = if checker::without("sleep") {
             context::atomic(list)
         } else {
@@ -172,52 +226,183 @@ fn listed_while_plugged() {
                 || functions == [sbdf(NIC), sbdf(6 << 3)]
         );
     });
-    add(&disk);
-    add(&Device::plug(6 << 3));
-    remove(&disk);
+    let disk = world::plug(DISK);
+    world::plug(6 << 3);
+    world::unplug(&disk);
     join(reader);
 }
 
 /// A function that leaves its guest takes their line along only if it is the last on it.
 fn asked_while_detached() {
-    let (_state, disk) = machine();
-    add(&disk);
-    let assign = |functions: &'static [u8]| {
-        let owners: Vec<_> = functions.iter().map(|devfn| (sbdf(*devfn), 1)).collect();
-        let _ = state::with(|state| {
-            state.assign(&owners);
-            Ok(())
-        });
-    };
-    assign(&[NIC, DISK]);
-    assert_eq!(ask(NIC), Err(ENOENT));
-    let reader = spawn(|| {
-        let answer = ask(NIC);
-        assert!(answer == Ok(18) || answer == Err(ENOENT));
-        let facts = context::atomic(|| state::with(|state| state.facts(sbdf(DISK))));
-        assert!(facts.is_ok_and(|facts| [None, Some(1)].contains(&facts.domain)));
+    let module = Module::load();
+    for devfn in [NIC, DISK] {
+        world::plug(devfn);
+    }
+    module.assign(&[NIC, DISK]);
+    assert_eq!(module.privcmd.ask(sbdf(NIC)), Err(ENOENT));
+    let (privcmd, functions) = (module.privcmd.clone(), module.functions.clone());
+    let reader = spawn(move || {
+        assert!([Ok(18), Err(ENOENT)].contains(&privcmd.ask(sbdf(NIC))));
+        let disk = functions.info(sbdf(DISK));
+        assert!(disk.is_ok_and(|(_, domain)| [None, Some(1)].contains(&domain)));
     });
-    assign(&[DISK]);
-    assign(&[]);
+    module.assign(&[DISK]);
+    assert_eq!(module.privcmd.ask(sbdf(DISK)), Ok(18));
+    module.assign(&[]);
     join(reader);
-    assert_eq!(ask(NIC), Ok(18));
+    assert_eq!(module.privcmd.ask(sbdf(NIC)), Ok(18));
+}
+
+/// Look-ups go on while a function is released, and what they are told fits together.
+fn asked_while_released() {
+    let module = Module::load();
+    let disk = world::plug(DISK);
+    assert!(world::bind(&disk, Driver::Stock));
+    module.has_seized(&disk);
+    let (privcmd, functions) = (module.privcmd.clone(), module.functions.clone());
+    let reader = spawn(move || {
+        assert_eq!(privcmd.ask(sbdf(DISK)), Ok(18));
+        let info = || functions.info(sbdf(DISK)).expect("it is there");
+        let (info, _) = if checker::without("sleep") {
+            context::atomic(info)
+        } else {
+            info()
+        };
+        assert_eq!(info.holder == Holder::Nobody, info.irq.is_none());
+        assert!(info.holder == Holder::Nobody || info.msix == Msix::Held);
+    });
+    world::unbind(&disk);
+    join(reader);
+    module.has_given_back(&disk);
 }
 
 /// The bus tells of a function while all functions are taken up: what is known already stays.
 fn added_twice() {
-    let (_state, disk) = machine();
-    let again = disk.clone();
-    let other = spawn(move || add(&again));
-    add(&disk);
-    state::with(|state| {
-        state.driven(&Locked::new(&disk), sbdf(DISK));
-        Ok(())
-    })
-    .expect("nothing fails");
+    let module = Module::load();
+    let follower = module.follower.clone();
+    let other = spawn(move || follower.adopt());
+    let disk = world::plug(DISK);
+    world::bind(&disk, Driver::Native);
     join(other);
-    let facts = state::with(|state| state.facts(sbdf(DISK)));
+    let info = module.info(DISK).expect("it is there");
     assert!(
-        facts.is_ok_and(|facts| facts.holder == Holder::Driver && facts.irq == Some(11)),
+        info.holder == Holder::Driver && info.irq == Some(11),
         "forgotten who has it"
     );
+}
+
+/// A function goes while a driver is bound to it.
+fn unplugged_while_seized() {
+    let module = Module::load();
+    let disk = world::plug(DISK);
+    let seized = disk.clone();
+    let other = spawn(move || {
+        world::bind(&seized, Driver::Stock);
+    });
+    world::unplug(&disk);
+    join(other);
+    assert_eq!(module.info(DISK), Err(ENODEV));
+    module.has_given_back(&disk);
+}
+
+/// A function is bound by hand while the stock driver's init function binds another.
+fn bound_while_driver_loads() {
+    let module = Module::load();
+    let (nic, disk) = (world::plug(NIC), world::plug(DISK));
+    let second = disk.clone();
+    let other = spawn(move || {
+        world::bind(&second, Driver::Stock);
+    });
+    world::load_stock(&[&nic]);
+    join(other);
+    module.queue.drain();
+    for dev in [&nic, &disk] {
+        module.has_seized(dev);
+    }
+    for dev in [&nic, &disk] {
+        world::unbind(dev);
+    }
+    module.has_given_back(&nic);
+    module.has_given_back(&disk);
+}
+
+/// A function is taken from the stock driver as soon as that has loaded.
+fn unbound_while_driver_loads() {
+    let module = Module::load();
+    let nic = world::plug(NIC);
+    let taken = nic.clone();
+    world::load_stock(&[&nic]);
+    let other = spawn(move || world::unbind(&taken));
+    module.queue.drain();
+    join(other);
+    module.has_given_back(&nic);
+    assert_eq!(module.info(NIC).map(|info| info.msix), Ok(Msix::Free));
+}
+
+/// A function whose hold had to stay is wanted by two drivers, one of which gives it to a guest.
+fn let_go_while_seized() {
+    let module = Module::load();
+    let disk = world::plug(DISK);
+    assert!(world::bind(&disk, Driver::Stock) && world::assign(&disk));
+    world::unbind(&disk);
+    assert_eq!(world::get(&disk).holds, 1);
+    // The guest is gone.
+    world::of(&disk, |hardware| hardware.is_assigned = false);
+    let native = disk.clone();
+    let other = spawn(move || {
+        world::bind(&native, Driver::Native);
+    });
+    if world::bind(&disk, Driver::Stock) {
+        module.has_seized(&disk);
+        assert!(world::assign(&disk));
+    }
+    join(other);
+    if world::get(&disk).is_assigned {
+        module.has_seized(&disk);
+        world::of(&disk, |hardware| hardware.is_assigned = false);
+        world::unbind(&disk);
+    }
+    assert_eq!(world::get(&disk).holds, 0, "a hold is left");
+}
+
+/// XenStore changes while it is read.
+fn told_while_read() {
+    let module = Module::load();
+    for devfn in [NIC, DISK] {
+        world::plug(devfn);
+    }
+    let changes: [Option<&[u8]>; 3] = [Some(&[NIC, DISK]), Some(&[DISK]), None];
+    for change in changes {
+        world::all(|world| match change {
+            Some(list) => {
+                let list = list.iter().map(|devfn| sbdf(*devfn)).collect();
+                world.store.insert(1, list);
+            }
+            None => {
+                world.store.remove(&1);
+            }
+        });
+        let path = match change {
+            Some(_) => c"backend/pci/1/0/num_devs",
+            None => c"backend/pci/1",
+        };
+        module.watcher.changed(path);
+    }
+    module.queue.drain();
+    for devfn in [NIC, DISK] {
+        let domain = module.functions.info(sbdf(devfn)).map(|(_, domain)| domain);
+        assert_eq!(domain, Ok(None), "a change is missed");
+    }
+}
+
+/// The module is unloaded while a function is unplugged.
+fn unloaded_while_unplugged() {
+    let module = Module::load();
+    let disk: ARef<Device> = world::plug(DISK);
+    assert!(world::bind(&disk, Driver::Stock));
+    world::unbind(&disk);
+    module.has_given_back(&disk);
+    let other = spawn(move || world::unplug(&disk));
+    drop(module);
+    join(other);
 }

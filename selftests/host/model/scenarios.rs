@@ -2,28 +2,27 @@
 
 //! What happens at the same time, and what has to be true in the end.
 
-use core::ffi::CStr;
+use core::{cell::RefCell, ffi::CStr};
+use std::sync::Arc;
 
 use checker::{
     loom::thread::{self, JoinHandle},
     Scenario,
 };
-use kernel::{context, pci::Device as Function, sync::aref::ARef};
+use kernel::{context, pci::Device, sync::aref::ARef};
 use xen::{
-    bus::Observer as _,
-    driver,
-    pci::{self, DeviceExt},
-    xenbus::{self, Probed},
-    xenstore::{self, Observer as _},
-    Sbdf,
+    pci::{self, bus::Observer as _, driver, DeviceExt, Sbdf},
+    xenbus::{self, store, watch::Observer as _, Probed},
 };
 
 use crate::{
-    backend::{Backends, Changes},
+    assignment::Assignment,
+    backends::{self, BackendDriver, Backends, Changes},
     driver::PciBack,
+    function::Function,
+    functions::{self, Functions},
     hide,
     life::{Domain, State},
-    state::{self, Published},
     unplug::Unplug,
 };
 
@@ -35,8 +34,12 @@ pub(crate) const ALL: &[Scenario] = &[
     ("bound-again-while-taken", bound_again_while_taken),
     ("two-guests", two_guests),
     ("broken-while-handed-over", broken_while_handed_over),
+    ("rebound-while-given-up", rebound_while_given_up),
     ("killed-while-handed-over", killed_while_handed_over),
     ("detached-while-taken", detached_while_taken),
+    ("moved-up-while-read", moved_up_while_read),
+    ("attached-while-detached", attached_while_detached),
+    ("recovered-while-returned", recovered_while_returned),
     ("unplugged", unplugged),
     ("hidden-while-bound", hidden_while_bound),
     ("hidden-while-falling-asleep", hidden_while_falling_asleep),
@@ -45,113 +48,147 @@ pub(crate) const ALL: &[Scenario] = &[
 
 const DEVFN: u8 = 4 << 3;
 const SBDF: Sbdf = Sbdf::new(0, 0, DEVFN);
+const OTHER: Sbdf = Sbdf::new(0, 0, 5 << 3);
 
 /// The module, loaded, with one function that it has.
 struct Machine {
-    function: ARef<Function>,
-    state: Option<Published>,
+    device: ARef<Device>,
+    driver: driver::Registration<PciBack>,
+    backends: Arc<Backends>,
+    functions: Arc<Functions>,
+    loaded: (backends::Loaded, functions::Loaded),
 }
 
 impl Machine {
     fn new() -> Self {
         context::watch_allocations();
-        let function = Function::plug(DEVFN);
-        pci::plugged(&[&function]);
-        driver::register::<PciBack>();
-        let machine = Self {
-            function,
-            state: state::publish().ok(),
-        };
-        state::with(|state| state.slots.lock().add_one(SBDF)).expect("a slot");
-        machine
+        let device = Device::plug(DEVFN);
+        pci::plugged(&[&device]);
+        let functions = Functions::new().expect("nothing fails");
+        let backends = Backends::new(functions.clone()).expect("nothing fails");
+        functions.slots.lock().add_one(SBDF).expect("a slot");
+        Self {
+            device,
+            driver: driver::Registration::new(PciBack {
+                functions: functions.clone(),
+                backends: backends.clone(),
+            }),
+            loaded: (
+                backends::Loaded::new(backends.clone()),
+                functions::Loaded::new(functions.clone()),
+            ),
+            backends,
+            functions,
+        }
     }
 
     fn seized() -> Self {
         let machine = Self::new();
-        assert!(driver::bind::<PciBack>(&machine.function));
+        assert!(machine.driver.bind(&machine.device));
         machine
     }
 
     /// Waits for all work, and looks whether the function is as nobody's has to be, or the
     /// driver's. The module is unloaded then.
-    fn ends_free(mut self) {
-        let _ = state::with(|state| {
-            // In the order in which they queue works for each other.
-            state.toolstack.flush();
-            state.returns.flush();
-            Ok(())
-        });
-        assert_eq!(
-            self.function.core(|core| core.assigned),
-            u32::from(self.guest().is_some())
-        );
+    fn ends_free(self) {
+        let device = self.device.clone();
+        self.ends_stopped();
+        device.registers(|registers| assert!(registers.command, "not as it was found"));
+    }
+
+    /// The same for a function that was unbound in use: it is left stopped.
+    fn ends_stopped(self) {
+        self.backends.drain();
+        self.functions.returns.drain();
         assert_eq!(self.guest(), None, "it stays with a guest that is gone");
-        assert_eq!(
-            self.orphan(),
-            None,
-            "it is said to be with a guest that is gone"
-        );
-        driver::release(&self.function);
-        self.state = None;
-        assert_eq!(self.function.core(|core| core.assigned), 0);
-        self.function.registers(|registers| {
+        assert!(!self.device.core(|core| core.assigned));
+        driver::unbind(&self.device);
+        let device = self.device.clone();
+        self.unload();
+        device.registers(|registers| {
             assert_eq!(registers.dirt, 0, "what a guest left in it is still there");
-            assert!(registers.command && registers.bars, "not as it was found");
+            assert!(registers.bars, "its BARs are lost");
         });
+    }
+
+    fn unload(self) {
+        self.driver.unregister();
+        drop(self.loaded);
+    }
+
+    fn function(&self) -> Option<Arc<Function>> {
+        self.functions.get(SBDF).ok()
     }
 
     fn guest(&self) -> Option<Domain> {
-        state::device(SBDF).ok().and_then(|device| device.guest())
+        self.function().and_then(|function| function.guest())
     }
 
-    fn orphan(&self) -> Option<Domain> {
-        state::with(|state| Ok(state.orphan(SBDF))).ok().flatten()
+    /// A guest that gets the function by itself, without XenStore.
+    fn create(&self, domain: Domain) -> Guest {
+        Guest {
+            domain,
+            functions: self.functions.clone(),
+            assignment: RefCell::new(None),
+        }
+    }
+
+    fn flr(&self) -> impl FnOnce() + 'static {
+        let driver = self.driver.clone();
+        move || {
+            let _ = driver.driver().flr(SBDF);
+        }
     }
 }
 
-/// A guest that gets the function by itself, without XenStore.
-struct Guest(Domain);
+/// A guest. Its end gives the function back.
+struct Guest {
+    domain: Domain,
+    functions: Arc<Functions>,
+    assignment: RefCell<Option<Assignment>>,
+}
 
 impl Guest {
     /// Whether it has it now.
     fn gets(&self) -> bool {
-        state::device(SBDF).is_ok_and(|device| device.export(self.0).is_ok())
+        let got = self.functions.get(SBDF).ok();
+        let got = got.and_then(|function| function.export(self.domain).ok());
+        let usable = got.as_ref().is_some_and(Assignment::is_usable);
+        self.assignment.replace(got);
+        usable
     }
 
     /// It finds no trace of others, and leaves its own.
-    fn uses(&self, function: &Function) {
-        function.registers(|registers| {
-            assert!(
-                registers.dirt == 0 || registers.dirt == self.0,
-                "a used function was handed on"
-            );
-            registers.dirt = self.0;
-            registers.command = true;
-        });
+    fn uses(&self, device: &Device) {
+        use_it(self.domain, device);
     }
 
     /// What it left is still there.
-    fn goes_on(&self, function: &Function) {
-        function.registers(|registers| {
-            assert_eq!(registers.dirt, self.0, "reset under a guest");
+    fn goes_on(&self, device: &Device) {
+        device.registers(|registers| {
+            assert_eq!(registers.dirt, self.domain, "reset under a guest");
         });
     }
 
-    fn is_gone(&self) {
-        let _ = state::with(|state| {
-            state.release(self.0, |_| false);
-            Ok(())
-        });
-    }
-
-    fn lives(&self, function: &Function) -> bool {
+    fn lives(&self, device: &Device) -> bool {
         let got = self.gets();
         if got {
-            self.uses(function);
-            self.goes_on(function);
+            self.uses(device);
+            self.goes_on(device);
         }
         got
     }
+}
+
+fn use_it(domain: Domain, device: &Device) {
+    device.registers(|registers| {
+        assert!(
+            registers.dirt == 0 || registers.dirt == domain,
+            "a used function was handed on"
+        );
+        registers.dirt = domain;
+        registers.command = true;
+    });
 }
 
 fn spawn(f: impl FnOnce() + 'static) -> JoinHandle<()> {
@@ -165,31 +202,31 @@ fn join(thread: JoinHandle<()>) {
 /// A toolstack resets a function that another one hands over.
 fn flr_while_handed_over() {
     let machine = Machine::seized();
-    let function = machine.function.clone();
+    let device = machine.device.clone();
     // The first one has asked already.
-    let _ = state::device(SBDF).and_then(|device| device.flr());
-    let other = spawn(|| {
-        let _ = state::device(SBDF).and_then(|device| device.flr());
-    });
-    assert!(Guest(1).lives(&function));
-    Guest(1).is_gone();
-    assert!(Guest(2).lives(&function));
+    machine.flr()();
+    let other = spawn(machine.flr());
+    let guest = machine.create(1);
+    assert!(guest.lives(&device));
+    drop(guest);
+    let guest = machine.create(2);
+    assert!(guest.lives(&device));
     join(other);
-    Guest(2).is_gone();
+    drop(guest);
     machine.ends_free();
 }
 
 /// An administrator resets it by the file in sysfs.
 fn reset_while_handed_over() {
     let machine = Machine::seized();
-    let function = machine.function.clone();
-    let resetting = function.clone();
+    let device = machine.device.clone();
+    let resetting = device.clone();
     let other = spawn(move || driver::reset_by_hand(&resetting));
-    for guest in [Guest(1), Guest(2)] {
+    for domain in [1, 2] {
         // Then, a reset by hand is its administrator's business.
+        let guest = machine.create(domain);
         assert!(guest.gets());
-        guest.uses(&function);
-        guest.is_gone();
+        guest.uses(&device);
     }
     join(other);
     machine.ends_free();
@@ -198,92 +235,108 @@ fn reset_while_handed_over() {
 /// It is taken from the guest that is just getting it: then it is known that the guest has it.
 fn taken_while_handed_over() {
     let machine = Machine::seized();
-    let function = machine.function.clone();
-    let taking = function.clone();
-    let other = spawn(move || driver::release(&taking));
-    let got = Guest(1).gets();
+    let device = machine.device.clone();
+    let taking = device.clone();
+    let other = spawn(move || driver::unbind(&taking));
+    let guest = machine.create(1);
+    let got = guest.gets();
     join(other);
     assert_eq!(
-        machine.orphan().is_some(),
+        machine.guest().is_some(),
         got,
         "taken from a guest, and nobody knows"
     );
-    assert_eq!(driver::bind::<PciBack>(&function), !got);
-    Guest(1).is_gone();
-    assert!(driver::bind::<PciBack>(&function) || !got);
-    machine.ends_free();
+    assert_eq!(machine.driver.bind(&device), !got);
+    drop(guest);
+    assert!(machine.driver.bind(&device) || !got);
+    machine.ends_stopped();
 }
 
 /// It is taken from a guest and bound again, while the guest goes.
 fn bound_again_while_taken() {
     let machine = Machine::seized();
-    let function = machine.function.clone();
-    assert!(Guest(1).lives(&function));
-    let taking = function.clone();
+    let device = machine.device.clone();
+    let guest = machine.create(1);
+    assert!(guest.lives(&device));
+    let (taking, registered) = (device.clone(), machine.driver.clone());
     let other = spawn(move || {
-        driver::release(&taking);
-        driver::bind::<PciBack>(&taking);
+        driver::unbind(&taking);
+        registered.bind(&taking);
     });
-    Guest(1).is_gone();
+    drop(guest);
     // It may be taken from this one.
-    Guest(2).gets();
+    let guest = machine.create(2);
+    guest.gets();
     join(other);
-    Guest(2).is_gone();
-    machine.ends_free();
+    drop(guest);
+    machine.ends_stopped();
 }
 
 /// Two guests want it, and one of them is gone at once.
 fn two_guests() {
     let machine = Machine::seized();
-    let function = machine.function.clone();
-    let second = function.clone();
+    let device = machine.device.clone();
+    let (second, guest) = (device.clone(), machine.create(2));
     let other = spawn(move || {
-        Guest(2).lives(&second);
-        Guest(2).is_gone();
+        guest.lives(&second);
     });
-    Guest(1).lives(&function);
-    Guest(1).is_gone();
+    machine.create(1).lives(&device);
     join(other);
     machine.ends_free();
 }
 
-/// What a guest returns cannot be reset: nobody gets it, and it is given up.
+/// A function that cannot be reset after a guest: nobody gets it, and it is given up.
 fn broken_while_handed_over() {
-    let mut machine = Machine::seized();
-    let function = machine.function.clone();
-    assert!(Guest(1).lives(&function));
-    function.registers(|registers| registers.sick = true);
-    let other = spawn(|| {
-        Guest(1).is_gone();
-        assert!(!Guest(2).gets(), "handed on though it is broken");
+    let machine = Machine::seized();
+    let device = machine.device.clone();
+    let guest = machine.create(1);
+    assert!(guest.lives(&device));
+    device.registers(|registers| registers.sick = true);
+    let second = machine.create(2);
+    let other = spawn(move || {
+        drop(guest);
+        assert!(!second.gets(), "handed on though it is broken");
     });
-    let by_hand = state::device(SBDF).map(|device| device.flr());
+    let by_hand = machine.driver.driver().flr(SBDF);
     join(other);
-    // Or it was stopped only, as the guest had it.
-    assert!(
-        by_hand.is_err()
-            || by_hand.is_ok_and(|result| result.is_err() || machine.guest().is_none())
-    );
-    let _ = state::with(|state| {
-        state.returns.flush();
-        Ok(())
-    });
-    assert_eq!(function.core(|core| core.driver), None, "still offered");
-    assert!(
-        !driver::bind::<PciBack>(&function),
-        "seized though it is broken"
-    );
-    machine.state = None;
-    assert_eq!(function.core(|core| core.assigned), 0);
-    function.registers(|registers| assert!(!registers.command, "not left switched off"));
+    machine.functions.returns.drain();
+    // Or it was stopped only, as a guest had it.
+    assert!(by_hand.is_err() || machine.guest().is_none());
+    assert_eq!(device.core(|core| core.driver), None, "still offered");
+    assert!(!machine.driver.bind(&device), "seized though it is broken");
+    machine.unload();
+    assert!(!device.core(|core| core.assigned));
+    device.registers(|registers| assert!(!registers.command, "not left switched off"));
+}
+
+/// A broken function is given up, while an administrator binds another driver to it: that stays.
+fn rebound_while_given_up() {
+    let machine = Machine::seized();
+    let device = machine.device.clone();
+    let guest = machine.create(1);
+    assert!(guest.lives(&device));
+    device.registers(|registers| registers.sick = true);
+    drop(guest);
+    driver::unbind(&device);
+    let got = driver::bind_native(&device);
+    machine.functions.returns.drain();
+    if got {
+        assert_eq!(
+            device.core(|core| core.driver),
+            Some(c"native"),
+            "another driver's function is taken"
+        );
+    }
+    driver::unbind(&device);
+    machine.unload();
 }
 
 const FRONT: Domain = 7;
 
 /// What a toolstack writes.
-fn assign() -> ARef<xenbus::Device> {
-    let dev = xenbus::Device::new(FRONT);
-    xenstore::change(|store| {
+fn assign(domain: Domain) -> ARef<xenbus::Device> {
+    let dev = xenbus::Device::new(domain);
+    store::change(|store| {
         store.set(dev.node(), c"dev-0", SBDF);
         store.set(dev.node(), c"state-0", 1);
         store.set(dev.node(), c"num_devs", 1);
@@ -292,85 +345,190 @@ fn assign() -> ARef<xenbus::Device> {
     dev
 }
 
-fn set(dev: &xenbus::Device, node: &CStr, value: u32) {
-    xenstore::change(|store| store.set(dev.node(), node, value));
-    Changes::changed(dev.node());
+impl Machine {
+    fn probed(&self, dev: &ARef<xenbus::Device>) -> Probed<BackendDriver> {
+        Probed::new(BackendDriver(self.backends.clone()), dev)
+    }
+
+    fn changed(&self, dev: &xenbus::Device) {
+        Changes(self.backends.clone()).changed(dev.node());
+    }
 }
 
 /// A guest dies in the middle of getting a function that has to be reset first.
 fn killed_while_handed_over() {
     let machine = Machine::seized();
-    assert!(Guest(1).lives(&machine.function));
-    Guest(1).is_gone();
-    let dev = assign();
-    let backend = Probed::<Backends>::new(&dev);
-    xenstore::change(|store| store.remove(dev.node()));
+    assert!(machine.create(1).lives(&machine.device));
+    let dev = assign(FRONT);
+    let backend = machine.probed(&dev);
+    store::change(|store| store.remove(dev.node()));
     drop(backend);
     machine.ends_free();
 }
 
-/// A toolstack detaches a function that is unbound at the same time.
+/// A toolstack takes a function from its guest, while it is unbound by hand.
 fn detached_while_taken() {
     let machine = Machine::seized();
-    let dev = assign();
-    let backend = Probed::<Backends>::new(&dev);
-    let taking = machine.function.clone();
-    let other = spawn(move || driver::release(&taking));
-    set(&dev, c"state-0", 5);
+    let dev = assign(FRONT);
+    let backend = machine.probed(&dev);
+    machine.backends.drain();
+    let taking = machine.device.clone();
+    let other = spawn(move || driver::unbind(&taking));
+    store::change(|store| store.set(dev.node(), c"state-0", 5));
+    machine.changed(&dev);
     join(other);
-    xenstore::change(|store| store.remove(dev.node()));
+    store::change(|store| store.remove(dev.node()));
     drop(backend);
+    machine.ends_stopped();
+}
+
+/// libxl takes the first of two functions away, and the second moves up: it stays with its guest.
+fn moved_up_while_read() {
+    let machine = Machine::seized();
+    let dev = xenbus::Device::new(FRONT);
+    store::change(|store| {
+        store.set(dev.node(), c"dev-0", OTHER);
+        store.set(dev.node(), c"state-0", 3);
+        store.set(dev.node(), c"dev-1", SBDF);
+        store.set(dev.node(), c"state-1", 3);
+        store.set(dev.node(), c"num_devs", 2);
+        store.set(dev.node(), c"state", 3);
+    });
+    let backend = machine.probed(&dev);
+    machine.backends.drain();
+    use_it(FRONT, &machine.device);
+    machine.changed(&dev);
+    store::change(|store| {
+        store.set(dev.node(), c"dev-0", SBDF);
+        store.remove_node(dev.node(), c"dev-1");
+        store.remove_node(dev.node(), c"state-1");
+        store.set(dev.node(), c"num_devs", 1);
+    });
+    machine.changed(&dev);
+    machine.backends.drain();
+    machine.functions.returns.drain();
+    machine.device.registers(|registers| {
+        assert_eq!(registers.dirt, FRONT, "reset under its running guest");
+    });
+    assert_eq!(machine.guest(), Some(FRONT));
+    store::change(|store| store.remove(dev.node()));
+    drop(backend);
+    machine.ends_free();
+}
+
+/// A toolstack moves a function from one guest to another. It asks for a reset in between, and the
+/// second guest finds nothing of the first one's.
+fn attached_while_detached() {
+    let machine = Machine::seized();
+    let dev = assign(FRONT);
+    let backend = machine.probed(&dev);
+    machine.backends.drain();
+    use_it(FRONT, &machine.device);
+    store::change(|store| store.remove(dev.node()));
+    let changing = machine.backends.clone();
+    let node = dev.clone();
+    let other = spawn(move || Changes(changing).changed(node.node()));
+    let reset = machine.driver.driver().flr(SBDF);
+    assert_eq!(reset, Ok(()));
+    // Xen gives it to the next guest now.
+    use_it(2, &machine.device);
+    join(other);
+    machine.backends.drain();
+    machine.functions.returns.drain();
+    machine.device.registers(|registers| {
+        assert_eq!(registers.dirt, 2, "reset under its next guest");
+    });
+    drop(backend);
+    machine.device.registers(|registers| registers.dirt = 0);
+    machine.ends_free();
+}
+
+/// A guest that was stopped by an error is destroyed, and another one created, while Linux recovers
+/// from that error: the link is not reset under the new one.
+fn recovered_while_returned() {
+    let machine = Machine::seized();
+    let device = machine.device.clone();
+    let guest = machine.create(1);
+    assert!(guest.lives(&device));
+    let recovering = device.clone();
+    let other = spawn(move || driver::recover(&recovering));
+    drop(guest);
+    let guest = machine.create(2);
+    let got = guest.gets();
+    if got {
+        guest.uses(&device);
+    }
+    join(other);
+    // Stopped by an error of its own, it has nothing that could go on.
+    assert!(
+        !got || machine
+            .function()
+            .is_some_and(|function| !function.is_first_stop())
+            || device.registers(|registers| registers.dirt == 2),
+        "reset under a guest"
+    );
+    drop(guest);
     machine.ends_free();
 }
 
 /// A guest's function is unplugged: Xen is told when the guest has gone.
 fn unplugged() {
     let machine = Machine::seized();
-    let removed = machine.function.clone();
-    assert!(Guest(1).gets());
+    let removed = machine.device.clone();
+    let guest = machine.create(1);
+    assert!(guest.gets());
+    let functions = machine.functions.clone();
     let other = spawn(move || {
         removed.registers(|registers| registers.present = false);
-        driver::release(&removed);
-        Unplug::removing(&removed);
-        let orphan = state::with(|state| Ok(state.orphan(SBDF)));
-        assert_eq!(orphan, Ok(None), "Xen forgets a function that a guest has");
+        driver::unbind(&removed);
+        Unplug(functions.clone()).removing(&removed);
+        let guest = functions.get(SBDF).ok().and_then(|f| f.guest());
+        assert_eq!(guest, None, "Xen forgets a function that a guest has");
     });
-    Guest(1).is_gone();
+    drop(guest);
     join(other);
+    machine.unload();
 }
 
 /// A function of the parameter `hide` is bound by hand, and offered to a driver of dom0's own.
 fn hidden_while_bound() {
     let machine = Machine::new();
-    let function = machine.function.clone();
-    let hidden = hide::start().expect("nothing fails");
-    let by_hand = function.clone();
+    let device = machine.device.clone();
+    let hidden = hide::start(&machine.functions).expect("nothing fails");
+    let (by_hand, registered) = (device.clone(), machine.driver.clone());
     let other = spawn(move || {
-        driver::bind::<PciBack>(&by_hand);
+        registered.bind(&by_hand);
     });
-    assert!(!driver::bind_native(&function) || state::device(SBDF).is_err());
+    assert!(!driver::bind_native(&device) || machine.function().is_none());
     join(other);
     drop(hidden);
-    let name = function.lock().driver_name().map(CStr::to_owned);
+    let name = device.lock().driver_name().map(CStr::to_owned);
     if name.as_deref() == Some(c"native") {
-        driver::release(&function);
+        driver::unbind(&device);
     } else {
-        assert!(state::device(SBDF).is_ok_and(|device| device.state() == State::Clean));
+        assert!(machine.is_clean());
     }
     machine.ends_free();
+}
+
+impl Machine {
+    fn is_clean(&self) -> bool {
+        self.function()
+            .is_some_and(|function| function.state() == State::Clean)
+    }
 }
 
 /// Power management, which saves a function's configuration, is not told that it is being taken.
 fn hidden_while_falling_asleep() {
     let machine = Machine::new();
-    let function = machine.function.clone();
-    let dozing = function.clone();
+    let device = machine.device.clone();
+    let dozing = device.clone();
     let other = spawn(move || dozing.doze());
-    drop(hide::start().expect("nothing fails"));
+    drop(hide::start(&machine.functions).expect("nothing fails"));
     join(other);
-    assert!(state::device(SBDF).is_ok_and(|device| device.state() == State::Clean));
+    assert!(machine.is_clean());
     assert!(
-        function.registers(|registers| registers.command),
+        device.registers(|registers| registers.command),
         "seized, and put back to what it was in between"
     );
     machine.ends_free();
@@ -378,16 +536,17 @@ fn hidden_while_falling_asleep() {
 
 /// The module is unloaded while a function that was returned is reset.
 fn unloaded_while_returned() {
-    let mut machine = Machine::seized();
-    let function = machine.function.clone();
-    assert!(Guest(1).lives(&function));
-    let other = spawn(|| Guest(1).is_gone());
-    // The driver goes first, and what it has with it.
-    driver::release(&function);
+    let machine = Machine::seized();
+    let device = machine.device.clone();
+    let guest = machine.create(1);
+    assert!(guest.lives(&device));
+    let other = spawn(move || drop(guest));
+    // The driver goes first, and its functions with it.
+    driver::unbind(&device);
     join(other);
-    machine.state = None;
-    function.registers(|registers| {
+    machine.unload();
+    device.registers(|registers| {
         assert_eq!(registers.dirt, 0, "what a guest left in it is still there");
-        assert!(registers.command && registers.bars, "not as it was found");
+        assert!(registers.bars, "not as it was found");
     });
 }

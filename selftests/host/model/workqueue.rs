@@ -67,9 +67,16 @@ impl Queue {
         if item.work().pending.swap(true, Ordering::Relaxed) {
             return Err(item);
         }
+        let shared = self.shared.clone();
         works.waiting.push_back(Box::new(move || {
-            item.work().pending.store(false, Ordering::Relaxed);
-            T::run(item);
+            if checker::without("again") {
+                T::run(item.clone());
+                let _works = shared.works.lock().expect("nobody panics");
+                item.work().pending.store(false, Ordering::Relaxed);
+            } else {
+                item.work().pending.store(false, Ordering::Relaxed);
+                T::run(item);
+            }
         }));
         drop(works);
         self.shared.changed.notify_all();
@@ -81,7 +88,7 @@ impl Queue {
     }
 
     /// Waits until there is nothing left to do.
-    pub fn flush(&self) {
+    pub fn drain(&self) {
         let mut works = self.shared.works.lock().expect("nobody panics");
         while works.runs || !works.waiting.is_empty() {
             works = self.shared.changed.wait(works).expect("nobody panics");

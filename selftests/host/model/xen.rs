@@ -3,20 +3,32 @@
 //! Stands in for crate `xen`: the driver core, a function's configuration, XenStore and work
 //! queues, as far as threads can meet there.
 
-#[path = "../../../rust/xen/header.rs"]
+#[path = "../../../rust/xen/pci/header.rs"]
 #[allow(dead_code)]
-pub mod header;
-#[path = "../../../rust/xen/msix_table.rs"]
+mod header;
+#[path = "../../../rust/xen/pci/msix.rs"]
 #[allow(dead_code)]
-pub mod msix_table;
-#[path = "../../../rust/xen/pci_backend.rs"]
+mod msix;
+#[path = "../../../rust/xen/xenbus/pci_backend.rs"]
 pub mod pci_backend;
-#[path = "../../../rust/xen/route.rs"]
-pub mod route;
-#[path = "../../../rust/xen/sbdf.rs"]
-pub mod sbdf;
-#[path = "../../../rust/xen/xenbus_state.rs"]
-pub mod xenbus_state;
+#[path = "../../../rust/xen/gsi/route.rs"]
+#[allow(dead_code)]
+mod route;
+#[path = "../../../rust/xen/pci/sbdf.rs"]
+mod sbdf;
+#[path = "../../../rust/xen/xenbus/state.rs"]
+mod state;
+
+mod backends;
+pub mod bus;
+mod claim;
+mod config;
+pub mod driver;
+mod functions;
+mod power;
+pub mod reset;
+pub mod store;
+pub mod workqueue;
 
 pub mod gsi {
     //! Where a function's pin is routed.
@@ -35,17 +47,147 @@ pub mod gsi {
     }
 }
 
-pub use sbdf::Sbdf;
+pub mod pci {
+    //! PCI functions.
 
-pub mod bus;
-pub mod claim;
-pub mod config;
-pub mod driver;
-#[path = "functions.rs"]
-pub mod pci;
-pub mod workqueue;
-pub mod xenbus;
-pub mod xenstore;
+    pub use crate::{
+        bus,
+        claim::Claim,
+        config::{Command, ConfigSpace, Saved},
+        driver,
+        functions::{
+            find, iter, plugged, DeviceExt, DeviceLock, Enabled, InTree, Locked, TopologyLock,
+            Undisturbed,
+        },
+        header::Pin,
+        msix::MsixTable,
+        power::Awake,
+        reset,
+        sbdf::{hex, Sbdf},
+    };
+
+    pub mod driver_files {
+        //! The files are left out.
+
+        use core::marker::PhantomData;
+
+        pub struct DriverFile<T>(PhantomData<fn(T)>);
+    }
+}
+
+pub mod xenbus {
+    //! XenStore.
+
+    pub use crate::{
+        backends::{Device, Driver, Probed},
+        pci_backend,
+        state::State,
+        store,
+    };
+
+    pub mod watch {
+        //! Hearing of changes.
+
+        use core::ffi::CStr;
+
+        pub trait Observer: 'static {
+            const PATH: &'static CStr;
+
+            fn changed(&self, path: &CStr);
+        }
+    }
+}
+
+pub mod linux {
+    //! Kernel services.
+
+    pub use crate::{global, workqueue};
+
+    pub mod module {
+        //! This module.
+
+        use kernel::error::Result;
+
+        /// Keeps it loaded.
+        pub struct Pinned;
+
+        impl Pinned {
+            pub fn new() -> Result<Self> {
+                Ok(Self)
+            }
+        }
+    }
+
+    pub mod sysfs {
+        //! Files.
+
+        use core::marker::PhantomData;
+
+        pub struct Directory<T>(PhantomData<fn(T)>);
+
+        impl<T> Directory<T> {
+            #[allow(clippy::new_without_default)]
+            pub fn new() -> Self {
+                Self(PhantomData)
+            }
+        }
+    }
+
+    pub mod uevent {
+        //! What udev is told.
+
+        use core::ffi::CStr;
+        use kernel::error::Result;
+
+        use crate::pci::Locked;
+
+        pub fn changed(_dev: &Locked, _text: [&CStr; 2]) -> Result {
+            Ok(())
+        }
+    }
+}
+
+pub mod hypercall {
+    //! What Xen is asked to do.
+
+    pub mod domain {
+        //! Guests.
+
+        use kernel::error::Result;
+
+        pub fn crash(_domain: u16) -> Result {
+            Ok(())
+        }
+    }
+}
+
+pub mod vpci {
+    //! What Xen knows of functions.
+
+    use kernel::error::Result;
+
+    use crate::{
+        pci::{InTree, Locked},
+        reset::Kind,
+    };
+
+    #[derive(Clone, Copy)]
+    pub struct Function;
+
+    impl Function {
+        pub fn of(_dev: &InTree<'_>) -> Result<Self> {
+            Ok(Self)
+        }
+
+        pub fn is_known(&self) -> Result {
+            Ok(())
+        }
+
+        pub fn was_reset(&self, _dev: &Locked, _kind: Kind) -> Result {
+            Ok(())
+        }
+    }
+}
 
 pub mod global {
     //! State that everybody reaches; its own orders are tried in global.rs.
@@ -92,103 +234,5 @@ pub mod global {
                 checker::loom::thread::yield_now();
             }
         }
-    }
-}
-
-pub mod domain {
-    //! Guests.
-
-    use kernel::error::Result;
-
-    pub fn crash(_domain: u16) -> Result {
-        Ok(())
-    }
-}
-
-pub mod physdev {
-    //! What Xen knows of functions.
-
-    use kernel::error::Result;
-
-    use crate::{pci::Locked, reset::Kind};
-
-    pub fn has_function(_dev: &Locked) -> Result {
-        Ok(())
-    }
-
-    pub fn was_reset(_dev: &Locked, _kind: Kind) -> Result {
-        Ok(())
-    }
-}
-
-pub mod pm {
-    //! Keeping functions from falling asleep.
-
-    use kernel::{pci::Device, sync::aref::ARef};
-
-    pub struct Awake(Option<ARef<Device>>);
-
-    impl Awake {
-        pub fn new(dev: &Device) -> Self {
-            let kept = !checker::without("awake");
-            Self(kept.then(|| {
-                dev.wake();
-                dev.into()
-            }))
-        }
-    }
-
-    impl Drop for Awake {
-        fn drop(&mut self) {
-            if let Some(dev) = &self.0 {
-                dev.rest();
-            }
-        }
-    }
-}
-
-pub mod reset {
-    //! How functions are reset.
-
-    use core::fmt;
-
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum Kind {
-        Warm,
-        Hot,
-        Flr,
-    }
-
-    /// The only method here.
-    #[derive(Clone, Copy, Debug)]
-    pub struct Method;
-
-    impl Method {
-        pub fn kind(self) -> Kind {
-            Kind::Flr
-        }
-
-        pub fn is_by_bridge(self) -> bool {
-            false
-        }
-    }
-
-    impl fmt::Display for Method {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("flr")
-        }
-    }
-}
-
-pub mod uevent {
-    //! What udev is told.
-
-    use core::ffi::CStr;
-    use kernel::error::Result;
-
-    use crate::pci::Locked;
-
-    pub fn changed(_dev: &Locked, _text: [&CStr; 2]) -> Result {
-        Ok(())
     }
 }

@@ -16,12 +16,18 @@ pub mod error {
         pub fn to_errno(self) -> i32 {
             -self.0
         }
+
+        /// The error with this negative number.
+        pub fn from_errno(errno: i32) -> Self {
+            Self(-errno)
+        }
     }
 
     pub const ENOENT: Error = Error(2);
     pub const EIO: Error = Error(5);
     pub const ENXIO: Error = Error(6);
     pub const E2BIG: Error = Error(7);
+    pub const EAGAIN: Error = Error(11);
     pub const ENOMEM: Error = Error(12);
     pub const EFAULT: Error = Error(14);
     pub const EBUSY: Error = Error(16);
@@ -42,10 +48,103 @@ pub mod error {
 
 pub use core::fmt;
 
+/// As in the kernel.
+#[macro_export]
+macro_rules! fmt {
+    ($($text:tt)*) => { ::core::format_args!($($text)*) };
+}
+
+pub mod str {
+    //! Strings.
+
+    use core::{ffi::CStr, fmt, ops::Deref};
+
+    use crate::error::Result;
+
+    /// A C string of one's own.
+    #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub struct CString(std::ffi::CString);
+
+    impl CString {
+        pub fn try_from_fmt(text: fmt::Arguments<'_>) -> Result<Self> {
+            Ok(Self(
+                std::ffi::CString::new(text.to_string()).expect("no zero in it"),
+            ))
+        }
+    }
+
+    impl TryFrom<&CStr> for CString {
+        type Error = crate::error::Error;
+
+        fn try_from(text: &CStr) -> Result<Self> {
+            Ok(Self(text.into()))
+        }
+    }
+
+    impl Deref for CString {
+        type Target = CStr;
+
+        fn deref(&self) -> &CStr {
+            &self.0
+        }
+    }
+}
+
+pub mod sync {
+    //! What is shared.
+
+    /// What is set once.
+    #[derive(Default)]
+    pub struct SetOnce<T>(std::sync::OnceLock<T>);
+
+    impl<T> SetOnce<T> {
+        pub const fn new() -> Self {
+            Self(std::sync::OnceLock::new())
+        }
+
+        pub fn populate(&self, value: T) -> bool {
+            self.0.set(value).is_ok()
+        }
+
+        pub fn as_ref(&self) -> Option<&T> {
+            self.0.get()
+        }
+    }
+
+    pub mod atomic {
+        //! Atomics.
+
+        use core::sync::atomic::{AtomicI32, Ordering};
+        use std::marker::PhantomData;
+
+        /// No order.
+        pub struct Relaxed;
+
+        /// A number.
+        pub struct Atomic<T>(AtomicI32, PhantomData<T>);
+
+        impl Atomic<i32> {
+            pub const fn new(value: i32) -> Self {
+                Self(AtomicI32::new(value), PhantomData)
+            }
+
+            pub fn load(&self, _order: Relaxed) -> i32 {
+                self.0.load(Ordering::Relaxed)
+            }
+
+            pub fn store(&self, value: i32, _order: Relaxed) {
+                self.0.store(value, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
 pub mod prelude {
     //! What every kernel file imports.
 
     pub use super::error::*;
+    pub use crate::fmt;
+    pub use core::ffi::CStr;
     pub use macros::kunit_tests;
 
     /// Called before each allocation that may sleep: whether it may can only be told by others.
@@ -64,13 +163,42 @@ pub mod prelude {
         }
     }
 
+    /// A box that says how to allocate.
+    pub struct KBox<T>(Box<T>);
+
+    impl<T> KBox<T> {
+        pub fn new(value: T, flags: Flags) -> Result<Self> {
+            flags.allocate();
+            Ok(Self(Box::new(value)))
+        }
+    }
+
+    impl<T> core::ops::Deref for KBox<T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            &self.0
+        }
+    }
+
     /// A vector that says how to allocate.
     #[derive(Clone, Debug)]
     pub struct KVec<T>(Vec<T>);
 
+    impl<T> Default for KVec<T> {
+        fn default() -> Self {
+            Self::new()
+        }
+    }
+
     impl<T> KVec<T> {
         pub fn new() -> Self {
             Self(Vec::new())
+        }
+
+        pub fn with_capacity(count: usize, flags: Flags) -> Result<Self> {
+            flags.allocate();
+            Ok(Self(Vec::with_capacity(count)))
         }
 
         pub fn push(&mut self, value: T, flags: Flags) -> Result {
@@ -99,6 +227,10 @@ pub mod prelude {
             } else {
                 Err(EINVAL)
             }
+        }
+
+        pub fn clear(&mut self) {
+            self.0.clear();
         }
 
         pub fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {

@@ -4,9 +4,13 @@
 
 #![allow(dead_code)]
 
+#[path = "../../../rust/pcidev/assignments.rs"]
+mod assignments;
+#[path = "../../../rust/pcidev/index.rs"]
+mod index;
+#[path = "../../../rust/pcidev/info.rs"]
+mod info;
 #[path = "../../../rust/pcidev/request.rs"]
 mod request;
-#[path = "../../../rust/pcidev/table.rs"]
-mod table;
 #[path = "../../../rust/uapi/pcidev.rs"]
 pub mod uapi;

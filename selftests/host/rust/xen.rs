@@ -1,30 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Stands in for crate `xen`: its pure logic, where the drivers look for it.
+//! Stands in for crate `xen`: its pure logic, at the paths that the drivers use.
 
 #![allow(dead_code)]
 
-#[path = "../../../rust/xen/header.rs"]
-pub mod header;
-#[path = "../../../rust/xen/msix_table.rs"]
-pub mod msix_table;
-#[path = "../../../rust/xen/pci_backend.rs"]
+#[path = "../../../rust/xen/pci/header.rs"]
+mod header;
+#[path = "../../../rust/xen/pci/msix.rs"]
+mod msix;
+#[path = "../../../rust/xen/xenbus/pci_backend.rs"]
 pub mod pci_backend;
-#[path = "../../../rust/xen/route.rs"]
-pub mod route;
-#[path = "../../../rust/xen/sbdf.rs"]
-pub mod sbdf;
-#[path = "../../../rust/xen/xenbus_state.rs"]
-pub mod xenbus_state;
+#[path = "../../../rust/xen/gsi/route.rs"]
+mod route;
+#[path = "../../../rust/xen/pci/sbdf.rs"]
+mod sbdf;
+#[path = "../../../rust/xen/xenbus/state.rs"]
+mod state;
 
-pub use route as gsi;
-pub use sbdf::Sbdf;
+pub mod gsi {
+    //! As `rust/xen/gsi.rs`.
+
+    pub use crate::route::{
+        NoRoute,
+        Polarity,
+        Route,
+        Trigger, //
+    };
+}
 
 pub mod pci {
-    //! What `rust/xen/pci.rs` hands on.
+    //! As `rust/xen/pci.rs`.
 
     pub use crate::{
         header::Pin,
-        msix_table::MsixTable, //
+        msix::MsixTable,
+        sbdf::{
+            hex,
+            Sbdf, //
+        }, //
+    };
+}
+
+pub mod xenbus {
+    //! As `rust/xen/xenbus.rs`.
+
+    pub use crate::{
+        pci_backend,
+        state::State, //
     };
 }

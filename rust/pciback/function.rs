@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A function, from its seizure until neither the driver nor a guest has it.
+
+use kernel::{
+    new_mutex, new_work, pci,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        Mutex,
+        SetOnce, //
+    },
+    workqueue::{
+        Work,
+        WorkItem, //
+    },
+};
+
+use xen::{
+    linux::{
+        module,
+        sysfs::Directory, //
+    },
+    pci::{
+        driver,
+        Claim,
+        Command,
+        ConfigSpace,
+        DeviceExt,
+        Enabled,
+        Locked,
+        Saved,
+        Sbdf, //
+    },
+    vpci, //
+};
+
+use crate::{
+    assignment::Assignment,
+    driver::NAME,
+    files::OfFunction,
+    functions::Functions,
+    life::{
+        Domain,
+        Export,
+        Flr,
+        Life,
+        Outcome,
+        Refusal,
+        State, //
+    },
+    quirks::Quirk, //
+};
+
+/// A function that the driver has seized, or that a guest still has.
+///
+/// Whatever takes long is done under the device's lock, which the driver core holds in its
+/// callbacks: an argument `dev` is the proof. `inner` is locked inside it, for moments only.
+#[pin_data]
+pub(crate) struct Function {
+    pub(crate) dev: ARef<pci::Device>,
+    pub(crate) sbdf: Sbdf,
+    pub(super) vpci: vpci::Function,
+    /// The configuration while no guest has it.
+    pub(super) saved: SetOnce<Saved>,
+    #[pin]
+    pub(super) inner: Mutex<Inner>,
+    /// For PV guests, and for toolstacks to tell their device model.
+    pub(crate) permissive: Atomic<bool>,
+    /// As above.
+    pub(crate) interrupt_control: Atomic<bool>,
+    /// As above.
+    #[pin]
+    pub(crate) quirks: Mutex<KVec<Quirk>>,
+    pub(super) functions: Arc<Functions>,
+    /// Makes a returned function fit for the next guest.
+    #[pin]
+    work: Work<Function>,
+}
+
+/// The changing part of a function.
+pub(super) struct Inner {
+    pub(super) life: Life,
+    /// Whether the function could be prepared for the reset that the PCI core is doing.
+    pub(super) prepared: Result,
+    /// While it is seized.
+    seized: Option<AsFound>,
+    /// Whether an error was logged for the guest that has it.
+    error_logged: bool,
+    /// Whether the guest that has it was stopped.
+    guest_stopped: bool,
+}
+
+/// The function as it was found, to be restored when it is given up.
+struct AsFound {
+    /// The function's files, while the driver is bound.
+    directory: Option<Directory<OfFunction>>,
+    enabled: Enabled,
+    command: Command,
+}
+
+impl AsFound {
+    /// Disabling it costs an evaluation of ACPI's routing, as enabling it does: so it is done here
+    /// rather than in the seizure, which others wait for.
+    fn restore(self, dev: &Locked) {
+        drop(self.directory);
+        self.enabled.disable(dev);
+    }
+
+    /// Makes the restored function decode nothing, do no DMA and raise no interrupt, and says so.
+    fn leave_stopped(&mut self, dev: &Locked) {
+        dev_err!(
+            dev,
+            "left stopped: it was not reset, and holds state of its last owner\n"
+        );
+        self.command.leave_stopped();
+    }
+}
+
+kernel::impl_has_work! {
+    impl HasWork<Self> for Function { self.work }
+}
+
+impl Function {
+    /// A function that is about to be seized.
+    pub(crate) fn new(
+        functions: &Arc<Functions>,
+        dev: &pci::Device,
+        sbdf: Sbdf,
+        vpci: vpci::Function,
+    ) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                dev: dev.into(),
+                sbdf,
+                vpci,
+                saved: SetOnce::new(),
+                inner <- new_mutex!(Inner {
+                    life: Life::new(),
+                    prepared: Ok(()),
+                    seized: None,
+                    error_logged: false,
+                    guest_stopped: false,
+                }),
+                permissive: Atomic::new(false),
+                interrupt_control: Atomic::new(false),
+                quirks <- new_mutex!(KVec::new()),
+                functions: functions.clone(),
+                work <- new_work!("pciback::Function"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Makes the function one that a guest can be given. After an error it is as it was found, but
+    /// stopped if a reset failed.
+    pub(crate) fn seize(&self, dev: &Locked) -> Result {
+        let failed =
+            |step| move |e: &Error| dev_err!(dev, "not seized: {} failed: {:?}\n", step, e);
+
+        let mut command = Command::keep(dev).inspect_err(failed("reading it"))?;
+        // A driver of dom0's switches bus mastering on when it is ready for DMA. Until then, the
+        // last owner's DMA must not go on.
+        command.forbid_dma();
+        let config = ConfigSpace::of(dev);
+        if !config
+            .has_its_bars()
+            .inspect_err(failed("reading its BARs"))?
+        {
+            dev_err!(
+                dev,
+                "not seized: its BARs were lost by a reset; remove it (echo 1 >remove) and rescan\n"
+            );
+            return Err(EIO);
+        }
+        let mut found = AsFound {
+            directory: None,
+            enabled: dev.enable().inspect_err(failed("enabling it"))?,
+            command,
+        };
+        dev.clear_master();
+        let result = match Saved::new(dev).inspect_err(failed("saving its configuration")) {
+            Ok(saved) => {
+                self.saved.populate(saved);
+                let result = self.reset(dev).inspect_err(failed("resetting it"));
+                if result.is_err() {
+                    found.leave_stopped(dev);
+                }
+                result.map(|_| ())
+            }
+            Err(e) => Err(e),
+        };
+        match result {
+            Ok(()) => self.inner.lock().seized = Some(found),
+            Err(_) => found.restore(dev),
+        }
+        result
+    }
+
+    /// Keeps the function's files for as long as it is seized.
+    pub(crate) fn show(&self, directory: Directory<OfFunction>) {
+        if let Some(found) = &mut self.inner.lock().seized {
+            found.directory = Some(directory);
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.inner.lock().life.state()
+    }
+
+    /// The guest that has it in Xen.
+    pub(crate) fn guest(&self) -> Option<Domain> {
+        self.inner.lock().life.guest()
+    }
+
+    /// Refuses (`EBUSY`) a function that a guest still has.
+    pub(crate) fn refuse_assigned(&self, dev: &Locked) -> Result {
+        let Some(domain) = self.guest() else {
+            return Ok(());
+        };
+        dev_err!(
+            dev,
+            "not seized: still assigned to domain {}; xl pci-detach or xl destroy first\n",
+            domain
+        );
+        Err(EBUSY)
+    }
+
+    /// Whether the driver has it. Exact under the device's lock only.
+    pub(crate) fn is_seized(&self) -> bool {
+        self.inner.lock().seized.is_some()
+    }
+
+    /// Serves a request for a reset (`do_flr`).
+    ///
+    /// A function that was unbound is reset, too: libxl asks for it when it destroys the guest, and
+    /// has no other way. `EBUSY` if another driver has it, `EAGAIN` while Linux recovers from an
+    /// error, `ENOTTY` if there is no reset.
+    pub(crate) fn flr(self: &Arc<Self>) -> Result {
+        let result = {
+            let dev = self.dev.lock();
+            let is_seized = self.is_seized();
+            if !is_seized && dev.driver_name().is_some() {
+                return Err(EBUSY);
+            }
+            let wanted = {
+                let mut inner = self.inner.lock();
+                if inner.life.is_recovering() && inner.life.guest().is_none() {
+                    return Err(EAGAIN);
+                }
+                inner.life.flr()
+            };
+            match wanted {
+                Flr::Nothing if self.is_as_saved() => return Ok(()),
+                Flr::Quiesce => return ConfigSpace::of(&dev).quiesce(),
+                Flr::Nothing | Flr::Reset => (),
+            }
+            let result = self.reset(&dev);
+            if !is_seized {
+                // A driver of dom0's enables it.
+                let _ = ConfigSpace::of(&dev).quiesce();
+            }
+            self.inner.lock().life.touch();
+            result
+        };
+        self.look_after();
+        match result? {
+            Outcome::Unresettable => Err(ENOTTY),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives it to a guest. It is reset first if that is still to be done, so this may take long.
+    /// Meanwhile nobody else resets it, and it is not unbound.
+    pub(crate) fn export(self: &Arc<Self>, domain: Domain) -> Result<Assignment, Refusal> {
+        let pinned = module::Pinned::new().map_err(Refusal::Failed)?;
+        let dev = self.dev.lock();
+        loop {
+            let export = {
+                let mut inner = self.inner.lock();
+                if inner.seized.is_none() {
+                    return Err(Refusal::Gone);
+                }
+                inner.life.export(domain)?
+            };
+            if export != Export::Reset {
+                dev.mark_assigned();
+                return Ok(Assignment::new(
+                    self.clone(),
+                    export == Export::Done,
+                    pinned,
+                ));
+            }
+            // `reset()` has already logged the error.
+            let _ = self.reset(&dev);
+        }
+    }
+
+    /// The guest does not have it any more. Does not sleep for long.
+    pub(super) fn give_back(self: &Arc<Self>) {
+        self.permissive.store(false, Relaxed);
+        self.interrupt_control.store(false, Relaxed);
+        {
+            // Last: the next guest may have it from now on.
+            let mut inner = self.inner.lock();
+            inner.error_logged = false;
+            inner.guest_stopped = false;
+            inner.life.release();
+        }
+        self.queue();
+    }
+
+    /// Gives it up soon, and without the caller's locks, if it is broken.
+    pub(crate) fn look_after(self: &Arc<Self>) {
+        if self.is_broken() {
+            self.queue();
+        }
+    }
+
+    /// Linux begins, or has ended, the recovery from an error.
+    pub(crate) fn set_recovering(self: &Arc<Self>, recovering: bool) {
+        let is_due = {
+            let mut inner = self.inner.lock();
+            inner.life.set_recovering(recovering);
+            inner.life.is_due()
+        };
+        if is_due {
+            self.queue();
+        }
+    }
+
+    fn queue(self: &Arc<Self>) {
+        // If it is queued already, the work will see what happened meanwhile.
+        let _ = self.functions.returns.enqueue(self.clone());
+    }
+
+    fn is_broken(&self) -> bool {
+        matches!(self.state(), State::Broken | State::Lost(_))
+    }
+
+    /// Whether nobody has changed its registers either.
+    fn is_as_saved(&self) -> bool {
+        self.saved.as_ref().is_some_and(Saved::is_current)
+    }
+
+    /// Gives it up, whoever has it: the driver is being unbound.
+    pub(crate) fn give_up(&self, dev: &Locked) {
+        let (guest, needs_reset, found) = {
+            let mut inner = self.inner.lock();
+            let life = &inner.life;
+            (life.guest(), life.needs_reset(), inner.seized.take())
+        };
+        let Some(mut found) = found else { return };
+        // The reset of a function that does not answer would wait for it for a minute.
+        let is_fit = ConfigSpace::of(dev).is_present()
+            && (!needs_reset && self.is_as_saved() || self.reset(dev).is_ok());
+        if let Some(domain) = guest {
+            dev_warn!(
+                dev,
+                "unbound while assigned to domain {}; run xl pci-detach or xl destroy\n",
+                domain
+            );
+            found.command.leave_stopped();
+        } else if !is_fit {
+            found.leave_stopped(dev);
+        }
+        found.restore(dev);
+        if guest.is_none() {
+            dev.clear_assigned();
+            self.functions.forget(self);
+        }
+    }
+
+    /// Whether an error is the first since a guest has the function.
+    pub(crate) fn is_first_error(&self) -> bool {
+        !core::mem::replace(&mut self.inner.lock().error_logged, true)
+    }
+
+    /// Whether the guest that has the function has not been stopped yet.
+    pub(crate) fn is_first_stop(&self) -> bool {
+        !core::mem::replace(&mut self.inner.lock().guest_stopped, true)
+    }
+
+    /// Resets it for the next owner, if it is its turn.
+    fn freshen(&self) {
+        let dev = self.dev.lock();
+        if !self.functions.has(self) {
+            return;
+        }
+        let (guest, is_due, is_seized) = {
+            let inner = self.inner.lock();
+            (
+                inner.life.guest(),
+                inner.life.is_due(),
+                inner.seized.is_some(),
+            )
+        };
+        if guest.is_some() {
+            return;
+        }
+        dev.clear_assigned();
+        if is_seized {
+            if is_due {
+                // `reset()` has already logged the error.
+                let _ = self.reset(&dev);
+            }
+        } else {
+            self.functions.forget(self);
+            self.reset_unbound(&dev);
+        }
+    }
+
+    /// Resets a function that was unbound while a guest had it, and that the guest has left now.
+    fn reset_unbound(&self, dev: &Locked) {
+        if let Some(driver) = dev.driver_name() {
+            dev_warn!(
+                dev,
+                "bound to {:?} without a reset since a guest had it; unbind it and reset it\n",
+                driver
+            );
+            return;
+        }
+        let config = ConfigSpace::of(dev);
+        if config.is_present() {
+            // `reset()` has already logged the error.
+            let _ = self.reset(dev);
+            let _ = config.quiesce();
+        }
+    }
+}
+
+impl WorkItem for Function {
+    type Pointer = Arc<Function>;
+
+    fn run(this: Arc<Function>) {
+        this.freshen();
+        if !this.is_broken() {
+            return;
+        }
+        // No other driver is bound between the look and the unbinding.
+        let _claim = Claim::new(&this.dev, NAME);
+        let is_seized = {
+            let _lock = this.dev.lock();
+            this.is_seized()
+        };
+        if is_seized {
+            dev_err!(
+                this.dev,
+                "no guest gets it any more: given up by xen-pciback; xl pci-assignable-add tries again\n"
+            );
+            driver::unbind(&this.dev);
+        }
+    }
+}

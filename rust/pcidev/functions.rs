@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! All PCI functions.
+
+use kernel::{
+    new_mutex,
+    prelude::*,
+    rbtree::RBTree,
+    sync::{
+        Arc,
+        Mutex, //
+    }, //
+};
+
+use xen::{
+    linux::sysfs::Directory,
+    pci::{
+        DeviceExt,
+        InTree,
+        Sbdf, //
+    }, //
+};
+
+use crate::{
+    assignments::{
+        Assignment,
+        Assignments, //
+    },
+    files::Files,
+    index::Index,
+    info::Info,
+    seize::Function, //
+};
+
+/// All PCI functions.
+#[pin_data]
+pub(crate) struct Functions {
+    /// Taken inside the device lock and the topology lock, outside of the locks of a function.
+    #[pin]
+    registry: Mutex<Registry>,
+    /// What toolstacks are told of a function's GSI. Written under the lock of `registry`.
+    gsis: Index,
+}
+
+struct Registry {
+    functions: RBTree<Sbdf, Entry>,
+    assignments: Assignments,
+}
+
+struct Entry {
+    function: Arc<Function>,
+    _directory: Directory<Files>,
+}
+
+impl Registry {
+    fn info(&self, sbdf: Sbdf) -> Result<Info> {
+        let entry = self.functions.get(&sbdf).ok_or(ENODEV)?;
+        Ok(entry.function.info())
+    }
+
+    /// The GSI to tell a toolstack; `ENOENT` if it has nothing to do with one, see
+    /// [`Assignments::keeps_line`].
+    fn gsi_for_toolstack(&self, sbdf: Sbdf) -> Result<u32> {
+        let gsi = self.info(sbdf)?.route?.gsi;
+        let is_on_line = |other| {
+            self.info(other)
+                .is_ok_and(|info| info.route.is_ok_and(|route| route.gsi == gsi))
+        };
+        if self.assignments.keeps_line(sbdf, is_on_line) {
+            Err(ENOENT)
+        } else {
+            Ok(gsi)
+        }
+    }
+}
+
+impl Functions {
+    /// None.
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                registry <- new_mutex!(Registry {
+                    functions: RBTree::new(),
+                    assignments: Assignments::new(),
+                }),
+                gsis: Index::new(),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Adds a function, or looks for the route that it did not have. May sleep.
+    pub(crate) fn add(&self, dev: &InTree<'_>) -> Result {
+        let sbdf = dev.sbdf()?;
+        let mut registry = self.registry.lock();
+        match registry.functions.get(&sbdf) {
+            Some(entry) => entry.function.find_route(dev),
+            None => {
+                self.gsis.make_room(sbdf)?;
+                let function = Function::new(dev, sbdf)?;
+                let entry = Entry {
+                    _directory: dev.add_directory(Files(function.clone()))?,
+                    function,
+                };
+                registry
+                    .functions
+                    .try_create_and_insert(sbdf, entry, GFP_KERNEL)?;
+            }
+        }
+        self.publish(&registry, sbdf);
+        Ok(())
+    }
+
+    /// Forgets a function that is being removed. May sleep.
+    pub(crate) fn remove(&self, sbdf: Sbdf) {
+        let entry = {
+            let mut registry = self.registry.lock();
+            let entry = registry.functions.remove(&sbdf);
+            self.publish(&registry, sbdf);
+            entry
+        };
+        if let Some(entry) = entry {
+            entry.function.unplugged();
+        }
+    }
+
+    /// A function, if there is one at `sbdf`. May sleep.
+    pub(crate) fn get(&self, sbdf: Sbdf) -> Result<Arc<Function>> {
+        let registry = self.registry.lock();
+        let entry = registry.functions.get(&sbdf).ok_or(ENODEV)?;
+        Ok(entry.function.clone())
+    }
+
+    /// What is known of a function, and the domain that has it. May sleep.
+    pub(crate) fn info(&self, sbdf: Sbdf) -> Result<(Info, Option<u16>)> {
+        let registry = self.registry.lock();
+        Ok((registry.info(sbdf)?, registry.assignments.domain(sbdf)))
+    }
+
+    /// All functions that `wanted` wants, in the order of their addresses. May sleep.
+    pub(crate) fn list(&self, wanted: impl Fn(&Info) -> bool) -> Result<KVec<(Sbdf, Info)>> {
+        let mut list = KVec::new();
+        for (sbdf, entry) in self.registry.lock().functions.iter() {
+            let info = entry.function.info();
+            if wanted(&info) {
+                list.push((*sbdf, info), GFP_KERNEL)?;
+            }
+        }
+        Ok(list)
+    }
+
+    /// The GSI to tell a toolstack; `ENODEV` if there is no such function. Takes no lock.
+    pub(crate) fn gsi_for_toolstack(&self, sbdf: Sbdf) -> Result<u32> {
+        self.gsis.get(sbdf)
+    }
+
+    /// Notes which functions `domain` has. May sleep.
+    pub(crate) fn assign(&self, domain: u16, assignments: &[Assignment]) -> Result {
+        let mut registry = self.registry.lock();
+        registry.assignments.replace(domain, assignments)?;
+        self.publish_all(&registry);
+        Ok(())
+    }
+
+    /// The domains that have functions. May sleep.
+    pub(crate) fn domains(&self) -> Result<KVec<u16>> {
+        let mut domains = KVec::new();
+        for domain in self.registry.lock().assignments.domains() {
+            domains.push(domain, GFP_KERNEL)?;
+        }
+        Ok(domains)
+    }
+
+    /// Sets the answers for a function that came, went or got a route, and for those whose line it
+    /// may share.
+    fn publish(&self, registry: &Registry, sbdf: Sbdf) {
+        self.gsis.set(sbdf, registry.gsi_for_toolstack(sbdf));
+        if registry.assignments.domain(sbdf).is_some() {
+            self.publish_all(registry);
+        }
+    }
+
+    fn publish_all(&self, registry: &Registry) {
+        for (sbdf, _) in registry.functions.iter() {
+            self.gsis.set(*sbdf, registry.gsi_for_toolstack(*sbdf));
+        }
+    }
+}

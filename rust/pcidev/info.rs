@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is known of a PCI function.
+
+use kernel::prelude::*;
+
+use xen::{
+    gsi::{
+        NoRoute,
+        Polarity,
+        Route,
+        Trigger, //
+    },
+    pci::{
+        MsixTable,
+        Pin,
+        Sbdf, //
+    }, //
+};
+
+use crate::uapi;
+
+/// Who has a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// No driver.
+    Nobody,
+    /// A driver of dom0's own.
+    Driver,
+    /// The driver that hands functions to guests.
+    Pciback,
+}
+
+/// What became of a function's MSI-X table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Msix {
+    /// Not held.
+    Free,
+    /// Held for guests.
+    Held,
+    /// Should be held, but Xen refused.
+    Refused,
+}
+
+/// What is known of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Info {
+    /// The INTx pin.
+    pub(crate) pin: Option<Pin>,
+    /// Where the pin is routed.
+    pub(crate) route: Result<Route, NoRoute>,
+    /// The MSI-X table.
+    pub(crate) table: Option<MsixTable>,
+    /// Who has it.
+    pub(crate) holder: Holder,
+    /// The line's Linux irq, while a driver has enabled the function or it is seized.
+    pub(crate) irq: Option<u32>,
+    /// What became of the MSI-X table.
+    pub(crate) msix: Msix,
+}
+
+impl Info {
+    /// The answer to [`uapi::GET_INFO`] for the function `sbdf`, which `domain` has.
+    pub(crate) fn to_uapi(self, sbdf: Sbdf, domain: Option<u16>) -> uapi::Info {
+        let mut info = uapi::Info {
+            sbdf: sbdf.to_u32(),
+            pin: self.pin.map_or(0, |pin| pin.number().into()),
+            holder: match self.holder {
+                Holder::Nobody => uapi::HOLDER_NONE,
+                Holder::Driver => uapi::HOLDER_DRIVER,
+                Holder::Pciback => uapi::HOLDER_PCIBACK,
+            },
+            msix_entries: self.table.map_or(0, |table| table.entries.into()),
+            msix: match self.msix {
+                Msix::Free => uapi::MSIX_FREE,
+                Msix::Held => uapi::MSIX_HELD,
+                Msix::Refused => uapi::MSIX_REFUSED,
+            },
+            ..Default::default()
+        };
+        if let Ok(route) = self.route {
+            info.valid |= uapi::VALID_GSI;
+            info.gsi = route.gsi;
+            if route.trigger == Trigger::Level {
+                info.trigger = uapi::TRIGGER_LEVEL;
+            }
+            if route.polarity == Polarity::Low {
+                info.polarity = uapi::POLARITY_LOW;
+            }
+        }
+        if let Some(irq) = self.irq {
+            info.valid |= uapi::VALID_IRQ;
+            info.irq = irq;
+        }
+        if let Some(domid) = domain {
+            info.valid |= uapi::VALID_DOMID;
+            info.domid = domid.into();
+        }
+        info
+    }
+}
+
+#[kunit_tests(xen_pcidev_info)]
+mod tests {
+    use super::*;
+
+    const NIC: Sbdf = Sbdf::new(0, 3, 0);
+
+    /// A bit for each field that is valid, and nothing in those that are not.
+    #[test]
+    fn valid_fields_are_told() {
+        let bare = Info {
+            pin: None,
+            route: Err(NoRoute::NoPin),
+            table: None,
+            holder: Holder::Nobody,
+            irq: None,
+            msix: Msix::Free,
+        };
+        let empty = uapi::Info {
+            sbdf: NIC.to_u32(),
+            ..Default::default()
+        };
+        assert_eq!(bare.to_uapi(NIC, None), empty);
+
+        let full = Info {
+            pin: Pin::decode(2),
+            route: Ok(Route {
+                gsi: 16,
+                trigger: Trigger::Level,
+                polarity: Polarity::Low,
+            }),
+            table: Some(MsixTable { entries: 5, bar: 3 }),
+            holder: Holder::Pciback,
+            irq: Some(30),
+            msix: Msix::Held,
+        };
+        assert_eq!(
+            full.to_uapi(NIC, Some(7)),
+            uapi::Info {
+                valid: uapi::VALID_GSI | uapi::VALID_IRQ | uapi::VALID_DOMID,
+                gsi: 16,
+                irq: 30,
+                pin: 2,
+                trigger: uapi::TRIGGER_LEVEL,
+                polarity: uapi::POLARITY_LOW,
+                holder: uapi::HOLDER_PCIBACK,
+                domid: 7,
+                msix_entries: 5,
+                msix: uapi::MSIX_HELD,
+                ..empty
+            }
+        );
+    }
+}

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Hypercalls, each with a typed argument.
+
+pub mod domain;
+pub(crate) mod domctl;
+pub(crate) mod physdev;

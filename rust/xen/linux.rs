@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Services of the kernel that the `kernel` crate lacks and that have nothing to do with Xen.
+
+#[macro_use]
+pub mod param;
+#[macro_use]
+pub mod trace;
+
+pub mod fault;
+pub mod miscdevice;
+pub mod module;
+pub mod sysfs;
+pub mod task;
+pub mod uevent;
+pub mod workqueue;

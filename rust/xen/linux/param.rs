@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Boolean and text module parameters that can be read in `/sys/module/NAME/parameters/`.
+//!
+//! The kernel crate's parameters are integers that sysfs does not show.
+//!
+//! C header: [`include/linux/moduleparam.h`](srctree/include/linux/moduleparam.h)
+
+use core::{
+    cell::UnsafeCell,
+    ptr, //
+};
+
+use kernel::prelude::*;
+
+use crate::{
+    bindings,
+    linux::fault,
+    linux::module, //
+};
+
+/// The value of a boolean parameter.
+#[repr(transparent)]
+pub struct Bool(UnsafeCell<bool>);
+
+// SAFETY: A byte that is written and read in one access each.
+unsafe impl Sync for Bool {}
+
+impl Bool {
+    /// A parameter that is `default` unless given.
+    pub const fn new(default: bool) -> Self {
+        Self(UnsafeCell::new(default))
+    }
+
+    /// The value.
+    pub fn get(&self) -> bool {
+        // SAFETY: The kernel only ever writes 0 or 1, in one access.
+        unsafe { self.0.get().read_volatile() }
+    }
+}
+
+/// The value of a text parameter, set before the module's init function runs and never after.
+#[repr(transparent)]
+pub struct Text(UnsafeCell<*mut c_char>);
+
+// SAFETY: Written by the module loader before any code of the module runs, and only read after.
+unsafe impl Sync for Text {}
+
+impl Text {
+    /// A parameter without a default.
+    #[allow(
+        clippy::new_without_default,
+        reason = "only ever made in a `static`, where `Default` cannot be called"
+    )]
+    pub const fn new() -> Self {
+        Self(UnsafeCell::new(ptr::null_mut()))
+    }
+
+    /// The text, if the parameter was given.
+    pub fn get(&self) -> Option<&'static CStr> {
+        // SAFETY: Nobody writes any more. A pointer that is not null is a C string, which the
+        // loader frees after the module's exit function.
+        unsafe {
+            let text = *self.0.get();
+            (!text.is_null()).then(|| CStr::from_char_ptr(text))
+        }
+    }
+}
+
+/// A parameter as the module loader wants it.
+#[doc(hidden)]
+#[repr(transparent)]
+pub struct Raw(bindings::kernel_param);
+
+// SAFETY: The module loader serializes all access.
+unsafe impl Sync for Raw {}
+
+impl Raw {
+    #[doc(hidden)]
+    pub const fn bool(name: &'static CStr, value: &'static Bool, perm: u16) -> Self {
+        let ops = &raw const bindings::param_ops_bool;
+        Self::new(name, ops, perm, ptr::from_ref(value).cast_mut().cast())
+    }
+
+    #[doc(hidden)]
+    pub const fn text(name: &'static CStr, value: &'static Text) -> Self {
+        let ops = &raw const bindings::param_ops_charp;
+        Self::new(name, ops, 0o444, ptr::from_ref(value).cast_mut().cast())
+    }
+
+    #[doc(hidden)]
+    pub const fn fault() -> Self {
+        let ops = &raw const bindings::param_ops_uint;
+        let arg = ptr::from_ref(&fault::COUNTDOWN).cast_mut().cast();
+        Self::new(c"fault", ops, 0o644, arg)
+    }
+
+    const fn new(
+        name: &'static CStr,
+        ops: *const bindings::kernel_param_ops,
+        perm: u16,
+        arg: *mut c_void,
+    ) -> Self {
+        Self(bindings::kernel_param {
+            name: kernel::str::as_char_ptr_in_const_context(name),
+            mod_: module::this(),
+            ops,
+            perm,
+            level: -1,
+            flags: 0,
+            __bindgen_anon_1: bindings::kernel_param__bindgen_ty_1 { arg },
+        })
+    }
+}
+
+/// The length of a `.modinfo` string made of these parts.
+#[doc(hidden)]
+pub const fn modinfo_len(parts: [&[u8]; 4]) -> usize {
+    parts[0].len() + parts[1].len() + parts[2].len() + parts[3].len() + 1
+}
+
+/// A `.modinfo` string made of these parts, with its terminator.
+#[doc(hidden)]
+pub const fn modinfo<const N: usize>(parts: [&[u8]; 4]) -> [u8; N] {
+    let mut out = [0; N];
+    let (mut part, mut from, mut to) = (0, 0, 0);
+    while part < parts.len() {
+        while from < parts[part].len() {
+            out[to] = parts[part][from];
+            from += 1;
+            to += 1;
+        }
+        part += 1;
+        from = 0;
+    }
+    out
+}
+
+/// Puts `TAG=a:b` into the module's `.modinfo` section.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! modinfo {
+    ($tag:literal, $a:expr, $between:literal, $b:expr) => {
+        const _: () = {
+            const TEXT: [&[u8]; 4] = [$tag, $a, $between, $b];
+            #[link_section = ".modinfo"]
+            #[used(compiler)]
+            static INFO: [u8; $crate::linux::param::modinfo_len(TEXT)] =
+                $crate::linux::param::modinfo(TEXT);
+        };
+    };
+}
+
+/// Declares a boolean module parameter, which root can change at any time if it is `writable`.
+///
+/// # Examples
+///
+/// ```
+/// xen::bool_param!(
+///     /// Whether to do it.
+///     DO_IT: c"do_it" = true, "Do it (default: Y)"
+/// );
+///
+/// assert!(DO_IT.get());
+/// ```
+#[macro_export]
+macro_rules! bool_param {
+    ($(#[$doc:meta])* $value:ident: $name:literal = $default:literal, $description:literal) => {
+        $crate::bool_param!(@ $(#[$doc])* $value: $name = $default, 0o444, $description);
+    };
+    (
+        $(#[$doc:meta])* writable
+        $value:ident: $name:literal = $default:literal, $description:literal
+    ) => {
+        $crate::bool_param!(@ $(#[$doc])* $value: $name = $default, 0o644, $description);
+    };
+    (
+        @ $(#[$doc:meta])*
+        $value:ident: $name:literal = $default:literal, $perm:literal, $description:literal
+    ) => {
+        $(#[$doc])*
+        static $value: $crate::linux::param::Bool = $crate::linux::param::Bool::new($default);
+
+        const _: () = {
+            #[link_section = "__param"]
+            #[used(compiler)]
+            static PARAM: $crate::linux::param::Raw =
+                $crate::linux::param::Raw::bool($name, &$value, $perm);
+        };
+        $crate::modinfo!(b"parmtype=", $name.to_bytes(), b":", b"bool");
+        $crate::modinfo!(b"parm=", $name.to_bytes(), b":", $description.as_bytes());
+    };
+}
+
+/// Declares a text module parameter.
+///
+/// # Examples
+///
+/// ```
+/// xen::text_param!(
+///     /// What to do it to.
+///     WHAT: c"what", "What to do it to (default: nothing)"
+/// );
+///
+/// assert!(WHAT.get().is_none());
+/// ```
+#[macro_export]
+macro_rules! text_param {
+    ($(#[$doc:meta])* $value:ident: $name:literal, $description:literal) => {
+        $(#[$doc])*
+        static $value: $crate::linux::param::Text = $crate::linux::param::Text::new();
+
+        const _: () = {
+            #[link_section = "__param"]
+            #[used(compiler)]
+            static PARAM: $crate::linux::param::Raw =
+                $crate::linux::param::Raw::text($name, &$value);
+        };
+        $crate::modinfo!(b"parmtype=", $name.to_bytes(), b":", b"charp");
+        $crate::modinfo!(b"parm=", $name.to_bytes(), b":", $description.as_bytes());
+    };
+}

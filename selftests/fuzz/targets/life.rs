@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `Life`: every byte is something that happens to a function.
+
+use crate::life::{
+    Export,
+    Flr,
+    Life,
+    Outcome,
+    Refusal,
+    State, //
+};
+
+/// The same in facts that do not depend on each other.
+#[derive(Default)]
+struct Truth {
+    owner: Option<u16>,
+    /// The last reset failed.
+    failed: bool,
+    /// A guest, or somebody before us, has had it since it was reset.
+    used: bool,
+    /// Somebody has had the right to use it since, or it has no reset.
+    touched: bool,
+    recovering: bool,
+}
+
+impl Truth {
+    fn state(&self) -> State {
+        match self.owner {
+            Some(owner) if self.failed => State::Lost(owner),
+            Some(owner) => State::Assigned(owner),
+            None if self.used => State::Returned,
+            None if self.failed => State::Broken,
+            None if self.touched => State::Touched,
+            None => State::Clean,
+        }
+    }
+
+    fn was_reset(&mut self, outcome: Outcome) {
+        if self.owner.is_none() {
+            self.failed = outcome == Outcome::Failed;
+            self.touched = outcome == Outcome::Unresettable;
+            self.used = false;
+        }
+    }
+
+    fn flr(&mut self) -> Flr {
+        if self.owner.is_some() {
+            return Flr::Quiesce;
+        }
+        let was_touched = std::mem::replace(&mut self.touched, true);
+        if self.failed || self.used || was_touched {
+            Flr::Reset
+        } else {
+            Flr::Nothing
+        }
+    }
+
+    fn export(&mut self, domain: u16) -> Result<Export, Refusal> {
+        if self.owner.is_some() {
+            return Err(Refusal::Busy);
+        }
+        if self.recovering {
+            return Err(Refusal::Recovering);
+        }
+        if self.used {
+            return Ok(Export::Reset);
+        }
+        self.owner = Some(domain);
+        Ok(if self.failed {
+            Export::Lost
+        } else {
+            Export::Done
+        })
+    }
+
+    fn release(&mut self) {
+        if self.owner.take().is_some() {
+            self.used = true;
+            self.failed = false;
+        }
+    }
+}
+
+pub(crate) fn run(input: &[u8]) {
+    let mut life = Life::new();
+    let mut truth = Truth {
+        used: true,
+        ..Truth::default()
+    };
+    for byte in input {
+        // Three guests are enough to mix up.
+        let domain = u16::from(byte >> 4) % 3 + 1;
+        match byte & 15 {
+            0 => assert_eq!(life.flr(), truth.flr()),
+            1 => {
+                life.touch();
+                truth.touched = true;
+            }
+            2 => {
+                life.release();
+                truth.release();
+            }
+            3 | 4 => assert_eq!(life.export(domain), truth.export(domain)),
+            which @ (5 | 6) => {
+                life.set_recovering(which == 5);
+                truth.recovering = which == 5;
+            }
+            which => {
+                let outcome = match which {
+                    7 => Outcome::Unresettable,
+                    8 => Outcome::Failed,
+                    _ => Outcome::Reset,
+                };
+                life.was_reset(outcome);
+                truth.was_reset(outcome);
+            }
+        }
+        assert_eq!(life.state(), truth.state());
+        assert_eq!(life.guest(), truth.owner);
+        assert_eq!(life.is_recovering(), truth.recovering);
+        assert_eq!(life.needs_reset(), truth.state() != State::Clean);
+        let is_due = truth.state() == State::Returned && !truth.recovering;
+        assert_eq!(life.is_due(), is_due);
+    }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How functions are reset.
+
+use core::fmt;
+
+use kernel::pci::Device;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Warm,
+    Hot,
+    Flr,
+}
+
+/// The only method here.
+#[derive(Clone, Copy, Debug)]
+pub struct Method;
+
+impl Method {
+    pub fn kind(self) -> Kind {
+        Kind::Flr
+    }
+
+    pub fn is_by_bridge(self) -> bool {
+        false
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("flr")
+    }
+}
+
+/// As in the crate.
+pub trait Reset {
+    fn reset_method(&self) -> Option<Method>;
+}
+
+impl Reset for Device {
+    fn reset_method(&self) -> Option<Method> {
+        Some(Method)
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! XenStore: others may come between any two accesses.
+
+use core::{cell::RefCell, ffi::CStr, fmt::Display};
+use std::{collections::BTreeMap, rc::Rc};
+
+use checker::loom::sync::Mutex;
+use kernel::{context, error::Result};
+
+use crate::pci_backend::{self, Directory, Nodes};
+
+thread_local! {
+    static STORE: RefCell<Option<(u64, Rc<Mutex<Store>>)>> = const { RefCell::new(None) };
+}
+
+/// All nodes.
+#[derive(Default)]
+pub struct Store(BTreeMap<String, String>);
+
+fn path(dir: &CStr, node: &CStr) -> String {
+    format!("{}/{}", dir.to_string_lossy(), node.to_string_lossy())
+}
+
+impl Store {
+    pub fn set(&mut self, dir: &CStr, node: &CStr, value: impl Display) {
+        self.0.insert(path(dir, node), value.to_string());
+    }
+
+    pub fn get(&self, dir: &CStr, node: &CStr) -> Option<String> {
+        self.0.get(&path(dir, node)).cloned()
+    }
+
+    /// Removes a node.
+    pub fn remove_node(&mut self, dir: &CStr, node: &CStr) {
+        self.0.remove(&path(dir, node));
+    }
+
+    /// Removes a directory.
+    pub fn remove(&mut self, dir: &CStr) {
+        let dir = format!("{}/", dir.to_string_lossy());
+        self.0.retain(|path, _| !path.starts_with(&dir));
+    }
+}
+
+/// Reads or changes it, all at once.
+pub fn change<R>(f: impl FnOnce(&mut Store) -> R) -> R {
+    context::might_sleep();
+    let store = STORE.with_borrow_mut(|current| match current {
+        Some((order, store)) if *order == checker::order() => store.clone(),
+        _ => {
+            let store = Rc::new(Mutex::default());
+            *current = Some((checker::order(), store.clone()));
+            store
+        }
+    });
+    let mut store = store.lock().expect("nobody panics");
+    f(&mut store)
+}
+
+/// A directory at one time.
+struct Snapshot<'a> {
+    store: &'a Store,
+    dir: &'a CStr,
+}
+
+impl Nodes for Snapshot<'_> {
+    type Value = String;
+
+    fn read(&self, name: &CStr) -> Result<Option<String>> {
+        Ok(self.store.get(self.dir, name))
+    }
+}
+
+/// A directory that others may change between two reads.
+struct Torn<'a>(&'a CStr);
+
+impl Nodes for Torn<'_> {
+    type Value = String;
+
+    fn read(&self, name: &CStr) -> Result<Option<String>> {
+        Ok(change(|store| store.get(self.0, name)))
+    }
+}
+
+/// As in the crate.
+pub fn read_pci_backend(domain: u16) -> Result<Option<Directory>> {
+    let dir = pci_backend::node(domain)?;
+    if checker::without("transaction") {
+        return Directory::read(&Torn(&dir));
+    }
+    change(|store| Directory::read(&Snapshot { store, dir: &dir }))
+}
