@@ -20,8 +20,7 @@ mod sbdf;
 
 pub(crate) use self::device::{
     as_raw,
-    as_raw_device,
-    from_raw_device, //
+    as_raw_device, //
 };
 pub use self::{
     claim::Claim,

@@ -2,7 +2,8 @@
 
 //! The kind of domain this kernel runs as.
 //!
-//! C header: [`include/xen/xen.h`](srctree/include/xen/xen.h)
+//! C headers: [`include/xen/xen.h`](srctree/include/xen/xen.h),
+//! [`include/xen/interface/sched.h`](srctree/include/xen/interface/sched.h)
 
 use kernel::prelude::*;
 

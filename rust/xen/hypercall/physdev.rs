@@ -4,7 +4,8 @@
 //!
 //! An operation is a type: its fields are the argument as Xen's header lays it out.
 //!
-//! C header: [`include/xen/interface/physdev.h`](srctree/include/xen/interface/physdev.h)
+//! C headers: [`include/xen/interface/physdev.h`](srctree/include/xen/interface/physdev.h),
+//! [`include/xen/interface/xen.h`](srctree/include/xen/interface/xen.h)
 
 use kernel::prelude::*;
 

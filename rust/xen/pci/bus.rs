@@ -15,7 +15,7 @@ use crate::{
     bindings,
     linux::fault,
     pci::{
-        self,
+        device,
         InTree,
         Locked, //
     }, //
@@ -109,7 +109,7 @@ impl<T: Observer> Registration<T> {
         // for this call before it goes.
         let observer = unsafe { &(*kernel::container_of!(block, Self, block)).observer };
         // SAFETY: The driver core passes a device that is alive during the call.
-        let Some(dev) = (unsafe { pci::from_raw_device(data.cast()) }) else {
+        let Some(dev) = (unsafe { device::from_raw_device(data.cast()) }) else {
             return bindings::NOTIFY_DONE as c_int;
         };
         // CAST: The constants are small.
