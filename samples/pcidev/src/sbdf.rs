@@ -26,6 +26,11 @@ impl Sbdf {
     pub const fn to_u32(self) -> u32 {
         self.0
     }
+
+    /// The bus: segment << 8 | bus.
+    pub const fn bus(self) -> u32 {
+        self.0 >> 8
+    }
 }
 
 impl fmt::Display for Sbdf {

@@ -24,13 +24,17 @@ use crate::{
 
 /// No reset method: state leaks to the next owner.
 pub fn no_reset(p: &Patient<'_>) -> Option<Finding> {
-    p.function.reset.is_empty().then(|| {
-        Finding::warning(
-            Code::NoReset,
-            "Linux has no way to reset it: state leaks to its next owner",
-        )
-        .remedy("assign it only to guests that you trust")
-    })
+    if p.reset_method().is_some() {
+        return None;
+    }
+    let text = match p.siblings().first() {
+        Some(sibling) if !p.function.reset.is_empty() => {
+            format!("a reset of its bus would reset {sibling}, too: state leaks to its next owner")
+        }
+        _ => "Linux has no way to reset it: state leaks to its next owner".to_owned(),
+    };
+    let finding = Finding::warning(Code::NoReset, text);
+    Some(finding.remedy("assign it only to guests that you trust"))
 }
 
 /// Whether it is a bridge to conventional PCI, which replaces the requester ID of the functions

@@ -55,6 +55,18 @@ impl Patient<'_> {
             .collect()
     }
 
+    /// The other functions on its bus, which a reset of the bus would reach.
+    pub fn siblings(&self) -> Vec<Sbdf> {
+        self.others(|other| other.sbdf.bus() == self.function.sbdf.bus())
+    }
+
+    /// The method that resets it. Linux lists a reset of the bus before it knows the siblings of a
+    /// function, and refuses it if there are any.
+    pub fn reset_method(&self) -> Option<&str> {
+        let mut methods = self.function.reset.iter().map(String::as_str);
+        methods.find(|method| !method.ends_with("bus") || self.siblings().is_empty())
+    }
+
     /// Whether it is assigned to a guest, or bound to xen-pciback.
     pub fn is_for_guests(&self) -> bool {
         self.function.seized() || self.guest().is_some()
@@ -109,7 +121,7 @@ impl Patient<'_> {
             };
             works.push(format!("MSI-X, {} entries{held}", config.msix_entries));
         }
-        if let Some(method) = self.function.reset.first() {
+        if let Some(method) = self.reset_method() {
             works.push(format!("reset by {method}"));
         }
         works

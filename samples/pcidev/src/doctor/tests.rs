@@ -137,7 +137,7 @@ fn a_dom0_as_it_was() {
         ("00:12.0", ""),
         ("01:00.0", "shared-line virtual-functions"),
         ("01:10.0", "refused"),
-        ("02:03.0", "shared-line shared-dma"),
+        ("02:03.0", "shared-line no-reset shared-dma"),
         ("02:04.0", "no-reset shared-dma"),
     ] {
         assert_eq!(codes(&about(&facts, sbdf)).join(" "), wanted, "{sbdf}");
@@ -250,7 +250,7 @@ const fn case(code: Code, level: Level, change: Change) -> (Code, Level, Change)
 }
 
 /// What is wrong, and what has to be found.
-const CASES: [(Code, Level, Change); 51] = [
+const CASES: [(Code, Level, Change); 52] = [
     case(Code::NoXen, Level::Fails, |f| f.xen = None),
     case(Code::Guest, Level::Fails, |f| xen(f).dom0 = false),
     case(Code::PvDom0, Level::Warning, |f| {
@@ -358,6 +358,13 @@ const CASES: [(Code, Level, Change); 51] = [
     }),
     case(Code::NoReset, Level::Warning, |f| {
         f.functions[0].reset.clear()
+    }),
+    case(Code::NoReset, Level::Warning, |f| {
+        let mut sibling = nic("0000:04:00.1", 22);
+        sibling.state = None;
+        sibling.driver = None;
+        f.functions.push(sibling);
+        f.functions[0].reset = vec!["bus".to_owned()];
     }),
     case(Code::SharedDma, Level::Warning, |f| {
         f.functions[0].group.push(at("06:00.0"))
