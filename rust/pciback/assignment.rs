@@ -2,14 +2,27 @@
 
 //! The fact that a guest has a function.
 
-use kernel::sync::Arc;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
 
 use xen::{
     linux::module,
-    pci::Sbdf, //
+    pci::{
+        DeviceLock,
+        Sbdf, //
+    }, //
 };
 
-use crate::function::Function;
+use crate::{
+    function::Function,
+    life::{
+        Domain,
+        Export,
+        Refusal, //
+    }, //
+};
 
 /// A guest's possession of a function, by [`Function::export`]. Dropping it gives the function
 /// back.
@@ -23,14 +36,6 @@ pub(crate) struct Assignment {
 }
 
 impl Assignment {
-    pub(super) fn new(function: Arc<Function>, is_usable: bool, pinned: module::Pinned) -> Self {
-        Self {
-            function,
-            is_usable,
-            _pinned: pinned,
-        }
-    }
-
     /// The function's address.
     pub(crate) fn sbdf(&self) -> Sbdf {
         self.function.sbdf
@@ -45,5 +50,33 @@ impl Assignment {
 impl Drop for Assignment {
     fn drop(&mut self) {
         self.function.give_back();
+    }
+}
+
+impl Function {
+    /// Gives it to a guest. It is reset first if that is still to be done, so this may take long.
+    /// Meanwhile nobody else resets it, and it is not unbound.
+    pub(crate) fn export(self: &Arc<Self>, domain: Domain) -> Result<Assignment, Refusal> {
+        let pinned = module::Pinned::new().map_err(Refusal::Failed)?;
+        let dev = DeviceLock::new(&self.dev);
+        loop {
+            let export = {
+                let mut inner = self.inner.lock();
+                if inner.seized.is_none() {
+                    return Err(Refusal::Gone);
+                }
+                inner.life.export(domain)?
+            };
+            if export != Export::Reset {
+                dev.mark_assigned();
+                return Ok(Assignment {
+                    function: self.clone(),
+                    is_usable: export == Export::Done,
+                    _pinned: pinned,
+                });
+            }
+            // `reset()` has already logged the error.
+            let _ = self.reset(&dev);
+        }
     }
 }

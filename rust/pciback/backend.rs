@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The backend of one guest: gives it the functions that its directory names, and takes the others.
+//! The backends, one for each guest: each gives its guest the functions that its directory names,
+//! and takes the others.
 
 use kernel::{
     fmt, new_mutex, new_work,
@@ -22,10 +23,8 @@ use kernel::{
 };
 
 use xen::{
-    pci::{
-        DeviceExt,
-        Sbdf, //
-    },
+    linux::workqueue::Queue,
+    pci::DeviceExt,
     xenbus::{
         self,
         pci_backend::{
@@ -40,19 +39,111 @@ use xen::{
 use crate::{
     answers,
     assignment::Assignment,
-    backends::Backends,
     frontend::Frontend,
     function::Function,
+    functions::Functions,
+    guest::{
+        Attached,
+        Guest, //
+    },
     life::{
         Domain,
         Refusal, //
     },
+    registry::AT_A_TIME,
     topology::{
         self,
         Placed, //
     },
     PASSTHROUGH, //
 };
+
+/// The backends, one for each guest.
+#[pin_data]
+pub(crate) struct Backends {
+    pub(crate) functions: Arc<Functions>,
+    #[pin]
+    all: Mutex<KVec<Arc<Backend>>>,
+    queue: Queue,
+}
+
+impl Backends {
+    pub(crate) fn new(functions: Arc<Functions>) -> Result<Arc<Self>> {
+        let queue = Queue::new(c"xen-pciback-xenstore", AT_A_TIME)?;
+        Arc::pin_init(
+            pin_init!(Self {
+                functions,
+                all <- new_mutex!(KVec::new()),
+                queue,
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// The backend of `domain`, which is made if there is none.
+    pub(crate) fn of(self: &Arc<Self>, domain: Domain) -> Result<Arc<Backend>> {
+        let mut all = self.all.lock();
+        if let Some(backend) = all.iter().find(|backend| backend.domain == domain) {
+            return Ok(backend.clone());
+        }
+        let backend = Backend::new(self, domain)?;
+        all.push(backend.clone(), GFP_KERNEL)?;
+        Ok(backend)
+    }
+
+    /// Waits until all backends have looked at their directories.
+    pub(crate) fn drain(&self) {
+        self.queue.drain();
+    }
+
+    /// Makes a backend look at its directory, soon.
+    pub(crate) fn enqueue(&self, backend: &Arc<Backend>) {
+        // If it is queued already, it will see what has changed meanwhile.
+        let _ = self.queue.enqueue(backend.clone());
+    }
+
+    /// Takes those functions from `domain` that its directory does not name any more. Called before
+    /// a function is refused, or left unreset, because that guest has it.
+    pub(crate) fn release_stale(&self, domain: Domain) {
+        let backend = {
+            let all = self.all.lock();
+            all.iter().find(|backend| backend.domain == domain).cloned()
+        };
+        if let Some(backend) = backend {
+            // Its own work logs the error.
+            let _ = backend.release_stale();
+        }
+    }
+
+    /// Makes all backends look at their directories, soon.
+    pub(crate) fn enqueue_all(&self) {
+        for backend in self.all.lock().iter() {
+            self.enqueue(backend);
+        }
+    }
+
+    /// Forgets all backends.
+    pub(crate) fn clear(&self) {
+        self.all.lock().clear();
+    }
+
+    /// Forgets a backend whose directory is gone. If that was made again meanwhile, another backend
+    /// follows it.
+    fn forget(&self, backend: &Backend) {
+        let mut all = self.all.lock();
+        all.retain(|other| !core::ptr::eq(&**other, backend));
+    }
+
+    /// Whether it still is one of these; else another one is queued in its place.
+    fn has(self: &Arc<Self>, backend: &Backend) -> Result<bool> {
+        let current = self.of(backend.domain)?;
+        if core::ptr::eq(&*current, backend) {
+            return Ok(true);
+        }
+        self.enqueue(&current);
+        Ok(false)
+    }
+}
 
 /// How often a directory is followed if that fails. No other change may ever come: a function would
 /// stay with a guest that is gone.
@@ -81,33 +172,6 @@ kernel::impl_has_work! {
     impl HasWork<Self> for Backend { self.work }
 }
 
-/// The guest's functions.
-struct Guest {
-    /// The functions that the directory named when it was last read.
-    wanted: KVec<Sbdf>,
-    attached: KVec<Attached>,
-    /// Entries that were complained of.
-    refused: KVec<(u32, Option<Sbdf>)>,
-}
-
-/// A function of the guest.
-struct Attached {
-    assignment: Assignment,
-    placed: Placed,
-}
-
-impl Guest {
-    fn attached(&self, sbdf: Sbdf) -> Option<&Attached> {
-        self.attached
-            .iter()
-            .find(|attached| attached.assignment.sbdf() == sbdf)
-    }
-
-    fn placed(&self) -> impl Iterator<Item = Placed> + Clone + '_ {
-        self.attached.iter().map(|attached| attached.placed)
-    }
-}
-
 impl WorkItem for Backend {
     type Pointer = Arc<Backend>;
 
@@ -127,7 +191,7 @@ impl WorkItem for Backend {
 }
 
 impl Backend {
-    pub(super) fn new(backends: &Arc<Backends>, domain: Domain) -> Result<Arc<Self>> {
+    fn new(backends: &Arc<Backends>, domain: Domain) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 domain,
@@ -139,11 +203,7 @@ impl Backend {
                     topology::Kind::Virtual
                 },
                 dev <- new_mutex!(None),
-                guest <- new_mutex!(Guest {
-                    wanted: KVec::new(),
-                    attached: KVec::new(),
-                    refused: KVec::new(),
-                }),
+                guest <- new_mutex!(Guest::new()),
                 work <- new_work!("pciback::Backend"),
             }),
             GFP_KERNEL,
@@ -151,7 +211,7 @@ impl Backend {
     }
 
     /// Xenbus has a device for it, or has none any more.
-    pub(super) fn set_device(&self, dev: Option<ARef<xenbus::Device>>) {
+    pub(crate) fn set_device(&self, dev: Option<ARef<xenbus::Device>>) {
         let old = core::mem::replace(&mut *self.dev.lock(), dev);
         drop(old);
     }
@@ -179,7 +239,7 @@ impl Backend {
 
     /// Reads the directory, and takes the functions from the guest that are not in there any more.
     /// Does not sleep for long. Returns `None` if there is no directory.
-    pub(super) fn release_stale(&self) -> Result<Option<Directory>> {
+    fn release_stale(&self) -> Result<Option<Directory>> {
         let has_device = self.device().is_some();
         let mut guest = self.guest.lock();
         let mut directory = store::read_pci_backend(self.domain)?;
@@ -190,22 +250,11 @@ impl Backend {
                 directory.entries.clear();
             }
         }
-        let entries = directory
-            .as_ref()
-            .map_or(&[][..], |directory| &directory.entries[..]);
-        let mut wanted = KVec::with_capacity(entries.len(), GFP_KERNEL)?;
-        for sbdf in entries.iter().filter_map(|entry| entry.function) {
-            wanted.push(sbdf, GFP_KERNEL)?;
-        }
-        guest
-            .attached
-            .retain(|attached| wanted.contains(&attached.assignment.sbdf()));
-        guest.refused.retain(|(index, function)| {
-            entries
-                .iter()
-                .any(|entry| entry.index == *index && entry.function == *function)
-        });
-        guest.wanted = wanted;
+        guest.keep_only(
+            directory
+                .as_ref()
+                .map_or(&[][..], |directory| &directory.entries[..]),
+        )?;
         Ok(directory)
     }
 
@@ -219,7 +268,7 @@ impl Backend {
         let function = self.backends.functions.get(sbdf)?;
         let assignment = self.export(&function)?;
         let mut guest = self.guest.lock();
-        if !guest.wanted.contains(&sbdf) {
+        if !guest.wants(sbdf) {
             // The toolstack has taken it back meanwhile.
             return Ok(());
         }
@@ -248,13 +297,8 @@ impl Backend {
 
     /// Complains, once, of an entry.
     fn refuse(&self, entry: &Entry, error: Error) -> Result {
-        let id = (entry.index, entry.function);
-        {
-            let mut guest = self.guest.lock();
-            if guest.refused.contains(&id) {
-                return Ok(());
-            }
-            guest.refused.push(id, GFP_KERNEL)?;
+        if !self.guest.lock().is_first_refusal(entry)? {
+            return Ok(());
         }
         let Some(function) = entry.function else {
             let index = entry.index;

@@ -13,7 +13,10 @@ use kernel::{
 
 use xen::{
     hypercall::domain,
-    linux::uevent,
+    linux::{
+        sysfs::Directory,
+        uevent, //
+    },
     pci::{
         driver::{
             Driver,
@@ -23,60 +26,52 @@ use xen::{
         reset::Reset,
         ConfigSpace,
         InTree,
-        Locked,
-        Sbdf, //
+        Locked, //
     },
     vpci, //
 };
 
 use crate::{
-    backends::Backends,
-    files,
+    context::PciBack,
+    files::{
+        self,
+        OfFunction, //
+    },
     function::Function,
     functions::Functions,
-    life::Domain, //
+    life::Domain,
+    NAME, //
 };
 
-/// The driver's name, which toolstacks know.
-pub(crate) const NAME: &CStr = c"pciback";
-
-/// The driver.
-pub(crate) struct PciBack {
-    pub(crate) functions: Arc<Functions>,
-    pub(crate) backends: Arc<Backends>,
+/// A function that the driver is bound to, and its files.
+#[pin_data]
+pub(crate) struct Bound {
+    function: Arc<Function>,
+    _directory: Directory<OfFunction>,
 }
 
-impl PciBack {
-    /// Serves a toolstack's request for a reset, see [`Function::flr`]; `ENODEV` if neither the
-    /// driver nor a guest has the function.
-    pub(crate) fn flr(&self, sbdf: Sbdf) -> Result {
-        let function = self.functions.get_probed(sbdf)?;
-        // The toolstack may have taken it from that guest already.
-        if let Some(guest) = function.guest() {
-            self.backends.release_stale(guest);
-        }
-        function.flr()
-    }
-}
-
-impl PciBack {
-    /// Makes a function that was seized known to user space.
-    fn list(&self, function: &Arc<Function>, dev: &InTree<'_>) -> Result {
-        function.show(files::add_directory(dev, function.clone())?);
-        if self.functions.wants(dev)? {
-            return Ok(());
-        }
+/// Makes a function that was seized known to user space.
+fn list(functions: &Functions, function: &Arc<Function>, dev: &InTree<'_>) -> Result<Arc<Bound>> {
+    let directory = files::add_directory(dev, function.clone())?;
+    if !functions.wants(dev)? {
         // It is bound by its driver_override.
-        self.functions.slots.lock().add_one(function.sbdf)
+        functions.slots.lock().add_one(function.sbdf)?;
     }
+    Arc::pin_init(
+        pin_init!(Bound {
+            function: function.clone(),
+            _directory: directory,
+        }),
+        GFP_KERNEL,
+    )
 }
 
 impl Driver for PciBack {
     const NAME: &'static CStr = NAME;
     const FILES: &'static [DriverFile<Self>] = files::OF_DRIVER;
-    type Data = Function;
+    type Data = Bound;
 
-    fn probe(&self, dev: &Locked) -> Result<Arc<Function>> {
+    fn probe(&self, dev: &Locked) -> Result<Arc<Bound>> {
         let in_tree = dev.in_tree().ok_or(ENODEV)?;
         if !self.functions.wants(&in_tree).unwrap_or(false) && !dev.is_overridden() {
             return Err(ENODEV);
@@ -84,7 +79,7 @@ impl Driver for PciBack {
         let vpci =
             vpci::Function::of(&in_tree).inspect_err(|e| dev_err!(dev, "not seized: {:?}\n", e))?;
         let function = self.functions.seize(dev, vpci)?;
-        self.list(&function, &in_tree).inspect_err(|e| {
+        let bound = list(&self.functions, &function, &in_tree).inspect_err(|e| {
             dev_err!(dev, "not seized: {:?}\n", e);
             function.give_up(dev);
         })?;
@@ -92,29 +87,29 @@ impl Driver for PciBack {
             Some(method) => dev_info!(dev, "seized, reset by {}\n", method),
             None => dev_info!(dev, "seized; no reset method\n"),
         }
-        Ok(function)
+        Ok(bound)
     }
 
-    fn remove(&self, dev: &Locked, function: ArcBorrow<'_, Function>) {
-        function.give_up(dev);
+    fn remove(&self, dev: &Locked, bound: ArcBorrow<'_, Bound>) {
+        bound.function.give_up(dev);
     }
 
-    fn reset_prepare(&self, dev: &Locked, function: ArcBorrow<'_, Function>) {
-        function.reset_prepare(dev);
+    fn reset_prepare(&self, dev: &Locked, bound: ArcBorrow<'_, Bound>) {
+        bound.function.reset_prepare(dev);
     }
 
-    fn reset_done(&self, dev: &Locked, function: ArcBorrow<'_, Function>) {
-        function.reset_done(dev);
-        Arc::<Function>::from(function).look_after();
+    fn reset_done(&self, dev: &Locked, bound: ArcBorrow<'_, Bound>) {
+        bound.function.reset_done(dev);
+        bound.function.look_after();
     }
 
-    fn error_detected(&self, dev: &Locked, function: ArcBorrow<'_, Function>, severity: Severity) {
+    fn error_detected(&self, dev: &Locked, bound: ArcBorrow<'_, Bound>, severity: Severity) {
         let name = match severity {
             Severity::NonFatal => "nonfatal",
             Severity::Fatal => "fatal",
             Severity::Permanent => "permanent",
         };
-        let function = Arc::<Function>::from(function);
+        let function = &bound.function;
         function.set_recovering(severity != Severity::Permanent);
         let Some(guest) = function.guest() else {
             dev_warn!(dev, "{} error, no guest has it\n", name);
@@ -128,7 +123,7 @@ impl Driver for PciBack {
             dev_warn!(dev, "nonfatal error, not reported to domain {}\n", guest);
         } else {
             // Its device model must not switch the function on again.
-            stop(dev, &function, guest, name);
+            stop(dev, function, guest, name);
             if let Err(e) = ConfigSpace::of(dev).quiesce() {
                 dev_warn!(dev, "does not answer ({:?})\n", e);
             }
@@ -136,18 +131,19 @@ impl Driver for PciBack {
         tell_udev(dev, guest, name);
     }
 
-    fn slot_reset(&self, dev: &Locked, function: ArcBorrow<'_, Function>) -> Result {
+    fn slot_reset(&self, dev: &Locked, bound: ArcBorrow<'_, Bound>) -> Result {
         // Linux resets the link after a nonfatal error, too, if another driver behind it asks.
+        let function = &bound.function;
         if let Some(guest) = function.guest() {
-            stop(dev, &function, guest, "link reset after an");
+            stop(dev, function, guest, "link reset after an");
         }
         let result = function.slot_reset(dev);
-        Arc::<Function>::from(function).look_after();
+        function.look_after();
         result
     }
 
-    fn resume(&self, _dev: &Locked, function: ArcBorrow<'_, Function>) {
-        Arc::<Function>::from(function).set_recovering(false);
+    fn resume(&self, _dev: &Locked, bound: ArcBorrow<'_, Bound>) {
+        bound.function.set_recovering(false);
     }
 }
 

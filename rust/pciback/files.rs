@@ -31,7 +31,7 @@ use xen::{
 };
 
 use crate::{
-    driver::PciBack,
+    context::PciBack,
     function::Function,
     life::State,
     quirks::Quirk,

@@ -22,16 +22,12 @@ use kernel::{
 };
 
 use xen::{
-    linux::{
-        module,
-        sysfs::Directory, //
-    },
     pci::{
         driver,
         Claim,
         Command,
         ConfigSpace,
-        DeviceExt,
+        DeviceLock,
         Enabled,
         Locked,
         Saved,
@@ -41,20 +37,16 @@ use xen::{
 };
 
 use crate::{
-    assignment::Assignment,
-    driver::NAME,
-    files::OfFunction,
-    functions::Functions,
     life::{
         Domain,
-        Export,
         Flr,
         Life,
         Outcome,
-        Refusal,
         State, //
     },
-    quirks::Quirk, //
+    quirks::Quirk,
+    registry::Registry,
+    NAME, //
 };
 
 /// A function that the driver has seized, or that a guest still has.
@@ -77,7 +69,7 @@ pub(crate) struct Function {
     /// As above.
     #[pin]
     pub(crate) quirks: Mutex<KVec<Quirk>>,
-    pub(super) functions: Arc<Functions>,
+    pub(super) registry: Arc<Registry<Function>>,
     /// Makes a returned function fit for the next guest.
     #[pin]
     work: Work<Function>,
@@ -89,7 +81,7 @@ pub(super) struct Inner {
     /// Whether the function could be prepared for the reset that the PCI core is doing.
     pub(super) prepared: Result,
     /// While it is seized.
-    seized: Option<AsFound>,
+    pub(super) seized: Option<AsFound>,
     /// Whether an error was logged for the guest that has it.
     error_logged: bool,
     /// Whether the guest that has it was stopped.
@@ -97,9 +89,7 @@ pub(super) struct Inner {
 }
 
 /// The function as it was found, to be restored when it is given up.
-struct AsFound {
-    /// The function's files, while the driver is bound.
-    directory: Option<Directory<OfFunction>>,
+pub(super) struct AsFound {
     enabled: Enabled,
     command: Command,
 }
@@ -108,7 +98,6 @@ impl AsFound {
     /// Disabling it costs an evaluation of ACPI's routing, as enabling it does: so it is done here
     /// rather than in the seizure, which others wait for.
     fn restore(self, dev: &Locked) {
-        drop(self.directory);
         self.enabled.disable(dev);
     }
 
@@ -129,7 +118,7 @@ kernel::impl_has_work! {
 impl Function {
     /// A function that is about to be seized.
     pub(crate) fn new(
-        functions: &Arc<Functions>,
+        registry: &Arc<Registry<Function>>,
         dev: &pci::Device,
         sbdf: Sbdf,
         vpci: vpci::Function,
@@ -150,7 +139,7 @@ impl Function {
                 permissive: Atomic::new(false),
                 interrupt_control: Atomic::new(false),
                 quirks <- new_mutex!(KVec::new()),
-                functions: functions.clone(),
+                registry: registry.clone(),
                 work <- new_work!("pciback::Function"),
             }),
             GFP_KERNEL,
@@ -179,7 +168,6 @@ impl Function {
             return Err(EIO);
         }
         let mut found = AsFound {
-            directory: None,
             enabled: dev.enable().inspect_err(failed("enabling it"))?,
             command,
         };
@@ -200,13 +188,6 @@ impl Function {
             Err(_) => found.restore(dev),
         }
         result
-    }
-
-    /// Keeps the function's files for as long as it is seized.
-    pub(crate) fn show(&self, directory: Directory<OfFunction>) {
-        if let Some(found) = &mut self.inner.lock().seized {
-            found.directory = Some(directory);
-        }
     }
 
     pub(crate) fn state(&self) -> State {
@@ -243,7 +224,7 @@ impl Function {
     /// error, `ENOTTY` if there is no reset.
     pub(crate) fn flr(self: &Arc<Self>) -> Result {
         let result = {
-            let dev = self.dev.lock();
+            let dev = DeviceLock::new(&self.dev);
             let is_seized = self.is_seized();
             if !is_seized && dev.driver_name().is_some() {
                 return Err(EBUSY);
@@ -275,34 +256,8 @@ impl Function {
         }
     }
 
-    /// Gives it to a guest. It is reset first if that is still to be done, so this may take long.
-    /// Meanwhile nobody else resets it, and it is not unbound.
-    pub(crate) fn export(self: &Arc<Self>, domain: Domain) -> Result<Assignment, Refusal> {
-        let pinned = module::Pinned::new().map_err(Refusal::Failed)?;
-        let dev = self.dev.lock();
-        loop {
-            let export = {
-                let mut inner = self.inner.lock();
-                if inner.seized.is_none() {
-                    return Err(Refusal::Gone);
-                }
-                inner.life.export(domain)?
-            };
-            if export != Export::Reset {
-                dev.mark_assigned();
-                return Ok(Assignment::new(
-                    self.clone(),
-                    export == Export::Done,
-                    pinned,
-                ));
-            }
-            // `reset()` has already logged the error.
-            let _ = self.reset(&dev);
-        }
-    }
-
     /// The guest does not have it any more. Does not sleep for long.
-    pub(super) fn give_back(self: &Arc<Self>) {
+    pub(crate) fn give_back(self: &Arc<Self>) {
         self.permissive.store(false, Relaxed);
         self.interrupt_control.store(false, Relaxed);
         {
@@ -336,7 +291,7 @@ impl Function {
 
     fn queue(self: &Arc<Self>) {
         // If it is queued already, the work will see what happened meanwhile.
-        let _ = self.functions.returns.enqueue(self.clone());
+        let _ = self.registry.returns.enqueue(self.clone());
     }
 
     fn is_broken(&self) -> bool {
@@ -372,7 +327,7 @@ impl Function {
         found.restore(dev);
         if guest.is_none() {
             dev.clear_assigned();
-            self.functions.forget(self);
+            self.registry.remove(self.sbdf, self);
         }
     }
 
@@ -388,8 +343,8 @@ impl Function {
 
     /// Resets it for the next owner, if it is its turn.
     fn freshen(&self) {
-        let dev = self.dev.lock();
-        if !self.functions.has(self) {
+        let dev = DeviceLock::new(&self.dev);
+        if !self.registry.has(self.sbdf, self) {
             return;
         }
         let (guest, is_due, is_seized) = {
@@ -410,7 +365,7 @@ impl Function {
                 let _ = self.reset(&dev);
             }
         } else {
-            self.functions.forget(self);
+            self.registry.remove(self.sbdf, self);
             self.reset_unbound(&dev);
         }
     }
@@ -445,7 +400,7 @@ impl WorkItem for Function {
         // No other driver is bound between the look and the unbinding.
         let _claim = Claim::new(&this.dev, NAME);
         let is_seized = {
-            let _lock = this.dev.lock();
+            let _lock = DeviceLock::new(&this.dev);
             this.is_seized()
         };
         if is_seized {

@@ -5,7 +5,6 @@
 use kernel::{
     new_mutex,
     prelude::*,
-    rbtree::RBTree,
     sync::{
         Arc,
         Mutex, //
@@ -17,10 +16,10 @@ use kernel::{
 };
 
 use xen::{
-    linux::workqueue::Queue,
     pci::{
         self,
         DeviceExt,
+        DeviceLock,
         InTree,
         Locked,
         Sbdf, //
@@ -30,39 +29,26 @@ use xen::{
 
 use crate::{
     function::Function,
+    registry::Registry,
     slots::Slots, //
 };
 
-/// The number of functions that are reset at a time: resets are waiting, mostly.
-pub(crate) const AT_A_TIME: u16 = 64;
-
 /// The functions.
-///
-/// Locks are taken in this order: a device's lock, `all`, that of a function's inner part.
 #[pin_data]
 pub(crate) struct Functions {
     /// The functions that the driver is to seize.
     #[pin]
     pub(crate) slots: Mutex<Slots>,
-    /// Those that it has seized, or that a guest has.
-    #[pin]
-    all: Mutex<RBTree<Sbdf, Arc<Function>>>,
-    /// Held while a bridge resets a function behind it.
-    #[pin]
-    pub(crate) bridges: Mutex<()>,
-    /// Resets functions that come back from guests.
-    pub(crate) returns: Queue,
+    registry: Arc<Registry<Function>>,
 }
 
 impl Functions {
     pub(crate) fn new() -> Result<Arc<Self>> {
-        let returns = Queue::new(c"xen-pciback-returns", AT_A_TIME)?;
+        let registry = Registry::new()?;
         Arc::pin_init(
             pin_init!(Self {
                 slots <- new_mutex!(Slots::new()),
-                all <- new_mutex!(RBTree::new()),
-                bridges <- new_mutex!(()),
-                returns,
+                registry,
             }),
             GFP_KERNEL,
         )
@@ -70,36 +56,21 @@ impl Functions {
 
     /// The function at `sbdf`; `ENODEV` if neither the driver nor a guest has it.
     pub(crate) fn get(&self, sbdf: Sbdf) -> Result<Arc<Function>> {
-        self.all.lock().get(&sbdf).cloned().ok_or(ENODEV)
+        self.registry.get(sbdf)
     }
 
     /// As [`Functions::get`], but waits for a probe that is running: user space sees the function
     /// in the driver's directory before the probe.
     pub(crate) fn get_probed(&self, sbdf: Sbdf) -> Result<Arc<Function>> {
         self.get(sbdf).or_else(|e| {
-            drop(pci::find(sbdf).ok_or(e)?.lock());
+            drop(DeviceLock::new(&*pci::find(sbdf).ok_or(e)?));
             self.get(sbdf)
         })
     }
 
-    /// Whether it still is one of these.
-    pub(crate) fn has(&self, function: &Function) -> bool {
-        self.all
-            .lock()
-            .get(&function.sbdf)
-            .is_some_and(|other| core::ptr::eq(&**other, function))
-    }
-
     /// All functions that the driver has seized, in the order of their addresses.
     pub(crate) fn seized(&self) -> Result<KVec<Arc<Function>>> {
-        let all = self.all.lock();
-        let mut seized = KVec::new();
-        for (_, function) in all.iter() {
-            if function.is_seized() {
-                seized.push(function.clone(), GFP_KERNEL)?;
-            }
-        }
-        Ok(seized)
+        self.registry.list(Function::is_seized)
     }
 
     /// Whether the driver is to seize the function: it, or a bridge above it, is in `slots`.
@@ -118,11 +89,7 @@ impl Functions {
     }
 
     /// Seizes a function, unless it is. Logs why not.
-    pub(crate) fn seize(
-        self: &Arc<Self>,
-        dev: &Locked,
-        vpci: vpci::Function,
-    ) -> Result<Arc<Function>> {
+    pub(crate) fn seize(&self, dev: &Locked, vpci: vpci::Function) -> Result<Arc<Function>> {
         let sbdf = dev.sbdf()?;
         match self.get(sbdf) {
             // Hidden when the module was loaded, and now probed.
@@ -130,7 +97,7 @@ impl Functions {
             Ok(function) => {
                 function.refuse_assigned(dev)?;
                 // Its guest has left it, and it is not reset yet: this seizure does that.
-                self.forget(&function);
+                self.registry.remove(sbdf, &function);
                 dev.clear_assigned();
             }
             Err(_) => (),
@@ -146,31 +113,18 @@ impl Functions {
                 e
             )
         })?;
-        let function = Function::new(self, dev, sbdf, vpci)?;
+        let function = Function::new(&self.registry, dev, sbdf, vpci)?;
         function.seize(dev)?;
-        let added = self
-            .all
-            .lock()
-            .try_create_and_insert(sbdf, function.clone(), GFP_KERNEL)
-            .map(drop);
-        if let Err(e) = added {
+        self.registry.add(sbdf, function.clone()).inspect_err(|e| {
             dev_err!(dev, "not seized: {:?}\n", e);
             function.give_up(dev);
-            return Err(e);
-        }
+        })?;
         Ok(function)
     }
 
-    /// Forgets a function that neither the driver nor a guest has.
-    pub(crate) fn forget(&self, function: &Function) {
-        let gone = {
-            let mut all = self.all.lock();
-            match all.get(&function.sbdf) {
-                Some(other) if core::ptr::eq(&**other, function) => all.remove(&function.sbdf),
-                _ => None,
-            }
-        };
-        drop(gone);
+    /// Waits until functions that came back from guests are reset.
+    pub(crate) fn drain(&self) {
+        self.registry.returns.drain();
     }
 
     /// Waits for up to `seconds` until no guest has `function`; returns whether that is so.
@@ -197,6 +151,6 @@ impl Loaded {
 
 impl Drop for Loaded {
     fn drop(&mut self) {
-        self.0.returns.drain();
+        self.0.drain();
     }
 }

@@ -25,6 +25,7 @@ use xen::{
         Awake,
         Claim,
         DeviceExt,
+        DeviceLock,
         InTree,
         TopologyLock, //
     },
@@ -32,16 +33,14 @@ use xen::{
 };
 
 use crate::{
-    driver,
-    functions::{
-        Functions,
-        AT_A_TIME, //
-    },
+    functions::Functions,
+    registry::AT_A_TIME,
     slots::{
         self,
         Pattern, //
     },
-    HIDE, //
+    HIDE,
+    NAME, //
 };
 
 /// Functions that are being seized. Dropping it waits for that.
@@ -82,7 +81,7 @@ impl WorkItem for Seizure {
 
 impl Seizure {
     fn seize(&self, dev: &Device) -> Result {
-        let dev = dev.lock();
+        let dev = DeviceLock::new(dev);
         if dev.driver_name().is_some() {
             return Err(EBUSY);
         }
@@ -91,8 +90,8 @@ impl Seizure {
 
     /// Makes a function that was not bound as it was found.
     fn undo(&self, dev: &Device) {
-        let dev = dev.lock();
-        if dev.driver_name() != Some(driver::NAME) {
+        let dev = DeviceLock::new(dev);
+        if dev.driver_name() != Some(NAME) {
             if let Ok(function) = dev.sbdf().and_then(|sbdf| self.functions.get(sbdf)) {
                 function.give_up(&dev);
             }
@@ -155,10 +154,10 @@ fn want(functions: &Functions, dev: &InTree<'_>) -> Result<Option<(ARef<Device>,
 }
 
 fn begin(queue: &Queue, functions: &Arc<Functions>, dev: &Device, vpci: vpci::Function) -> Result {
-    match dev.lock().driver_name() {
+    match DeviceLock::new(dev).driver_name() {
         None => (),
         // Bound by its driver_override.
-        Some(name) if name == driver::NAME => return Ok(()),
+        Some(name) if name == NAME => return Ok(()),
         Some(name) => {
             dev_warn!(
                 dev,
@@ -170,7 +169,7 @@ fn begin(queue: &Queue, functions: &Arc<Functions>, dev: &Device, vpci: vpci::Fu
     }
     let seizure = Arc::pin_init(
         try_pin_init!(Seizure {
-            claim: Claim::new(dev, driver::NAME)?,
+            claim: Claim::new(dev, NAME)?,
             vpci,
             functions: functions.clone(),
             work <- new_work!("pciback::Seizure"),

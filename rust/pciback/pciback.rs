@@ -3,24 +3,28 @@
 //! `xen-pciback`: hands PCI functions of a PVH dom0 to guests, and takes them back.
 //!
 //! * [`driver`], [`hide`], [`slots`]: which functions it seizes, and the events of the PCI core.
-//! * [`functions`], [`function`], [`life`], [`reset`]: the functions, from seizure to return.
+//! * [`functions`], [`registry`], [`function`], [`life`], [`reset`]: the functions, from seizure to
+//!   return.
 //! * [`assignment`]: the fact that a guest has a function.
-//! * [`backends`], [`backend`], [`answers`], [`topology`], [`frontend`]: XenStore.
-//! * [`files`], [`quirks`]: sysfs.
+//! * [`backends`], [`backend`], [`guest`], [`answers`], [`topology`], [`frontend`]: XenStore.
+//! * [`context`], [`files`], [`quirks`]: sysfs.
 //! * [`unplug`]: functions that are unplugged while a guest has them.
 
 mod answers;
 mod assignment;
 mod backend;
 mod backends;
+mod context;
 mod driver;
 mod files;
 mod frontend;
 mod function;
 mod functions;
+mod guest;
 mod hide;
 mod life;
 mod quirks;
+mod registry;
 mod reset;
 mod slots;
 mod topology;
@@ -40,15 +44,18 @@ use xen::{
 };
 
 use crate::{
+    backend::Backends,
     backends::{
         BackendDriver,
-        Backends,
         Changes, //
     },
-    driver::PciBack,
+    context::PciBack,
     functions::Functions,
     unplug::Unplug, //
 };
+
+/// The driver's name, which toolstacks know.
+const NAME: &CStr = c"pciback";
 
 module! {
     type: Module,
@@ -131,7 +138,7 @@ impl kernel::InPlaceModule for Module {
 
 /// Two drivers cannot have one name. The kernel says so, too, but not what to do.
 fn refuse_second() -> Result {
-    if pci::has_driver(driver::NAME) {
+    if pci::has_driver(NAME) {
         pr_err!("there is a driver pciback, of another module: unload that first\n");
         return Err(EBUSY);
     }

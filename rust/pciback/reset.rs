@@ -53,7 +53,7 @@ impl Function {
     fn reset_by(&self, dev: &Locked, method: Option<Method>) -> Result<Outcome> {
         // A bridge has one secondary bus reset at a time.
         let is_by_bridge = method.is_some_and(Method::is_by_bridge);
-        let _in_turn = is_by_bridge.then(|| self.functions.bridges.lock());
+        let _in_turn = is_by_bridge.then(|| self.registry.bridges.lock());
         let undisturbed = dev.undisturbed();
         let prepared = prepare(dev);
         // A function that still decodes its BARs would not get them back.

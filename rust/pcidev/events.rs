@@ -36,6 +36,7 @@ use xen::{
             Event, //
         },
         DeviceExt,
+        DeviceLock,
         InTree,
         Locked, //
     }, //
@@ -88,7 +89,7 @@ impl Follower {
             }
         }
         for dev in pci::iter() {
-            let dev = dev.lock();
+            let dev = DeviceLock::new(&dev);
             if dev.driver_name().is_some() {
                 self.driver(&dev, Event::Bound);
             }
@@ -167,7 +168,7 @@ impl WorkItem for Follower {
     /// before this takes the lock, this sees the driver, and else the other sees the flag cleared.
     fn run(this: Arc<Follower>) {
         for dev in pci::iter() {
-            let dev = dev.lock();
+            let dev = DeviceLock::new(&dev);
             if dev.driver_name() == Some(PCIBACK) && !dev.driver_hears_resets() {
                 this.driver(&dev, Event::Bound);
             }

@@ -19,7 +19,6 @@ use kernel::{
 use crate::{
     bindings,
     pci::{
-        lock::DeviceLock,
         ConfigSpace,
         MsixTable,
         Pin,
@@ -58,8 +57,6 @@ pub trait DeviceExt {
     /// The MSI-X table, if the function has one that can be. Reads configuration space; `EIO` if
     /// the function does not answer.
     fn msix_table(&self) -> Result<Option<MsixTable>>;
-    /// Locks the device against binding and unbinding until the guard is dropped. May sleep.
-    fn lock(&self) -> DeviceLock<'_>;
 }
 
 impl DeviceExt for Device {
@@ -128,10 +125,6 @@ impl DeviceExt for Device {
         let control = config.read(capability.saturating_add(bindings::PCI_MSIX_FLAGS as u16))?;
         let offset = config.read(capability.saturating_add(bindings::PCI_MSIX_TABLE as u16))?;
         Ok(MsixTable::decode(control, offset))
-    }
-
-    fn lock(&self) -> DeviceLock<'_> {
-        DeviceLock::new(self)
     }
 }
 

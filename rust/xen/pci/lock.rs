@@ -90,7 +90,7 @@ impl Deref for Locked {
     }
 }
 
-/// Holds a device's lock. See [`DeviceExt::lock`](super::DeviceExt::lock).
+/// Holds the lock of a device, against binding and unbinding.
 ///
 /// # Invariants
 ///
@@ -102,7 +102,8 @@ pub struct DeviceLock<'a> {
 }
 
 impl<'a> DeviceLock<'a> {
-    pub(super) fn new(dev: &'a Device) -> Self {
+    /// Takes the lock. May sleep.
+    pub fn new(dev: &'a Device) -> Self {
         // SAFETY: A valid device.
         unsafe { bindings::device_lock(as_raw_device(dev)) };
         // INVARIANT: Locked just now.

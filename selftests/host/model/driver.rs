@@ -11,7 +11,7 @@ use kernel::{
     sync::{Arc, ArcBorrow},
 };
 
-use crate::pci::{driver_files::DriverFile, DeviceExt, Locked};
+use crate::pci::{driver_files::DriverFile, DeviceLock, Locked};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
@@ -106,7 +106,7 @@ impl<T: Driver> Registration<T> {
 
     /// As user space can: whether the driver has the function after.
     pub fn bind(&self, dev: &Device) -> bool {
-        let dev = dev.lock();
+        let dev = DeviceLock::new(dev);
         let free = dev.core(|core| {
             let free = core.driver.is_none() && core.only.is_none_or(|only| only == T::NAME);
             if free {
@@ -152,7 +152,7 @@ pub fn attach(dev: &Device) -> bool {
 
 /// A driver of dom0's own takes the function, if it is free, and uses it.
 pub fn bind_native(dev: &Device) -> bool {
-    let dev = dev.lock();
+    let dev = DeviceLock::new(dev);
     let free = dev.core(|core| {
         let free = core.driver.is_none() && core.only.is_none();
         if free {
@@ -168,7 +168,7 @@ pub fn bind_native(dev: &Device) -> bool {
 
 /// Takes the function from whichever driver has it.
 pub fn unbind(dev: &Device) {
-    let dev = dev.lock();
+    let dev = DeviceLock::new(dev);
     if let Some(driver) = dev.driver() {
         driver.remove(&dev);
     }
@@ -177,14 +177,14 @@ pub fn unbind(dev: &Device) {
 
 /// As user space can, by the file `reset`.
 pub fn reset_by_hand(dev: &Device) {
-    let dev = dev.lock();
+    let dev = DeviceLock::new(dev);
     let _ = dev.reset();
 }
 
 /// A fatal error, and the recovery from it.
 pub fn recover(dev: &Device) {
     let in_turn = |step: fn(&dyn pci::Driver, &Device)| {
-        let dev = dev.lock();
+        let dev = DeviceLock::new(dev);
         if let Some(driver) = dev.driver() {
             step(&*driver, &dev);
         }

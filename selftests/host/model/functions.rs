@@ -107,6 +107,16 @@ pub struct DeviceLock<'a> {
     _guard: Option<MutexGuard<'a, ()>>,
 }
 
+impl<'a> DeviceLock<'a> {
+    pub fn new(dev: &'a Device) -> Self {
+        let guard = dev.device_lock();
+        Self {
+            locked: Locked::new(dev),
+            _guard: guard,
+        }
+    }
+}
+
 impl Deref for DeviceLock<'_> {
     type Target = Locked;
 
@@ -120,7 +130,6 @@ pub trait DeviceExt {
     fn sbdf(&self) -> Result<Sbdf>;
     fn is_plain(&self) -> bool;
     fn is_virtfn(&self) -> bool;
-    fn lock(&self) -> DeviceLock<'_>;
     fn pin(&self) -> Option<Pin>;
     fn msix_table(&self) -> Result<Option<MsixTable>>;
 }
@@ -136,14 +145,6 @@ impl DeviceExt for Device {
 
     fn is_virtfn(&self) -> bool {
         false
-    }
-
-    fn lock(&self) -> DeviceLock<'_> {
-        let guard = self.device_lock();
-        DeviceLock {
-            locked: Locked::new(self),
-            _guard: guard,
-        }
     }
 
     fn pin(&self) -> Option<Pin> {

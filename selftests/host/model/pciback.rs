@@ -14,6 +14,8 @@ mod assignment;
 mod backend;
 #[path = "../../../rust/pciback/backends.rs"]
 mod backends;
+#[path = "../../../rust/pciback/context.rs"]
+mod context;
 #[path = "../../../rust/pciback/driver.rs"]
 mod driver;
 #[path = "../../../rust/pciback/frontend.rs"]
@@ -22,12 +24,16 @@ mod frontend;
 mod function;
 #[path = "../../../rust/pciback/functions.rs"]
 mod functions;
+#[path = "../../../rust/pciback/guest.rs"]
+mod guest;
 #[path = "../../../rust/pciback/hide.rs"]
 mod hide;
 #[path = "../../../rust/pciback/life.rs"]
 mod life;
 #[path = "../../../rust/pciback/quirks.rs"]
 mod quirks;
+#[path = "../../../rust/pciback/registry.rs"]
+mod registry;
 #[path = "../../../rust/pciback/reset.rs"]
 mod reset;
 #[path = "../../../rust/pciback/slots.rs"]
@@ -48,7 +54,7 @@ mod files {
         pci::{driver_files::DriverFile, InTree},
     };
 
-    use crate::{driver::PciBack, function::Function};
+    use crate::{context::PciBack, function::Function};
 
     pub(crate) const OF_DRIVER: &[DriverFile<PciBack>] = &[];
     pub(crate) struct OfFunction;
@@ -60,6 +66,9 @@ mod files {
 
 use core::ffi::CStr;
 use std::process::ExitCode;
+
+/// As in the module.
+const NAME: &CStr = c"pciback";
 
 /// A parameter of the module.
 struct Parameter<T>(T);

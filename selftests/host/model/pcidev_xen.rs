@@ -564,6 +564,16 @@ pub mod pci {
         _lock: Option<MutexGuard<'a, ()>>,
     }
 
+    impl<'a> DeviceLock<'a> {
+        pub fn new(dev: &'a Device) -> Self {
+            let lock = dev.device_lock();
+            Self {
+                locked: Locked::new(dev),
+                _lock: lock,
+            }
+        }
+    }
+
     impl Deref for DeviceLock<'_> {
         type Target = Locked;
 
@@ -576,7 +586,6 @@ pub mod pci {
         fn sbdf(&self) -> Result<Sbdf>;
         fn pin(&self) -> Option<Pin>;
         fn msix_table(&self) -> Result<Option<MsixTable>>;
-        fn lock(&self) -> DeviceLock<'_>;
     }
 
     impl DeviceExt for Device {
@@ -590,14 +599,6 @@ pub mod pci {
 
         fn msix_table(&self) -> Result<Option<MsixTable>> {
             Ok(MsixTable::decode(4, 0))
-        }
-
-        fn lock(&self) -> DeviceLock<'_> {
-            let lock = self.device_lock();
-            DeviceLock {
-                locked: Locked::new(self),
-                _lock: lock,
-            }
         }
     }
 

@@ -11,14 +11,15 @@ use checker::{
 };
 use kernel::{context, pci::Device, sync::aref::ARef};
 use xen::{
-    pci::{self, bus::Observer as _, driver, DeviceExt, Sbdf},
+    pci::{self, bus::Observer as _, driver, DeviceLock, Sbdf},
     xenbus::{self, store, watch::Observer as _, Probed},
 };
 
 use crate::{
     assignment::Assignment,
-    backends::{self, BackendDriver, Backends, Changes},
-    driver::PciBack,
+    backend::Backends,
+    backends::{self, BackendDriver, Changes},
+    context::PciBack,
     function::Function,
     functions::{self, Functions},
     hide,
@@ -99,7 +100,7 @@ impl Machine {
     /// The same for a function that was unbound in use: it is left stopped.
     fn ends_stopped(self) {
         self.backends.drain();
-        self.functions.returns.drain();
+        self.functions.drain();
         assert_eq!(self.guest(), None, "it stays with a guest that is gone");
         assert!(!self.device.core(|core| core.assigned));
         driver::unbind(&self.device);
@@ -299,7 +300,7 @@ fn broken_while_handed_over() {
     });
     let by_hand = machine.driver.driver().flr(SBDF);
     join(other);
-    machine.functions.returns.drain();
+    machine.functions.drain();
     // Or it was stopped only, as a guest had it.
     assert!(by_hand.is_err() || machine.guest().is_none());
     assert_eq!(device.core(|core| core.driver), None, "still offered");
@@ -319,7 +320,7 @@ fn rebound_while_given_up() {
     drop(guest);
     driver::unbind(&device);
     let got = driver::bind_native(&device);
-    machine.functions.returns.drain();
+    machine.functions.drain();
     if got {
         assert_eq!(
             device.core(|core| core.driver),
@@ -406,7 +407,7 @@ fn moved_up_while_read() {
     });
     machine.changed(&dev);
     machine.backends.drain();
-    machine.functions.returns.drain();
+    machine.functions.drain();
     machine.device.registers(|registers| {
         assert_eq!(registers.dirt, FRONT, "reset under its running guest");
     });
@@ -434,7 +435,7 @@ fn attached_while_detached() {
     use_it(2, &machine.device);
     join(other);
     machine.backends.drain();
-    machine.functions.returns.drain();
+    machine.functions.drain();
     machine.device.registers(|registers| {
         assert_eq!(registers.dirt, 2, "reset under its next guest");
     });
@@ -502,7 +503,7 @@ fn hidden_while_bound() {
     assert!(!driver::bind_native(&device) || machine.function().is_none());
     join(other);
     drop(hidden);
-    let name = device.lock().driver_name().map(CStr::to_owned);
+    let name = DeviceLock::new(&device).driver_name().map(CStr::to_owned);
     if name.as_deref() == Some(c"native") {
         driver::unbind(&device);
     } else {

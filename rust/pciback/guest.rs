@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The functions of one guest.
+
+use kernel::prelude::*;
+
+use xen::{
+    pci::Sbdf,
+    xenbus::pci_backend::Entry, //
+};
+
+use crate::{
+    assignment::Assignment,
+    topology::Placed, //
+};
+
+/// The guest's functions.
+pub(crate) struct Guest {
+    /// The functions that the directory named when it was last read.
+    wanted: KVec<Sbdf>,
+    pub(crate) attached: KVec<Attached>,
+    /// Entries that were complained of.
+    refused: KVec<(u32, Option<Sbdf>)>,
+}
+
+/// A function of the guest.
+pub(crate) struct Attached {
+    pub(crate) assignment: Assignment,
+    pub(crate) placed: Placed,
+}
+
+impl Guest {
+    /// A guest without functions.
+    pub(crate) fn new() -> Self {
+        Self {
+            wanted: KVec::new(),
+            attached: KVec::new(),
+            refused: KVec::new(),
+        }
+    }
+
+    /// Takes the functions from the guest that are in none of the `entries` of its directory, and
+    /// forgets complaints of others. After an error, which is `ENOMEM`, nothing has changed.
+    pub(crate) fn keep_only(&mut self, entries: &[Entry]) -> Result {
+        let mut wanted = KVec::with_capacity(entries.len(), GFP_KERNEL)?;
+        for sbdf in entries.iter().filter_map(|entry| entry.function) {
+            wanted.push(sbdf, GFP_KERNEL)?;
+        }
+        self.attached
+            .retain(|attached| wanted.contains(&attached.assignment.sbdf()));
+        self.refused.retain(|(index, function)| {
+            entries
+                .iter()
+                .any(|entry| entry.index == *index && entry.function == *function)
+        });
+        self.wanted = wanted;
+        Ok(())
+    }
+
+    /// Whether the directory named the function when it was last read.
+    pub(crate) fn wants(&self, sbdf: Sbdf) -> bool {
+        self.wanted.contains(&sbdf)
+    }
+
+    /// Whether this is the first complaint of an entry.
+    pub(crate) fn is_first_refusal(&mut self, entry: &Entry) -> Result<bool> {
+        let id = (entry.index, entry.function);
+        let is_first = !self.refused.contains(&id);
+        if is_first {
+            self.refused.push(id, GFP_KERNEL)?;
+        }
+        Ok(is_first)
+    }
+
+    /// The function, if the guest has it.
+    pub(crate) fn attached(&self, sbdf: Sbdf) -> Option<&Attached> {
+        self.attached
+            .iter()
+            .find(|attached| attached.assignment.sbdf() == sbdf)
+    }
+
+    /// The addresses of all functions in the guest.
+    pub(crate) fn placed(&self) -> impl Iterator<Item = Placed> + Clone + '_ {
+        self.attached.iter().map(|attached| attached.placed)
+    }
+}
