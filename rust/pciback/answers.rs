@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the driver answers in `backend/pci/DOMAIN/0`: `vdev-N`, `state-N`, `root-N`, `root_num` and
+//! The driver's answers in `backend/pci/DOMAIN/0`: `vdev-N`, `state-N`, `root-N`, `root_num` and
 //! `state`.
 
 use kernel::{
@@ -20,7 +20,7 @@ use crate::topology::{
     Placed, //
 };
 
-/// Writes the answers that are not in `directory` yet, all at once. `usable` are the functions that
+/// Writes all answers that `directory` lacks in one transaction. `usable` yields the functions that
 /// the guest can use. May sleep.
 pub(crate) fn publish(
     dev: &Device,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The fact that a guest has a function.
+//! The assignment of a function to a guest.
 
 use kernel::{
     prelude::*,
@@ -24,11 +24,11 @@ use crate::{
     }, //
 };
 
-/// A guest's possession of a function, by [`Function::export`]. Dropping it gives the function
-/// back.
+/// The assignment of a function to a guest, created by [`Function::export`]. Dropping it returns
+/// the function from the guest.
 ///
-/// It outlives the binding of the driver: a function that is unbound meanwhile is known to be the
-/// guest's until its toolstack takes it away. The module cannot be unloaded while there is one.
+/// An assignment outlives the binding of the driver: if an assigned function is unbound, the driver
+/// still knows the guest, until the toolstack detaches the function. An assignment pins the module.
 pub(crate) struct Assignment {
     function: Arc<Function>,
     is_usable: bool,
@@ -36,12 +36,13 @@ pub(crate) struct Assignment {
 }
 
 impl Assignment {
-    /// The function's address.
+    /// Returns the address of the function.
     pub(crate) fn sbdf(&self) -> Sbdf {
         self.function.sbdf
     }
 
-    /// Whether the guest can use the function. Xen may have a broken one for a guest, too.
+    /// Returns whether the guest can use the function. A toolstack may also assign a broken
+    /// function to a guest in Xen.
     pub(crate) fn is_usable(&self) -> bool {
         self.is_usable
     }
@@ -54,8 +55,8 @@ impl Drop for Assignment {
 }
 
 impl Function {
-    /// Gives it to a guest. It is reset first if that is still to be done, so this may take long.
-    /// Meanwhile nobody else resets it, and it is not unbound.
+    /// Assigns the function to a guest. Resets the function first if that is due, which may take
+    /// long. The device lock excludes other resets and unbinding meanwhile.
     pub(crate) fn export(self: &Arc<Self>, domain: Domain) -> Result<Assignment, Refusal> {
         let pinned = module::Pinned::new().map_err(Refusal::Failed)?;
         let dev = DeviceLock::new(&self.dev);

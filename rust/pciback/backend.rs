@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The backends, one for each guest: each gives its guest the functions that its directory names,
-//! and takes the others.
+//! The backends, one for each guest. A backend assigns the functions that the guest's directory
+//! names, and returns all others.
 
 use kernel::{
     fmt, new_mutex, new_work,
@@ -80,7 +80,7 @@ impl Backends {
         )
     }
 
-    /// The backend of `domain`, which is made if there is none.
+    /// Returns the backend of `domain`, and creates it if there is none. `ENOMEM` on failure.
     pub(crate) fn of(self: &Arc<Self>, domain: Domain) -> Result<Arc<Backend>> {
         let mut all = self.all.lock();
         if let Some(backend) = all.iter().find(|backend| backend.domain == domain) {
@@ -91,50 +91,51 @@ impl Backends {
         Ok(backend)
     }
 
-    /// Waits until all backends have looked at their directories.
+    /// Waits until all backends have followed their directories.
     pub(crate) fn drain(&self) {
         self.queue.drain();
     }
 
-    /// Makes a backend look at its directory, soon.
+    /// Queues the work of a backend, which follows its directory.
     pub(crate) fn enqueue(&self, backend: &Arc<Backend>) {
-        // If it is queued already, it will see what has changed meanwhile.
+        // Fails only if the work is queued already. It then sees all changes up to now.
         let _ = self.queue.enqueue(backend.clone());
     }
 
-    /// Takes those functions from `domain` that its directory does not name any more. Called before
-    /// a function is refused, or left unreset, because that guest has it.
+    /// Returns the functions from `domain` that its directory does not name any more. Called when
+    /// `domain` has a function that another guest wants, or that a toolstack wants to be reset.
     pub(crate) fn release_stale(&self, domain: Domain) {
         let backend = {
             let all = self.all.lock();
             all.iter().find(|backend| backend.domain == domain).cloned()
         };
         if let Some(backend) = backend {
-            // Its own work logs the error.
+            // The work of the backend logs the error.
             let _ = backend.release_stale();
         }
     }
 
-    /// Makes all backends look at their directories, soon.
+    /// Queues the work of all backends.
     pub(crate) fn enqueue_all(&self) {
         for backend in self.all.lock().iter() {
             self.enqueue(backend);
         }
     }
 
-    /// Forgets all backends.
+    /// Removes all backends.
     pub(crate) fn clear(&self) {
         self.all.lock().clear();
     }
 
-    /// Forgets a backend whose directory is gone. If that was made again meanwhile, another backend
-    /// follows it.
+    /// Removes a backend whose directory is gone. If the toolstack has created the directory again
+    /// meanwhile, a new backend follows it.
     fn forget(&self, backend: &Backend) {
         let mut all = self.all.lock();
         all.retain(|other| !core::ptr::eq(&**other, backend));
     }
 
-    /// Whether it still is one of these; else another one is queued in its place.
+    /// Returns whether `backend` still is the backend of its domain. If not, queues the current
+    /// one.
     fn has(self: &Arc<Self>, backend: &Backend) -> Result<bool> {
         let current = self.of(backend.domain)?;
         if core::ptr::eq(&*current, backend) {
@@ -145,8 +146,8 @@ impl Backends {
     }
 }
 
-/// How often a directory is followed if that fails. No other change may ever come: a function would
-/// stay with a guest that is gone.
+/// The number of attempts to follow a directory. Without a retry, a function could stay assigned to
+/// a guest that is gone, as the directory may never change again.
 const ATTEMPTS: u32 = 10;
 /// The time between two attempts, in milliseconds.
 const PAUSE: i64 = 500;
@@ -158,7 +159,8 @@ pub(crate) struct Backend {
     pub(crate) frontend: Frontend,
     backends: Arc<Backends>,
     topology: topology::Kind,
-    /// `None` if xenbus has no device for it; nothing is answered then.
+    /// The xenbus device. `None` if xenbus has not probed one, or has removed it; the driver then
+    /// writes no answers.
     #[pin]
     dev: Mutex<Option<ARef<xenbus::Device>>>,
     /// Locked while XenStore is read, but not while functions are reset.
@@ -181,7 +183,8 @@ impl WorkItem for Backend {
             if attempt == 0 {
                 this.report(e, fmt!("cannot follow backend/pci/{}/0", this.domain));
             }
-            // The toolstack has to correct what it has written, and that is a new change.
+            // Do not retry: the toolstack has to correct the directory, which causes a new
+            // notification.
             if e == EINVAL || e == E2BIG {
                 return;
             }
@@ -210,7 +213,7 @@ impl Backend {
         )
     }
 
-    /// Xenbus has a device for it, or has none any more.
+    /// Sets the xenbus device after its probe, or clears it on its removal.
     pub(crate) fn set_device(&self, dev: Option<ARef<xenbus::Device>>) {
         let old = core::mem::replace(&mut *self.dev.lock(), dev);
         drop(old);
@@ -220,7 +223,7 @@ impl Backend {
         self.dev.lock().clone()
     }
 
-    /// Carries out what the directory says.
+    /// Assigns and returns functions as the directory says, and answers the toolstack.
     fn follow(&self) -> Result {
         if !self.backends.has(self)? {
             return Ok(());
@@ -237,15 +240,15 @@ impl Backend {
         self.answer(&directory)
     }
 
-    /// Reads the directory, and takes the functions from the guest that are not in there any more.
-    /// Does not sleep for long. Returns `None` if there is no directory.
+    /// Reads the directory, and returns the functions from the guest that the directory does not
+    /// name any more. Returns `None` if there is no directory. May sleep, but waits for no reset.
     fn release_stale(&self) -> Result<Option<Directory>> {
         let has_device = self.device().is_some();
         let mut guest = self.guest.lock();
         let mut directory = store::read_pci_backend(self.domain)?;
         if let Some(directory) = &mut directory {
             let is_closing = matches!(directory.state, State::Closing | State::Closed);
-            // Without a device it may be xenbus that closes it, as it finds no frontend.
+            // Without a device, xenbus may have closed the backend because the frontend is missing.
             if is_closing && (has_device || !directory.is_online) {
                 directory.entries.clear();
             }
@@ -258,7 +261,7 @@ impl Backend {
         Ok(directory)
     }
 
-    /// Gives the guest the function of an entry, unless it has it.
+    /// Assigns the function of an entry to the guest, unless it already is.
     fn attach(&self, entry: &Entry) -> Result {
         let sbdf = entry.function.ok_or(EINVAL)?;
         let usable = |assignment: &Assignment| assignment.is_usable().then_some(()).ok_or(EIO);
@@ -269,7 +272,7 @@ impl Backend {
         let assignment = self.export(&function)?;
         let mut guest = self.guest.lock();
         if !guest.wants(sbdf) {
-            // The toolstack has taken it back meanwhile.
+            // The toolstack has detached the function meanwhile.
             return Ok(());
         }
         let alone = function.dev.is_virtfn();
@@ -295,7 +298,7 @@ impl Backend {
         })
     }
 
-    /// Complains, once, of an entry.
+    /// Reports the error of an entry, once.
     fn refuse(&self, entry: &Entry, error: Error) -> Result {
         if !self.guest.lock().is_first_refusal(entry)? {
             return Ok(());
@@ -324,7 +327,7 @@ impl Backend {
         Ok(())
     }
 
-    /// Logs an error, in XenStore too if xenbus has a device.
+    /// Reports an error in the log, and in XenStore if there is a xenbus device.
     fn report(&self, error: Error, message: fmt::Arguments<'_>) {
         match (self.device(), CString::try_from_fmt(message)) {
             (Some(dev), Ok(message)) => dev.report(error, &message),
@@ -333,7 +336,7 @@ impl Backend {
         }
     }
 
-    /// Answers the toolstack.
+    /// Writes the answers to the toolstack.
     fn answer(&self, directory: &Directory) -> Result {
         let guest = self.guest.lock();
         match self.device() {

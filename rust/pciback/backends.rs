@@ -2,12 +2,13 @@
 
 //! How changes in XenStore reach the backends.
 //!
-//! Toolstacks describe a guest's functions in `backend/pci/DOMAIN/0`. Xenbus makes a device of such
-//! a directory, but not if the frontend is missing, and a guest can remove its frontend as soon as
-//! it sees it. So the directories are watched as well: a guest's functions are the toolstack's to
-//! say.
+//! Toolstacks list a guest's functions in `backend/pci/DOMAIN/0`. Xenbus creates a device for such
+//! a directory only if the frontend exists, and a guest can remove its frontend at any time. This
+//! driver therefore watches the directories as well, so that only the toolstack decides which
+//! functions a guest has.
 //!
-//! XenStore's thread, which serves all backends of dom0, only queues work here.
+//! The code here that runs on XenStore's thread, which serves all backends of dom0, only queues
+//! work.
 
 use kernel::{
     prelude::*,
@@ -30,7 +31,7 @@ use crate::backend::{
     Backends, //
 };
 
-/// The driver of backends.
+/// The driver of xenbus devices.
 pub(crate) struct BackendDriver(pub(crate) Arc<Backends>);
 
 impl xenbus::Driver for BackendDriver {
@@ -58,7 +59,7 @@ impl xenbus::Driver for BackendDriver {
     }
 }
 
-/// Hears of what toolstacks write.
+/// The observer of the directories that toolstacks write.
 pub(crate) struct Changes(pub(crate) Arc<Backends>);
 
 impl Observer for Changes {
@@ -74,14 +75,14 @@ impl Observer for Changes {
                 Ok(backend) => self.0.enqueue(&backend),
                 Err(e) => pr_warn!("cannot follow domain {domain}: {e:?}\n"),
             },
-            // Directories may have been removed with those that they are in.
+            // The removal of a parent directory removes all directories below it.
             None => self.0.enqueue_all(),
         }
     }
 }
 
-/// The backends of a loaded module. Dropping it waits for their works, and forgets them. Nothing
-/// queues any more by then.
+/// The backends of a loaded module. Dropping it waits for their work, and removes them. The
+/// callbacks that queue work are unregistered by then.
 pub(crate) struct Loaded(Arc<Backends>);
 
 impl Loaded {

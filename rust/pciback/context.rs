@@ -21,11 +21,13 @@ pub(crate) struct PciBack {
 }
 
 impl PciBack {
-    /// Serves a toolstack's request for a reset, see [`Function::flr`](crate::function::Function);
-    /// `ENODEV` if neither the driver nor a guest has the function.
+    /// Serves a toolstack's request for a reset, see [`Function::flr`]. `ENODEV` if neither the
+    /// driver nor a guest has the function.
+    ///
+    /// [`Function::flr`]: crate::function::Function::flr
     pub(crate) fn flr(&self, sbdf: Sbdf) -> Result {
         let function = self.functions.get_probed(sbdf)?;
-        // The toolstack may have taken it from that guest already.
+        // The toolstack may already have removed the function from that guest's directory.
         if let Some(guest) = function.guest() {
             self.backends.release_stale(guest);
         }

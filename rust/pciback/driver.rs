@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The PCI driver: what the PCI core asks and tells of functions.
+//! The PCI driver: callbacks of the PCI core.
 
 use kernel::{
     prelude::*,
@@ -50,11 +50,11 @@ pub(crate) struct Bound {
     _directory: Directory<OfFunction>,
 }
 
-/// Makes a function that was seized known to user space.
+/// Shows a seized function in sysfs: creates its directory, and adds it to `slots`.
 fn list(functions: &Functions, function: &Arc<Function>, dev: &InTree<'_>) -> Result<Arc<Bound>> {
     let directory = files::add_directory(dev, function.clone())?;
     if !functions.wants(dev)? {
-        // It is bound by its driver_override.
+        // The function was bound by its `driver_override`.
         functions.slots.lock().add_one(function.sbdf)?;
     }
     Arc::pin_init(
@@ -116,13 +116,13 @@ impl Driver for PciBack {
             return;
         };
         if severity == Severity::NonFatal {
-            // A guest may know how to cause any number of them.
+            // Log the first error only: a guest may be able to cause any number of them.
             if !function.is_first_error() {
                 return;
             }
             dev_warn!(dev, "nonfatal error, not reported to domain {}\n", guest);
         } else {
-            // Its device model must not switch the function on again.
+            // Stop the guest first, or its device model may enable the function again.
             stop(dev, function, guest, name);
             if let Err(e) = ConfigSpace::of(dev).quiesce() {
                 dev_warn!(dev, "does not answer ({:?})\n", e);
@@ -132,7 +132,7 @@ impl Driver for PciBack {
     }
 
     fn slot_reset(&self, dev: &Locked, bound: ArcBorrow<'_, Bound>) -> Result {
-        // Linux resets the link after a nonfatal error, too, if another driver behind it asks.
+        // After a nonfatal error, Linux resets the link if another driver behind it asks for that.
         let function = &bound.function;
         if let Some(guest) = function.guest() {
             stop(dev, function, guest, "link reset after an");
@@ -147,7 +147,7 @@ impl Driver for PciBack {
     }
 }
 
-/// Stops a guest that must not touch a function any more, unless that was done.
+/// Stops a guest that must not use a function any more, unless the guest was already stopped.
 pub(crate) fn stop(dev: &kernel::pci::Device, function: &Function, guest: Domain, why: &str) {
     if !function.is_first_stop() {
         return;

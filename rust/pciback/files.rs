@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The files that libxl and administrators know, in `/sys/bus/pci/drivers/pciback/`, and what each
-//! function says of itself in `/sys/bus/pci/devices/SBDF/pciback/`.
+//! The sysfs files: those of the driver in `/sys/bus/pci/drivers/pciback/`, which libxl and
+//! administrators know, and those of each function in `/sys/bus/pci/devices/SBDF/pciback/`.
 
 use kernel::{
     fmt::Write,
@@ -38,7 +38,7 @@ use crate::{
     slots::Pattern, //
 };
 
-/// The driver's own files.
+/// The files of the driver.
 pub(crate) const OF_DRIVER: &[DriverFile<PciBack>] = &[
     DriverFile::new::<NewSlot>(),
     DriverFile::new::<RemoveSlot>(),
@@ -59,7 +59,7 @@ fn pattern(request: &[u8]) -> Result<Pattern> {
     Pattern::parse(text(request)?).ok_or(EINVAL)
 }
 
-/// The function that a request names; `ENODEV` if the driver does not have it.
+/// Returns the function that a request names; `ENODEV` if the driver has not seized it.
 fn seized(driver: &PciBack, request: &[u8]) -> Result<Arc<Function>> {
     let function = driver
         .functions
@@ -67,7 +67,7 @@ fn seized(driver: &PciBack, request: &[u8]) -> Result<Arc<Function>> {
     function.is_seized().then_some(function).ok_or(ENODEV)
 }
 
-/// Writes a line for each function that `wanted` picks.
+/// Writes the address of each function for which `wanted` is true, one on a line.
 fn names(driver: &PciBack, out: &mut Text, wanted: impl Fn(&Function) -> bool) -> Result {
     for function in driver.functions.seized()? {
         if wanted(&function) {
@@ -194,13 +194,13 @@ impl File<PciBack> for Quirks {
         let function = driver.functions.get(sbdf)?;
         let mut quirks = function.quirks.lock();
         quirks.reserve(1, GFP_KERNEL)?;
-        // At most one for each register.
+        // Keep at most one quirk for each register.
         quirks.retain(|other| !quirk.replaces(other));
         Ok(quirks.push(quirk, GFP_KERNEL)?)
     }
 }
 
-/// Handlers in dom0 would take interrupts of PV guests: there are none.
+/// The state of interrupt handlers in dom0 for PV guests. There are no such handlers.
 struct IrqHandlers;
 
 impl File<PciBack> for IrqHandlers {
@@ -222,7 +222,7 @@ impl File<PciBack> for IrqHandlerState {
     const MODE: u16 = 0o200;
 
     fn store(driver: &PciBack, request: &[u8]) -> Result {
-        // It is off, and stays so.
+        // There is no handler to switch.
         match seized(driver, request) {
             Err(e) if e == ENODEV => Err(ENOENT),
             result => result.map(|_| ()),
@@ -230,10 +230,10 @@ impl File<PciBack> for IrqHandlerState {
     }
 }
 
-/// The files of a function, in a directory of its own.
+/// The files in the `pciback` directory of a function.
 pub(crate) struct OfFunction(Arc<Function>);
 
-/// Makes the directory of a function that is being bound. May sleep.
+/// Creates the directory of a function that is being bound. May sleep.
 pub(crate) fn add_directory(
     dev: &InTree<'_>,
     function: Arc<Function>,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The guest's half of the device. HVM guests need none, and of all that a guest writes only the
-//! state is looked at.
+//! The frontend of a guest. HVM guests need no frontend. The driver reads only the state of a
+//! frontend, and nothing else that a guest writes.
 
 use kernel::{
     prelude::*,
@@ -15,7 +15,7 @@ use xen::xenbus::State;
 
 use crate::life::Domain;
 
-/// The frontend of one guest. All that it can cause is one line in the log.
+/// The frontend of one guest. It can cause at most one line in the log.
 pub(crate) struct Frontend {
     is_logged: Atomic<bool>,
 }
@@ -27,7 +27,7 @@ impl Frontend {
         }
     }
 
-    /// The frontend has changed its state.
+    /// Called when the frontend has changed its state.
     pub(crate) fn changed(&self, domain: Domain, state: State) {
         if matches!(state, State::Initialised | State::Connected) && self.is_first() {
             pr_warn!(
@@ -36,7 +36,7 @@ impl Frontend {
         }
     }
 
-    /// The guest has functions, but no frontend, so that xenbus has no device.
+    /// Called when the guest has functions but xenbus has no device, as the frontend is missing.
     pub(crate) fn is_missing(&self, domain: Domain) {
         if self.is_first() {
             pr_warn!(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A function, from its seizure until neither the driver nor a guest has it.
+//! A function, from its seizure until neither the driver nor a guest has it any more.
 
 use kernel::{
     new_mutex, new_work, pci,
@@ -51,57 +51,58 @@ use crate::{
 
 /// A function that the driver has seized, or that a guest still has.
 ///
-/// Whatever takes long is done under the device's lock, which the driver core holds in its
-/// callbacks: an argument `dev` is the proof. `inner` is locked inside it, for moments only.
+/// Resets and other slow operations run under the device lock, which the driver core holds in its
+/// callbacks: a parameter `dev: &Locked` proves that. `inner` is locked inside the device lock, and
+/// only briefly.
 #[pin_data]
 pub(crate) struct Function {
     pub(crate) dev: ARef<pci::Device>,
     pub(crate) sbdf: Sbdf,
     pub(super) vpci: vpci::Function,
-    /// The configuration while no guest has it.
+    /// The configuration that every reset restores, saved when the function was seized.
     pub(super) saved: SetOnce<Saved>,
     #[pin]
     pub(super) inner: Mutex<Inner>,
-    /// For PV guests, and for toolstacks to tell their device model.
+    /// Stored for PV guests, and for toolstacks that configure a device model.
     pub(crate) permissive: Atomic<bool>,
-    /// As above.
+    /// See `permissive`.
     pub(crate) interrupt_control: Atomic<bool>,
-    /// As above.
+    /// See `permissive`.
     #[pin]
     pub(crate) quirks: Mutex<KVec<Quirk>>,
     pub(super) registry: Arc<Registry<Function>>,
-    /// Makes a returned function fit for the next guest.
+    /// Resets a returned function for the next guest.
     #[pin]
     work: Work<Function>,
 }
 
-/// The changing part of a function.
+/// The mutable state of a function.
 pub(super) struct Inner {
     pub(super) life: Life,
-    /// Whether the function could be prepared for the reset that the PCI core is doing.
+    /// The result of `reset_prepare` for the reset that the PCI core is doing.
     pub(super) prepared: Result,
-    /// While it is seized.
+    /// Present while the function is seized.
     pub(super) seized: Option<AsFound>,
-    /// Whether an error was logged for the guest that has it.
+    /// Whether an error was logged since the current guest has the function.
     error_logged: bool,
-    /// Whether the guest that has it was stopped.
+    /// Whether the current guest was stopped.
     guest_stopped: bool,
 }
 
-/// The function as it was found, to be restored when it is given up.
+/// The state in which the driver found the function, restored when it gives the function up.
 pub(super) struct AsFound {
     enabled: Enabled,
     command: Command,
 }
 
 impl AsFound {
-    /// Disabling it costs an evaluation of ACPI's routing, as enabling it does: so it is done here
-    /// rather than in the seizure, which others wait for.
+    /// Disables the function and restores COMMAND. The function stays enabled until here: disabling
+    /// it in the seizure would evaluate ACPI's interrupt routing once more while other tasks wait.
     fn restore(self, dev: &Locked) {
         self.enabled.disable(dev);
     }
 
-    /// Makes the restored function decode nothing, do no DMA and raise no interrupt, and says so.
+    /// Makes `restore` leave the function stopped: no decoding, no DMA, no interrupts. Logs that.
     fn leave_stopped(&mut self, dev: &Locked) {
         dev_err!(
             dev,
@@ -116,7 +117,7 @@ kernel::impl_has_work! {
 }
 
 impl Function {
-    /// A function that is about to be seized.
+    /// Creates the record of a function that is about to be seized.
     pub(crate) fn new(
         registry: &Arc<Registry<Function>>,
         dev: &pci::Device,
@@ -146,15 +147,16 @@ impl Function {
         )
     }
 
-    /// Makes the function one that a guest can be given. After an error it is as it was found, but
-    /// stopped if a reset failed.
+    /// Prepares the function for guests: enables it, saves its configuration, and resets it. After
+    /// an error it is as the driver found it, but stopped if a reset failed. Logs errors. Sleeps
+    /// for as long as the reset takes.
     pub(crate) fn seize(&self, dev: &Locked) -> Result {
         let failed =
             |step| move |e: &Error| dev_err!(dev, "not seized: {} failed: {:?}\n", step, e);
 
         let mut command = Command::keep(dev).inspect_err(failed("reading it"))?;
-        // A driver of dom0's switches bus mastering on when it is ready for DMA. Until then, the
-        // last owner's DMA must not go on.
+        // A dom0 driver enables bus mastering when it is ready for DMA. Until then, DMA of the last
+        // owner must not go on.
         command.forbid_dma();
         let config = ConfigSpace::of(dev);
         if !config
@@ -194,12 +196,12 @@ impl Function {
         self.inner.lock().life.state()
     }
 
-    /// The guest that has it in Xen.
+    /// Returns the guest that the function is assigned to in Xen.
     pub(crate) fn guest(&self) -> Option<Domain> {
         self.inner.lock().life.guest()
     }
 
-    /// Refuses (`EBUSY`) a function that a guest still has.
+    /// Fails with `EBUSY` if a guest still has the function.
     pub(crate) fn refuse_assigned(&self, dev: &Locked) -> Result {
         let Some(domain) = self.guest() else {
             return Ok(());
@@ -212,16 +214,19 @@ impl Function {
         Err(EBUSY)
     }
 
-    /// Whether the driver has it. Exact under the device's lock only.
+    /// Returns whether the driver has seized the function. The caller needs the device lock to rely
+    /// on it.
     pub(crate) fn is_seized(&self) -> bool {
         self.inner.lock().seized.is_some()
     }
 
-    /// Serves a request for a reset (`do_flr`).
+    /// Serves a request for a reset (`do_flr`). Sleeps for as long as the reset takes.
     ///
-    /// A function that was unbound is reset, too: libxl asks for it when it destroys the guest, and
-    /// has no other way. `EBUSY` if another driver has it, `EAGAIN` while Linux recovers from an
-    /// error, `ENOTTY` if there is no reset.
+    /// This also resets a function that was unbound while assigned: libxl requests the reset when
+    /// it destroys the guest, and does not use another method.
+    ///
+    /// Errors: `EBUSY` if another driver has the function; `EAGAIN` while Linux recovers from an
+    /// error; `ENOTTY` if the function has no reset method; else those of the reset.
     pub(crate) fn flr(self: &Arc<Self>) -> Result {
         let result = {
             let dev = DeviceLock::new(&self.dev);
@@ -243,7 +248,7 @@ impl Function {
             }
             let result = self.reset(&dev);
             if !is_seized {
-                // A driver of dom0's enables it.
+                // Leave the function stopped. A dom0 driver enables it.
                 let _ = ConfigSpace::of(&dev).quiesce();
             }
             self.inner.lock().life.touch();
@@ -256,12 +261,12 @@ impl Function {
         }
     }
 
-    /// The guest does not have it any more. Does not sleep for long.
+    /// Called when the guest does not have the function any more. Only queues the reset.
     pub(crate) fn give_back(self: &Arc<Self>) {
         self.permissive.store(false, Relaxed);
         self.interrupt_control.store(false, Relaxed);
         {
-            // Last: the next guest may have it from now on.
+            // Release last: the next guest may get the function immediately.
             let mut inner = self.inner.lock();
             inner.error_logged = false;
             inner.guest_stopped = false;
@@ -270,14 +275,15 @@ impl Function {
         self.queue();
     }
 
-    /// Gives it up soon, and without the caller's locks, if it is broken.
+    /// Queues the work that gives a broken function up, as callers hold locks that this needs.
     pub(crate) fn look_after(self: &Arc<Self>) {
         if self.is_broken() {
             self.queue();
         }
     }
 
-    /// Linux begins, or has ended, the recovery from an error.
+    /// Records that Linux begins or ends the recovery from an error. Queues a reset that has become
+    /// due.
     pub(crate) fn set_recovering(self: &Arc<Self>, recovering: bool) {
         let is_due = {
             let mut inner = self.inner.lock();
@@ -290,7 +296,7 @@ impl Function {
     }
 
     fn queue(self: &Arc<Self>) {
-        // If it is queued already, the work will see what happened meanwhile.
+        // Fails only if the work is already queued. It then sees all changes up to now.
         let _ = self.registry.returns.enqueue(self.clone());
     }
 
@@ -298,12 +304,13 @@ impl Function {
         matches!(self.state(), State::Broken | State::Lost(_))
     }
 
-    /// Whether nobody has changed its registers either.
+    /// Returns whether the registers of the function still have the saved values.
     fn is_as_saved(&self) -> bool {
         self.saved.as_ref().is_some_and(Saved::is_current)
     }
 
-    /// Gives it up, whoever has it: the driver is being unbound.
+    /// Gives the function up: the driver is being unbound. Resets the function unless it is clean,
+    /// and restores the state in which the driver found it.
     pub(crate) fn give_up(&self, dev: &Locked) {
         let (guest, needs_reset, found) = {
             let mut inner = self.inner.lock();
@@ -311,7 +318,7 @@ impl Function {
             (life.guest(), life.needs_reset(), inner.seized.take())
         };
         let Some(mut found) = found else { return };
-        // The reset of a function that does not answer would wait for it for a minute.
+        // The reset of a function that does not answer would wait a minute for it.
         let is_fit = ConfigSpace::of(dev).is_present()
             && (!needs_reset && self.is_as_saved() || self.reset(dev).is_ok());
         if let Some(domain) = guest {
@@ -331,17 +338,18 @@ impl Function {
         }
     }
 
-    /// Whether an error is the first since a guest has the function.
+    /// Returns whether this is the first call since the current guest has the function.
     pub(crate) fn is_first_error(&self) -> bool {
         !core::mem::replace(&mut self.inner.lock().error_logged, true)
     }
 
-    /// Whether the guest that has the function has not been stopped yet.
+    /// Returns whether this is the first call since the current guest has the function.
     pub(crate) fn is_first_stop(&self) -> bool {
         !core::mem::replace(&mut self.inner.lock().guest_stopped, true)
     }
 
-    /// Resets it for the next owner, if it is its turn.
+    /// Resets a returned function if that is due. Also ends the tracking of a function that was
+    /// unbound while assigned.
     fn freshen(&self) {
         let dev = DeviceLock::new(&self.dev);
         if !self.registry.has(self.sbdf, self) {
@@ -370,7 +378,8 @@ impl Function {
         }
     }
 
-    /// Resets a function that was unbound while a guest had it, and that the guest has left now.
+    /// Resets a function that was unbound while assigned, and that the guest does not have any
+    /// more.
     fn reset_unbound(&self, dev: &Locked) {
         if let Some(driver) = dev.driver_name() {
             dev_warn!(
@@ -397,7 +406,7 @@ impl WorkItem for Function {
         if !this.is_broken() {
             return;
         }
-        // No other driver is bound between the look and the unbinding.
+        // The claim keeps other drivers from the function between the check and the unbinding.
         let _claim = Claim::new(&this.dev, NAME);
         let is_seized = {
             let _lock = DeviceLock::new(&this.dev);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! All functions that the driver, or a guest, has, and the addresses that it is to seize.
+//! All functions that the driver or a guest has, and the addresses that the driver is to seize.
 
 use kernel::{
     new_mutex,
@@ -36,7 +36,7 @@ use crate::{
 /// The functions.
 #[pin_data]
 pub(crate) struct Functions {
-    /// The functions that the driver is to seize.
+    /// The addresses of functions that the driver is to seize.
     #[pin]
     pub(crate) slots: Mutex<Slots>,
     registry: Arc<Registry<Function>>,
@@ -54,13 +54,13 @@ impl Functions {
         )
     }
 
-    /// The function at `sbdf`; `ENODEV` if neither the driver nor a guest has it.
+    /// Returns the function at `sbdf`; `ENODEV` if neither the driver nor a guest has it.
     pub(crate) fn get(&self, sbdf: Sbdf) -> Result<Arc<Function>> {
         self.registry.get(sbdf)
     }
 
-    /// As [`Functions::get`], but waits for a probe that is running: user space sees the function
-    /// in the driver's directory before the probe.
+    /// Returns the function as [`Functions::get`] does, but waits for a running probe: user space
+    /// sees the function in the driver's sysfs directory before it is probed.
     pub(crate) fn get_probed(&self, sbdf: Sbdf) -> Result<Arc<Function>> {
         self.get(sbdf).or_else(|e| {
             drop(DeviceLock::new(&*pci::find(sbdf).ok_or(e)?));
@@ -68,12 +68,13 @@ impl Functions {
         })
     }
 
-    /// All functions that the driver has seized, in the order of their addresses.
+    /// Returns all functions that the driver has seized, in the order of their addresses.
     pub(crate) fn seized(&self) -> Result<KVec<Arc<Function>>> {
         self.registry.list(Function::is_seized)
     }
 
-    /// Whether the driver is to seize the function: it, or a bridge above it, is in `slots`.
+    /// Returns whether the driver is to seize the function: `slots` has the function or a bridge
+    /// above it.
     pub(crate) fn wants(&self, dev: &InTree<'_>) -> Result<bool> {
         if self.slots.lock().has(dev.sbdf()?) {
             return Ok(true);
@@ -88,15 +89,16 @@ impl Functions {
         Ok(false)
     }
 
-    /// Seizes a function, unless it is. Logs why not.
+    /// Seizes a function, unless it is already seized. Logs errors.
     pub(crate) fn seize(&self, dev: &Locked, vpci: vpci::Function) -> Result<Arc<Function>> {
         let sbdf = dev.sbdf()?;
         match self.get(sbdf) {
-            // Hidden when the module was loaded, and now probed.
+            // `hide` has already seized the function, and the driver core probes it now.
             Ok(function) if function.is_seized() => return Ok(function),
             Ok(function) => {
                 function.refuse_assigned(dev)?;
-                // Its guest has left it, and it is not reset yet: this seizure does that.
+                // The guest has returned the function, and its reset is still queued. The seizure
+                // resets it.
                 self.registry.remove(sbdf, &function);
                 dev.clear_assigned();
             }
@@ -122,12 +124,12 @@ impl Functions {
         Ok(function)
     }
 
-    /// Waits until functions that came back from guests are reset.
+    /// Waits until returned functions are reset.
     pub(crate) fn drain(&self) {
         self.registry.returns.drain();
     }
 
-    /// Waits for up to `seconds` until no guest has `function`; returns whether that is so.
+    /// Waits for up to `seconds` until no guest has `function`. Returns whether no guest has it.
     pub(crate) fn wait_until_released(&self, function: &Function, seconds: u32) -> bool {
         for _ in 0..seconds.saturating_mul(20) {
             if function.guest().is_none() {
@@ -139,8 +141,8 @@ impl Functions {
     }
 }
 
-/// The functions of a loaded module. Dropping it waits for the works that refer to them, so that
-/// none of these is the last to do so. The driver has been unregistered by then.
+/// The functions of a loaded module. Dropping it waits for the queued resets, so that no work item
+/// drops the last reference. The driver is unregistered by then.
 pub(crate) struct Loaded(Arc<Functions>);
 
 impl Loaded {

@@ -19,18 +19,18 @@ pub(crate) struct Guest {
     /// The functions that the directory named when it was last read.
     wanted: KVec<Sbdf>,
     pub(crate) attached: KVec<Attached>,
-    /// Entries that were complained of.
+    /// Entries whose error was already reported.
     refused: KVec<(u32, Option<Sbdf>)>,
 }
 
-/// A function of the guest.
+/// A function that is assigned to the guest.
 pub(crate) struct Attached {
     pub(crate) assignment: Assignment,
     pub(crate) placed: Placed,
 }
 
 impl Guest {
-    /// A guest without functions.
+    /// Returns a guest without functions.
     pub(crate) fn new() -> Self {
         Self {
             wanted: KVec::new(),
@@ -39,8 +39,8 @@ impl Guest {
         }
     }
 
-    /// Takes the functions from the guest that are in none of the `entries` of its directory, and
-    /// forgets complaints of others. After an error, which is `ENOMEM`, nothing has changed.
+    /// Returns the functions from the guest that the `entries` of its directory do not name, and
+    /// forgets the errors of other entries. `ENOMEM` on failure, which changes nothing.
     pub(crate) fn keep_only(&mut self, entries: &[Entry]) -> Result {
         let mut wanted = KVec::with_capacity(entries.len(), GFP_KERNEL)?;
         for sbdf in entries.iter().filter_map(|entry| entry.function) {
@@ -57,12 +57,12 @@ impl Guest {
         Ok(())
     }
 
-    /// Whether the directory named the function when it was last read.
+    /// Returns whether the directory named the function when it was last read.
     pub(crate) fn wants(&self, sbdf: Sbdf) -> bool {
         self.wanted.contains(&sbdf)
     }
 
-    /// Whether this is the first complaint of an entry.
+    /// Returns whether this is the first error of an entry. `ENOMEM` on failure.
     pub(crate) fn is_first_refusal(&mut self, entry: &Entry) -> Result<bool> {
         let id = (entry.index, entry.function);
         let is_first = !self.refused.contains(&id);
@@ -72,14 +72,14 @@ impl Guest {
         Ok(is_first)
     }
 
-    /// The function, if the guest has it.
+    /// Returns the function, if the guest has it.
     pub(crate) fn attached(&self, sbdf: Sbdf) -> Option<&Attached> {
         self.attached
             .iter()
             .find(|attached| attached.assignment.sbdf() == sbdf)
     }
 
-    /// The addresses of all functions in the guest.
+    /// Returns the addresses of all functions in the guest.
     pub(crate) fn placed(&self) -> impl Iterator<Item = Placed> + Clone + '_ {
         self.attached.iter().map(|attached| attached.placed)
     }

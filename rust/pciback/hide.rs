@@ -2,8 +2,8 @@
 
 //! The parameter `hide`: functions to seize when the module is loaded.
 //!
-//! They are all reset at the same time, and loading does not wait for it. Meanwhile no other driver
-//! can be bound to them.
+//! The functions are reset in parallel, and loading the module does not wait for that. Claims keep
+//! other drivers from the functions meanwhile.
 
 use kernel::{
     new_work,
@@ -43,10 +43,10 @@ use crate::{
     NAME, //
 };
 
-/// Functions that are being seized. Dropping it waits for that.
+/// Running seizures. Dropping it waits for them.
 pub(crate) struct Hidden(#[expect(dead_code, reason = "for its drop")] Option<Queue>);
 
-/// A function that is being seized.
+/// The work that seizes one function.
 #[pin_data]
 struct Seizure {
     claim: Claim,
@@ -65,13 +65,14 @@ impl WorkItem for Seizure {
 
     fn run(this: Arc<Seizure>) {
         let dev = this.claim.device();
-        // Nothing else keeps it so until it is bound, or as it was found.
+        // Until the function is bound or restored, nothing else prevents its suspension.
         let _awake = Awake::new(dev);
-        // Toolstacks know by the link in sysfs what they can have, and it is made before the probe.
+        // Seize before binding: the driver's link in sysfs, which tells toolstacks that the
+        // function is assignable, appears before the probe.
         let offered = this.seize(dev).and_then(|()| this.claim.attach());
         match offered {
             Ok(true) => return,
-            // The probe has logged why.
+            // The probe has logged the reason.
             Ok(false) => dev_err!(dev, "not hidden\n"),
             Err(e) => dev_err!(dev, "not hidden: {:?}\n", e),
         }
@@ -88,7 +89,7 @@ impl Seizure {
         self.functions.seize(&dev, self.vpci).map(|_| ())
     }
 
-    /// Makes a function that was not bound as it was found.
+    /// Gives up a seized function that was not bound.
     fn undo(&self, dev: &Device) {
         let dev = DeviceLock::new(dev);
         if dev.driver_name() != Some(NAME) {
@@ -99,7 +100,7 @@ impl Seizure {
     }
 }
 
-/// Checks the parameter; `EINVAL` for a syntax error.
+/// Checks the syntax of the parameter; `EINVAL` for an error, which is logged.
 pub(crate) fn check() -> Result {
     each(|_| Ok(()))
 }
@@ -119,7 +120,7 @@ fn each(found: impl FnMut(Pattern) -> Result) -> Result {
     Err(EINVAL)
 }
 
-/// Begins to seize the functions that the parameter names.
+/// Starts to seize the functions that the parameter names.
 pub(crate) fn start(functions: &Arc<Functions>) -> Result<Hidden> {
     if HIDE.get().is_none() {
         return Ok(Hidden(None));
@@ -145,7 +146,7 @@ pub(crate) fn start(functions: &Arc<Functions>) -> Result<Hidden> {
     Ok(Hidden(Some(queue)))
 }
 
-/// The function as Xen is told of it, if the parameter names it.
+/// Returns the function and its identity in Xen, if the parameter names it.
 fn want(functions: &Functions, dev: &InTree<'_>) -> Result<Option<(ARef<Device>, vpci::Function)>> {
     if !dev.is_plain() || dev.sbdf().is_err() || !functions.wants(dev)? {
         return Ok(None);
@@ -156,7 +157,7 @@ fn want(functions: &Functions, dev: &InTree<'_>) -> Result<Option<(ARef<Device>,
 fn begin(queue: &Queue, functions: &Arc<Functions>, dev: &Device, vpci: vpci::Function) -> Result {
     match DeviceLock::new(dev).driver_name() {
         None => (),
-        // Bound by its driver_override.
+        // The function was bound by its `driver_override`.
         Some(name) if name == NAME => return Ok(()),
         Some(name) => {
             dev_warn!(
@@ -176,7 +177,7 @@ fn begin(queue: &Queue, functions: &Arc<Functions>, dev: &Device, vpci: vpci::Fu
         }? Error),
         GFP_KERNEL,
     )?;
-    // A new one cannot be queued already.
+    // A new work item is never queued already.
     let _ = queue.enqueue(seizure);
     Ok(())
 }

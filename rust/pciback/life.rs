@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The life of a function while the driver, or a guest, has it.
+//! The states of a function while the driver or a guest has it.
 //!
 //! ```text
-//!   seized, given back by a guest
+//!   seized, returned by a guest
 //!            |
 //!            v      reset           do_flr            export
 //!        Returned ---------> Clean ---------> Touched --------> Assigned
@@ -17,87 +17,89 @@
 //!          Lost ----------> Returned
 //! ```
 //!
-//! One rule holds for every path: between two guests there is a reset that succeeded, or for a
-//! function that has no reset, its configuration was put back.
+//! One rule holds for every path: between two guests, a reset of the function succeeds. If the
+//! function has no reset method, its configuration is restored instead.
 
 use kernel::prelude::*;
 
-/// A guest, by its domain number.
+/// A guest: the number of its domain.
 pub(crate) type Domain = u16;
 
-/// Who may have touched the function since it was last reset.
+/// The state of a function: who has it, or may have used it since its last reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// Nobody.
+    /// The function was reset, and not used since.
     Clean,
-    /// No guest has it. A reset was requested; the requester may have used the function since.
+    /// No guest has the function. A reset was requested; the requester may have used the function
+    /// since.
     Touched,
-    /// The last owner, a guest or a driver, does not have it any more. It is about to be reset.
+    /// The last owner, a guest or a driver, has returned the function. It is to be reset.
     Returned,
-    /// This guest has it.
+    /// The function is assigned to this guest.
     Assigned(Domain),
-    /// No guest gets it: it could not be reset, or was not right after.
+    /// The function is not available to guests: its reset failed, or the verification after it.
     Broken,
-    /// As [`State::Broken`], but Xen has it for this guest, which its toolstack wanted to have it.
+    /// As [`State::Broken`], but assigned to this guest in Xen: its toolstack requested the
+    /// function.
     Lost(Domain),
 }
 
 /// How to serve a request for a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flr {
-    /// Not at all: the function was reset, and not touched since.
+    /// Do nothing: the function was reset, and not used since.
     Nothing,
-    /// By stopping the function. It is reset when the guest does not have it any more.
+    /// Stop the function. It is reset when the guest has returned it.
     Quiesce,
-    /// By a reset.
+    /// Reset the function.
     Reset,
 }
 
-/// The answer to a request for the function.
+/// The result of a request for the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Export {
-    /// The guest has it now.
+    /// The function is assigned to the guest.
     Done,
-    /// The guest has it now as far as Xen is concerned, but cannot use it.
+    /// The function is assigned to the guest in Xen, but the guest cannot use it.
     Lost,
-    /// Reset it, and ask again.
+    /// The function has to be reset. Request it again afterwards.
     Reset,
 }
 
-/// Why a guest cannot get the function.
+/// The reason why a guest cannot get the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The driver does not have it any more.
+    /// The driver does not have the function any more.
     Gone,
-    /// A guest has it.
+    /// A guest has the function.
     Busy,
-    /// Linux is recovering from an error of the function or its link, and may reset it.
+    /// Linux is recovering from an error of the function or its link, and may reset the link.
     Recovering,
-    /// No memory, or the module is about to be unloaded.
+    /// There is no memory, or the module is being unloaded.
     Failed(Error),
 }
 
-/// How the last attempt to reset the function ended.
+/// The result of a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It was reset, and is as it should be.
+    /// The reset and its verification succeeded.
     Reset,
-    /// It has no reset; its configuration was put back.
+    /// The function has no reset method. Its configuration was restored.
     Unresettable,
-    /// It was not reset, or is not as it should be.
+    /// The reset or its verification failed.
     Failed,
 }
 
-/// The life of a function.
+/// The state of a function, and whether Linux is recovering from an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Life {
     state: State,
-    /// Linux has reported an error, and has not ended the recovery from it.
+    /// Linux has reported an error, and its recovery has not ended.
     recovering: bool,
 }
 
 impl Life {
-    /// A function that a driver, the firmware, or nobody had.
+    /// Creates the state of a function that is being seized.
     pub(crate) const fn new() -> Self {
         Self {
             state: State::Returned,
@@ -109,7 +111,7 @@ impl Life {
         self.state
     }
 
-    /// The guest that has it in Xen.
+    /// Returns the guest that the function is assigned to in Xen.
     pub(crate) fn guest(&self) -> Option<Domain> {
         match self.state {
             State::Assigned(domain) | State::Lost(domain) => Some(domain),
@@ -117,8 +119,8 @@ impl Life {
         }
     }
 
-    /// The function was reset, or should have been. Nothing changes for a function that a guest
-    /// has: the guest goes on to use it.
+    /// Records the result of a reset. An assigned function keeps its state, as the guest goes on to
+    /// use it.
     pub(crate) fn was_reset(&mut self, outcome: Outcome) {
         self.state = match (self.state, outcome) {
             (State::Assigned(_) | State::Lost(_), _) => self.state,
@@ -128,7 +130,8 @@ impl Life {
         };
     }
 
-    /// A reset is requested, in order to use the function next or because it was used.
+    /// Returns how to serve a request for a reset. The requester may use the function next, or may
+    /// have used it.
     pub(crate) fn flr(&mut self) -> Flr {
         match self.state {
             State::Clean => {
@@ -140,14 +143,14 @@ impl Life {
         }
     }
 
-    /// The requester of a reset may use the function now.
+    /// Records that the requester of a reset may use the function from now on.
     pub(crate) fn touch(&mut self) {
         if self.state == State::Clean {
             self.state = State::Touched;
         }
     }
 
-    /// A toolstack gives it to a guest.
+    /// Assigns the function to a guest, if its state allows that.
     pub(crate) fn export(&mut self, domain: Domain) -> Result<Export, Refusal> {
         let (state, export) = match self.state {
             State::Assigned(_) | State::Lost(_) => return Err(Refusal::Busy),
@@ -160,29 +163,29 @@ impl Life {
         Ok(export)
     }
 
-    /// The guest does not have it any more.
+    /// Records that the guest has returned the function.
     pub(crate) fn release(&mut self) {
         if self.guest().is_some() {
             self.state = State::Returned;
         }
     }
 
-    /// Linux begins, or ends, the recovery from an error.
+    /// Records that Linux begins or ends the recovery from an error.
     pub(crate) fn set_recovering(&mut self, recovering: bool) {
         self.recovering = recovering;
     }
 
-    /// Whether Linux is recovering from an error.
+    /// Returns whether Linux is recovering from an error.
     pub(crate) fn is_recovering(&self) -> bool {
         self.recovering
     }
 
-    /// Whether it is to be reset for the next owner now.
+    /// Returns whether the function has to be reset now for its next owner.
     pub(crate) fn is_due(&self) -> bool {
         self.state == State::Returned && !self.recovering
     }
 
-    /// Whether it has to be reset before it is left to others.
+    /// Returns whether the function has to be reset before the driver gives it up.
     pub(crate) fn needs_reset(&self) -> bool {
         self.state != State::Clean
     }
@@ -216,13 +219,13 @@ mod tests {
         Event::Recovering(false),
     ];
 
-    /// The truth, kept by other means than the state.
+    /// A model of the function that does not use `State`.
     #[derive(Clone, Copy)]
     struct Truth {
         owner: Option<Domain>,
-        /// A guest has had it since it was last reset.
+        /// Whether a guest has had the function since its last reset.
         dirty: bool,
-        /// The last attempt at a reset failed.
+        /// Whether the last reset failed.
         failed: bool,
         recovering: bool,
     }
@@ -238,20 +241,20 @@ mod tests {
             }
             Event::Flr => {
                 let wanted = life.flr();
-                // Nothing is skipped that had to be done, nothing is reset under a guest.
+                // No due reset is skipped, and no function is reset while a guest has it.
                 assert_eq!(wanted == Flr::Quiesce, truth.owner.is_some());
                 assert!(wanted != Flr::Nothing || (!truth.dirty && !truth.failed));
             }
             Event::Touch => life.touch(),
             Event::Export(domain) => match life.export(domain) {
                 Ok(Export::Done) => {
-                    // The rule.
+                    // The rule: the guest gets a function that was reset.
                     assert!(truth.owner.is_none() && !truth.dirty);
                     assert!(!truth.failed && !truth.recovering);
                     truth.owner = Some(domain);
                     truth.dirty = true;
                 }
-                // It stays out of reach, but Xen has it for the guest.
+                // The guest cannot use the function, but it is assigned in Xen.
                 Ok(Export::Lost) => {
                     assert!(truth.owner.is_none() && truth.failed);
                     truth.owner = Some(domain);
@@ -278,7 +281,7 @@ mod tests {
             }
         }
         assert_eq!(life.guest(), truth.owner);
-        // Whoever leaves it unreset knows that nobody has touched it.
+        // A function that is given up without a reset was not used.
         assert!(life.needs_reset() || (truth.owner.is_none() && !truth.dirty));
         assert!(!life.is_due() || (truth.owner.is_none() && !truth.recovering));
     }
@@ -297,7 +300,7 @@ mod tests {
             .sum()
     }
 
-    /// Every sequence of six events, from the beginning: a million.
+    /// The rule holds in every sequence of six events, a million in all.
     #[test]
     fn no_path_hands_a_used_function_on() {
         let truth = Truth {
@@ -309,7 +312,7 @@ mod tests {
         assert_eq!(walk(Life::new(), truth, 6), 10u64.pow(6));
     }
 
-    /// Assignable-add, create, destroy, assignable-remove: two resets.
+    /// `xl pci-assignable-add`, `create`, `destroy` and `pci-assignable-remove` take two resets.
     #[test]
     fn a_cycle_takes_two_resets() {
         let mut life = Life::new();
@@ -324,7 +327,7 @@ mod tests {
         assert!(!life.needs_reset());
     }
 
-    /// A guest that could not be created may have touched it.
+    /// A guest whose creation failed may have used the function.
     #[test]
     fn a_requested_function_is_not_clean_any_more() {
         let mut life = Life::new();
@@ -334,7 +337,8 @@ mod tests {
         assert!(life.needs_reset());
     }
 
-    /// Only a reset repairs a broken function, and its guest is known until it is gone.
+    /// Only a reset repairs a broken function. If it is assigned to a guest in Xen, the guest is
+    /// known until it returns the function.
     #[test]
     fn a_broken_function_stays_so() {
         let mut life = Life::new();
@@ -350,7 +354,8 @@ mod tests {
         assert!(life.is_due());
     }
 
-    /// Linux may reset a function until it has recovered from its error: nobody gets it meanwhile.
+    /// Linux may reset the link until it has recovered from an error, so no guest gets the
+    /// function.
     #[test]
     fn recovery_is_waited_for() {
         let mut life = Life::new();

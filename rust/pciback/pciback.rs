@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `xen-pciback`: hands PCI functions of a PVH dom0 to guests, and takes them back.
+//! `xen-pciback`: assigns PCI functions of a PVH dom0 to guests.
 //!
-//! * [`driver`], [`hide`], [`slots`]: which functions it seizes, and the events of the PCI core.
+//! * [`driver`], [`context`], [`hide`], [`slots`]: the PCI driver, and the choice of functions that
+//!   it seizes.
 //! * [`functions`], [`registry`], [`function`], [`life`], [`reset`]: the functions, from seizure to
 //!   return.
-//! * [`assignment`]: the fact that a guest has a function.
-//! * [`backends`], [`backend`], [`guest`], [`answers`], [`topology`], [`frontend`]: XenStore.
-//! * [`context`], [`files`], [`quirks`]: sysfs.
-//! * [`unplug`]: functions that are unplugged while a guest has them.
+//! * [`assignment`]: the assignment of a function to a guest.
+//! * [`backends`], [`backend`], [`guest`], [`answers`], [`topology`], [`frontend`]: the directories
+//!   of guests in XenStore.
+//! * [`files`], [`quirks`]: the sysfs files.
+//! * [`unplug`]: functions that are unplugged while assigned.
 
 mod answers;
 mod assignment;
@@ -69,7 +71,7 @@ module! {
 xen::load_after!(b"xen-pcidev");
 
 xen::text_param!(
-    /// Which functions to take when the module is loaded.
+    /// The functions to seize when the module is loaded.
     HIDE: c"hide",
     "Functions to take when the module is loaded, such as (0000:03:00.0)(04:00.*)"
 );
@@ -81,21 +83,21 @@ xen::bool_param!(
 );
 
 xen::bool_param!(
-    /// Whether frontends see the addresses of the host.
+    /// Whether PV guests see the addresses that functions have on the host.
     PASSTHROUGH: c"passthrough" = false,
     "Show PV guests the addresses of the host (default: N)"
 );
 
 xen::bool_param!(
-    /// Whether Xen is told of resets.
+    /// Whether to tell Xen of resets.
     writable TELL: c"tell" = true,
     "Tell Xen of resets; N is for tests, and breaks functions (default: Y)"
 );
 
 xen::fault_param!();
 
-/// The module. The order of the fields is that of their release: nothing new begins first, then the
-/// driver gives its functions up, and the shared state goes last.
+/// The module. Its fields are dropped in order: first the registrations whose callbacks begin new
+/// work, then the driver, which gives its functions up, and the shared state last.
 #[pin_data]
 struct Module {
     hidden: hide::Hidden,
@@ -129,14 +131,16 @@ impl kernel::InPlaceModule for Module {
                 backends: backends::Loaded::new(guests.clone()),
                 backend_driver <- xenbus::Registration::new(BackendDriver(guests.clone())),
                 changes <- Watch::new(Changes(guests.clone())),
-                // Nothing may fail after this.
+                // No fallible field may follow: an error would drop the seizures that were just
+                // started.
                 hidden: hide::start(&all)?,
             }? Error))
         })
     }
 }
 
-/// Two drivers cannot have one name. The kernel says so, too, but not what to do.
+/// Fails with `EBUSY` if another driver has the name. The kernel refuses the second driver, too,
+/// but logs no hint for the administrator.
 fn refuse_second() -> Result {
     if pci::has_driver(NAME) {
         pr_err!("there is a driver pciback, of another module: unload that first\n");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Registers that a PV guest may write although its frontend would be refused: the file `quirks`.
+//! The file `quirks`: registers that PV guests may write although xen-pciback would refuse.
 //!
-//! HVM guests do not need them. They are stored, and shown, for tools that set them.
+//! HVM guests do not need quirks. They are only stored and shown, for tools that set them.
 
 use kernel::fmt;
 
@@ -13,7 +13,7 @@ use crate::slots::{
     Pattern, //
 };
 
-/// A register of 1, 2 or 4 bytes, and its writable bits.
+/// A register of 1, 2 or 4 bytes, and the bits of it that a guest may write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Quirk {
     register: u16,
@@ -22,7 +22,7 @@ pub(crate) struct Quirk {
 }
 
 impl Quirk {
-    /// Reads `SBDF-REGISTER:SIZE:MASK`, all in hexadecimal.
+    /// Parses `SBDF-REGISTER:SIZE:MASK`, in which all numbers are hexadecimal.
     pub(crate) fn parse(text: &str) -> Option<(Sbdf, Self)> {
         let (function, quirk) = text.trim().split_once('-')?;
         let (register, rest) = quirk.split_once(':')?;
@@ -42,7 +42,7 @@ impl Quirk {
         Some((Pattern::parse(function)?.function()?, quirk))
     }
 
-    /// Whether both are about one register.
+    /// Returns whether both quirks are for the same register.
     pub(crate) fn replaces(&self, other: &Self) -> bool {
         self.register == other.register
     }
@@ -63,7 +63,7 @@ impl fmt::Display for Quirk {
 mod tests {
     use super::*;
 
-    /// What the C driver reads, and nothing that makes no sense.
+    /// Quirks in the format of the stock driver parse; invalid ones do not.
     #[test]
     fn quirks_are_read() {
         let at = Sbdf::new(0, 0, 0x20);

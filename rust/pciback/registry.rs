@@ -17,12 +17,12 @@ use xen::{
     pci::Sbdf, //
 };
 
-/// The number of functions that are reset at a time: resets are waiting, mostly.
+/// The number of functions that are reset at a time. Resets mostly wait.
 pub(crate) const AT_A_TIME: u16 = 64;
 
 /// The functions `T` that the driver has seized, or that a guest has.
 ///
-/// Locks are taken in this order: a device's lock, `all`, that of a function's inner part.
+/// Lock order: the device lock of a function, `all`, `Function::inner`.
 #[pin_data]
 pub(crate) struct Registry<T> {
     #[pin]
@@ -30,7 +30,7 @@ pub(crate) struct Registry<T> {
     /// Held while a bridge resets a function behind it.
     #[pin]
     pub(crate) bridges: Mutex<()>,
-    /// Resets functions that come back from guests.
+    /// The queue of resets of returned functions.
     pub(crate) returns: Queue,
 }
 
@@ -47,19 +47,19 @@ impl<T> Registry<T> {
         )
     }
 
-    /// The function at `sbdf`; `ENODEV` if there is none.
+    /// Returns the function at `sbdf`. `ENODEV` if there is none.
     pub(crate) fn get(&self, sbdf: Sbdf) -> Result<Arc<T>> {
         self.all.lock().get(&sbdf).cloned().ok_or(ENODEV)
     }
 
-    /// Whether `function` is the one at `sbdf`.
+    /// Returns whether `function` still is the one at `sbdf`.
     pub(crate) fn has(&self, sbdf: Sbdf, function: &T) -> bool {
         let all = self.all.lock();
         all.get(&sbdf)
             .is_some_and(|other| core::ptr::eq(&**other, function))
     }
 
-    /// All functions that `wanted` picks, in the order of their addresses.
+    /// Returns all functions that `wanted` picks, in the order of their addresses.
     pub(crate) fn list(&self, wanted: impl Fn(&T) -> bool) -> Result<KVec<Arc<T>>> {
         let mut list = KVec::new();
         for (_, function) in self.all.lock().iter() {
@@ -70,7 +70,7 @@ impl<T> Registry<T> {
         Ok(list)
     }
 
-    /// Adds a function; `ENOMEM`.
+    /// Adds a function. `ENOMEM` on failure.
     pub(crate) fn add(&self, sbdf: Sbdf, function: Arc<T>) -> Result {
         let mut all = self.all.lock();
         all.try_create_and_insert(sbdf, function, GFP_KERNEL)

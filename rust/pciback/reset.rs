@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The one way in which a function is reset.
+//! The reset of a function.
 //!
-//! Stop it, wake it up, reset it, restore its configuration, tell Xen's vPCI, and verify. The PCI
-//! core resets. The other steps are in its two callbacks as well, so that they are done whoever
-//! requests the reset.
+//! A reset has six steps: stop the function, wake it up (D0), reset it, restore its configuration,
+//! tell Xen's vPCI, and verify the BARs and COMMAND. The PCI core does the third step. Its
+//! callbacks do the other steps as well, so that they are done no matter which task requests the
+//! reset.
 //!
-//! vPCI keeps dom0 from writing BARs that it takes for used, and drops silently a value that it
-//! remembers: exactly the value that is restored after a reset. Stopping the function through vPCI
-//! makes it take the BARs for unused. The link is reset after an error without that, so Xen is told
-//! before anything is restored, too.
+//! vPCI drops dom0's writes to BARs that it treats as mapped. It also silently drops a write of the
+//! value that it remembers, which is the value that is restored after a reset. Stopping the
+//! function through vPCI makes it treat the BARs as unmapped. When the PCI core resets the link
+//! after an error, it does not stop the function first. Xen is therefore told once more before the
+//! configuration is restored.
 
 use kernel::prelude::*;
 
@@ -30,8 +32,8 @@ use crate::{
 };
 
 impl Function {
-    /// Resets the function by the best method it has. Logs, and returns, how that failed. Of a
-    /// function without a method the configuration is restored.
+    /// Resets the function by its first usable method, or only restores its configuration if it has
+    /// none. Records the result, and logs errors.
     pub(super) fn reset(&self, dev: &Locked) -> Result<Outcome> {
         let method = dev.reset_method();
         let result = self.reset_by(dev, method);
@@ -51,12 +53,12 @@ impl Function {
     }
 
     fn reset_by(&self, dev: &Locked, method: Option<Method>) -> Result<Outcome> {
-        // A bridge has one secondary bus reset at a time.
+        // Only one function at a time is reset by its bridge.
         let is_by_bridge = method.is_some_and(Method::is_by_bridge);
         let _in_turn = is_by_bridge.then(|| self.registry.bridges.lock());
         let undisturbed = dev.undisturbed();
         let prepared = prepare(dev);
-        // A function that still decodes its BARs would not get them back.
+        // If the function still decodes its BARs, vPCI would drop the restored addresses.
         let result = prepared.and_then(|()| dev.reset_stopped(&undisturbed));
         let restored = self.put_back(dev, kind(method));
         match result {
@@ -66,7 +68,7 @@ impl Function {
         }
     }
 
-    /// Called before any reset by the PCI core, whoever requested it.
+    /// Called before any reset by the PCI core, no matter which task requested it.
     pub(crate) fn reset_prepare(&self, dev: &Locked) {
         if let Some(domain) = self.guest() {
             dev_warn!(dev, "reset while assigned to domain {}\n", domain);
@@ -76,21 +78,23 @@ impl Function {
         self.inner.lock().prepared = prepared;
     }
 
-    /// Called after a reset by the PCI core.
+    /// Called after any reset by the PCI core.
     pub(crate) fn reset_done(&self, dev: &Locked) {
-        // Xen, and the guest's device model, know the state of an assigned function.
+        // Xen and the guest's device model track the state of an assigned function.
         if self.guest().is_some() {
             return;
         }
-        // Even if it was not prepared, its configuration is gone.
+        // Restore the configuration even if `prepare()` failed, as the reset has cleared it.
         let restored = self.put_back(dev, kind(dev.reset_method()));
         let prepared = self.inner.lock().prepared;
         self.record(prepared.and(restored));
     }
 
-    /// Restores the function after the link was reset, which nobody announces.
+    /// Restores the function after a reset of its link, before which the PCI core calls no
+    /// callback.
     pub(crate) fn slot_reset(&self, dev: &Locked) -> Result {
-        // With MSI-X this fails, as there are no BARs: Xen has forgotten the function all the same.
+        // This fails for a function with MSI-X, as its BARs are zero, but makes Xen drop its vPCI
+        // state.
         let _ = self.tell(dev, Kind::Hot);
         let result = self.put_back(dev, Kind::Hot);
         self.record(result);
@@ -126,8 +130,8 @@ impl Function {
     }
 }
 
-/// Stops the function and wakes it up. A function that does not answer has nothing to stop, and the
-/// reset may wake it.
+/// Stops the function and wakes it up. Succeeds for a function that does not answer: there is
+/// nothing to stop, and the reset may wake it up.
 fn prepare(dev: &Locked) -> Result {
     let config = ConfigSpace::of(dev);
     config.quiesce().and_then(|()| dev.wake()).or_else(|e| {
@@ -139,7 +143,7 @@ fn prepare(dev: &Locked) -> Result {
     })
 }
 
-/// The kind of reset that Xen is told.
+/// Returns the kind of reset to tell Xen.
 fn kind(method: Option<Method>) -> Kind {
     method.map_or(Kind::Warm, Method::kind)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The addresses of functions that the driver is to take.
+//! The addresses of functions that the driver is to seize, and their syntax.
 
 use kernel::{
     prelude::*,
@@ -15,8 +15,8 @@ use xen::pci::{
     Sbdf, //
 };
 
-/// One function, or all functions of a device or bus: `0000:03:00.0`, `03:00.*`, `0000:03:*.*`.
-/// The segment may be left out; all digits are hexadecimal.
+/// A pattern of addresses: one function, or all functions of a device or of a bus, such as
+/// `0000:03:00.0`, `03:00.*` or `0000:03:*.*`. The segment is optional. All digits are hexadecimal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pattern {
     segment: u16,
@@ -26,7 +26,7 @@ pub(crate) struct Pattern {
 }
 
 impl Pattern {
-    /// Reads a pattern, with space around it or not.
+    /// Parses a pattern. Ignores surrounding white space.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (rest, function) = text.trim().rsplit_once('.')?;
         let (rest, device) = rest.rsplit_once(':')?;
@@ -37,16 +37,16 @@ impl Pattern {
             device: field(device, 0x1f)?,
             function: field(function, 7)?,
         };
-        // A bus of which one function of each device is meant has never been a pattern.
+        // `03:*.0` is no pattern, as for the stock driver.
         (pattern.device.is_some() || pattern.function.is_none()).then_some(pattern)
     }
 
-    /// The function, if it is one.
+    /// Returns the address if the pattern is a single function.
     pub(crate) fn function(&self) -> Option<Sbdf> {
         Some(self.at(self.device?, self.function?))
     }
 
-    /// The functions.
+    /// Iterates over all addresses of the pattern.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Sbdf> + '_ {
         (0..32u8)
             .filter(|device| self.device.is_none_or(|only| only == *device))
@@ -62,12 +62,12 @@ impl Pattern {
     }
 }
 
-/// A number with space around it or not.
+/// Parses a hexadecimal number up to `most`. Ignores surrounding white space.
 pub(crate) fn number(digits: &str, most: u32) -> Option<u32> {
     hex(digits.trim(), most)
 }
 
-/// A number, or `None` for all.
+/// Parses a number up to `most`, or `*`, which is `Some(None)`.
 fn field(digits: &str, most: u32) -> Option<Option<u8>> {
     if digits == "*" {
         return Some(None);
@@ -75,7 +75,9 @@ fn field(digits: &str, most: u32) -> Option<Option<u8>> {
     u8::try_from(number(digits, most)?).ok().map(Some)
 }
 
-/// Patterns in parentheses, as the parameter `hide` has them. The error is what was not understood.
+/// Parses the value of the parameter `hide`: patterns in parentheses. Calls `found` for each
+/// pattern, and returns its first error inside `Ok`. `Err` holds the rest of the text from a syntax
+/// error on.
 pub(crate) fn parse_list(
     mut rest: &str,
     mut found: impl FnMut(Pattern) -> Result,
@@ -100,7 +102,7 @@ pub(crate) fn parse_list(
     }
 }
 
-/// The addresses, in order.
+/// A set of addresses, in order.
 pub(crate) struct Slots(RBTree<Sbdf, ()>);
 
 impl Slots {
@@ -108,7 +110,7 @@ impl Slots {
         Self(RBTree::new())
     }
 
-    /// Adds all functions of a pattern; `ENOMEM`, and then none.
+    /// Adds all functions of a pattern. Adds none on an error (`ENOMEM`).
     pub(crate) fn add(&mut self, pattern: &Pattern) -> Result {
         let mut nodes = KVec::new();
         for sbdf in pattern.iter() {
@@ -120,13 +122,13 @@ impl Slots {
         Ok(())
     }
 
-    /// Adds a function, unless it is there; `ENOMEM`.
+    /// Adds a function, unless it is in the set. `ENOMEM` on failure.
     pub(crate) fn add_one(&mut self, sbdf: Sbdf) -> Result {
         self.0.try_create_and_insert(sbdf, (), GFP_KERNEL)?;
         Ok(())
     }
 
-    /// Removes all functions of a pattern; `ENOENT` if there was none.
+    /// Removes all functions of a pattern; `ENOENT` if the set has none of them.
     pub(crate) fn remove(&mut self, pattern: &Pattern) -> Result {
         let removed = pattern
             .iter()
@@ -156,7 +158,7 @@ mod tests {
         Pattern::parse(text).map_or(0, |pattern| pattern.iter().count())
     }
 
-    /// What administrators and libxl write.
+    /// Patterns as administrators and libxl write them.
     #[test]
     fn patterns_are_read() {
         let nic = Some(Sbdf::new(0, 3, 0x20));
@@ -168,7 +170,7 @@ mod tests {
         assert_eq!(functions("ffff:ff:1f.7"), 1);
     }
 
-    /// Nothing else is.
+    /// All other texts are refused.
     #[test]
     fn other_texts_are_refused() {
         for text in [
@@ -209,7 +211,7 @@ mod tests {
         Ok(n)
     }
 
-    /// `hide=` as it was always written; an error shows where.
+    /// Values of `hide=` as for the stock driver. An error holds the rest of the text.
     #[test]
     fn lists_are_read() {
         assert_eq!(count(""), Ok(0));
@@ -222,7 +224,7 @@ mod tests {
         assert_eq!(count("()"), Err("()"));
     }
 
-    /// A set: nothing twice, in order, and what is not there cannot be removed.
+    /// The set is ordered, has no duplicates, and refuses to remove a missing function.
     #[test]
     fn slots_are_a_set() {
         let mut slots = Slots::new();

@@ -3,7 +3,8 @@
 //! The addresses at which a guest's PCI frontend would see its functions: `vdev-N` and `root-N` in
 //! XenStore.
 //!
-//! HVM guests see them where their device model puts them. Toolstacks read the nodes all the same.
+//! HVM guests see functions at the addresses that their device model chooses. Toolstacks read these
+//! nodes all the same.
 
 use kernel::{
     fmt,
@@ -12,16 +13,16 @@ use kernel::{
 
 use xen::pci::Sbdf;
 
-/// How addresses are chosen.
+/// The way in which addresses are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// On one bus, in the first free slots; the functions of one device stay together.
+    /// The first free slot of one bus. The functions of one device share a slot.
     Virtual,
-    /// As in the host.
+    /// The address on the host.
     Real,
 }
 
-/// An address in the guest. Formats as the protocol has it, with two digits for the function.
+/// An address in the guest. Formats as in XenStore, with two digits for the function number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place(Sbdf);
 
@@ -39,18 +40,18 @@ impl fmt::Display for Place {
     }
 }
 
-/// A function of the guest, with its address there.
+/// A function of the guest, with its address in the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Placed {
     pub(crate) function: Sbdf,
     pub(crate) place: Place,
-    /// Whether the slot is for no other function.
+    /// Whether no other function may share the slot.
     alone: bool,
 }
 
 impl Placed {
-    /// Gives `function` the first address that none of `others` has. A VF, which is `alone`, does
-    /// not share a slot with the functions beside it. `ENOSPC` if the bus is full.
+    /// Gives `function` the first address that none of `others` has. A function that is `alone`,
+    /// such as a VF, shares its slot with no other function. `ENOSPC` if the bus is full.
     pub(crate) fn new(
         kind: Kind,
         function: Sbdf,
@@ -74,7 +75,7 @@ impl Placed {
     }
 }
 
-/// Segments and buses that the guest would see, each once.
+/// Returns each segment and bus that the guest would see, once.
 pub(crate) fn roots(
     placed: impl Iterator<Item = Placed> + Clone,
 ) -> impl Iterator<Item = (u16, u8)> {
@@ -125,7 +126,7 @@ mod tests {
         }
     }
 
-    /// As toolstacks know it: first free slot, functions together, and stable.
+    /// Functions get the first free slot, share the slot of their device, and keep their address.
     #[test]
     fn slots_are_filled_in_order() {
         let mut guest = Guest(Kind::Virtual, KVec::new());
@@ -137,7 +138,7 @@ mod tests {
         assert!(guest.roots().eq([(0, 0)]));
     }
 
-    /// Thirty-two devices are enough for everybody; the next one is an error.
+    /// The bus has 32 slots. A 33rd device is an error.
     #[test]
     fn a_full_bus_is_an_error() {
         let mut guest = Guest(Kind::Virtual, KVec::new());
@@ -148,20 +149,20 @@ mod tests {
         assert_eq!(guest.place(at(31, 7), false), Ok((31, 7)));
     }
 
-    /// VFs do not hide behind one another.
+    /// Each VF has a slot of its own.
     #[test]
     fn virtual_functions_have_slots_of_their_own() {
         let mut guest = Guest(Kind::Virtual, KVec::new());
         assert_eq!(guest.place(at(4, 1), true), Ok((0, 0)));
         assert_eq!(guest.place(at(4, 2), true), Ok((1, 0)));
 
-        // Nor does another function of the device join one that is its function 0.
+        // Another function of the device does not share the slot of such a function either.
         assert_eq!(guest.place(at(5, 0), true), Ok((2, 0)));
         assert_eq!(guest.place(at(5, 1), false), Ok((3, 1)));
         assert_eq!(guest.place(at(5, 2), false), Ok((3, 2)));
     }
 
-    /// `passthrough=1`: nothing is moved, and every bus is told once.
+    /// With `passthrough=1` functions keep their addresses, and `roots` returns each bus once.
     #[test]
     fn real_addresses_stay() {
         let mut guest = Guest(Kind::Real, KVec::new());

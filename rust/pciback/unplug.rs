@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Functions that are unplugged while a guest has them.
+//! Functions that are unplugged while assigned to a guest.
 //!
-//! Linux tells Xen that the function is gone, and Xen frees its interrupts. If they are still bound
-//! to a guest then, destroying that guest crashes Xen. So the guest is stopped, and its toolstack
-//! gets time to destroy it, before Xen is told.
+//! When Linux tells Xen of the removal, Xen frees the interrupts of the function. If they are still
+//! bound to the guest, destroying the guest crashes Xen. This driver therefore stops the guest, and
+//! gives its toolstack time to destroy it, before Linux tells Xen.
 
 use kernel::{
     pci::Device,
@@ -22,14 +22,14 @@ use crate::{
     functions::Functions, //
 };
 
-/// How long a toolstack may take to destroy a guest that has stopped.
+/// The time that a toolstack has to destroy a stopped guest, in seconds.
 const SECONDS: u32 = 60;
 
-/// Hears of functions that go away.
+/// The observer of removed functions.
 pub(crate) struct Unplug(pub(crate) Arc<Functions>);
 
 impl bus::Observer for Unplug {
-    /// Before `xen-pcidev`, whose look-ups the toolstack needs to destroy the guest.
+    /// Called before xen-pcidev's observer: to destroy the guest, the toolstack needs its look-ups.
     const PRIORITY: i32 = 2;
 
     fn removing(&self, dev: &Device) {

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which guest has which function, by the toolstack's `backend/pci`.
+//! The assignment of functions to guests, as the toolstack writes it to `backend/pci`.
 //!
-//! Needed for INTx lines that functions of one guest share. Xen maps such a line to the guest once,
-//! but libxl unmaps it with each function that it detaches: the others lose their interrupt, and
-//! their own detachment, so the guest's destruction too, then fails.
+//! xen-pcidev needs it for INTx lines that several functions of one guest share. Xen maps such a
+//! line to the guest once, but libxl unmaps it whenever it detaches one of the functions. The other
+//! functions then lose their interrupt. Detaching them fails later, and so does destroying the
+//! guest.
 
 use kernel::prelude::*;
 
 use xen::pci::Sbdf;
 
-/// A function that a toolstack has given to a guest.
+/// A function that a toolstack has assigned to a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Assignment {
     function: Sbdf,
@@ -18,7 +19,7 @@ pub(crate) struct Assignment {
 }
 
 impl Assignment {
-    /// A function that the guest is to have.
+    /// Creates the assignment of a function that the guest has or is about to get.
     pub(crate) fn open(function: Sbdf) -> Self {
         Self {
             function,
@@ -26,7 +27,8 @@ impl Assignment {
         }
     }
 
-    /// A function that the toolstack is detaching: it has asked for its GSI already.
+    /// Creates the assignment of a function that the toolstack is detaching: it has already asked
+    /// for the GSI.
     pub(crate) fn closing(function: Sbdf) -> Self {
         Self {
             function,
@@ -35,16 +37,16 @@ impl Assignment {
     }
 }
 
-/// All assignments, with their domains.
+/// All assignments, each with its domain.
 pub(crate) struct Assignments(KVec<(u16, Assignment)>);
 
 impl Assignments {
-    /// None.
+    /// Creates an empty list.
     pub(crate) fn new() -> Self {
         Self(KVec::new())
     }
 
-    /// Replaces the assignments of `domain`. After an error they are as before.
+    /// Replaces the assignments of `domain`. Changes nothing on an error (`ENOMEM`).
     pub(crate) fn replace(&mut self, domain: u16, assignments: &[Assignment]) -> Result {
         self.0.reserve(assignments.len(), GFP_KERNEL)?;
         self.0.retain(|(other, _)| *other != domain);
@@ -54,12 +56,12 @@ impl Assignments {
         Ok(())
     }
 
-    /// The domains that have functions, some more than once.
+    /// Returns the domain of each assignment. A domain may occur more than once.
     pub(crate) fn domains(&self) -> impl Iterator<Item = u16> + '_ {
         self.0.iter().map(|(domain, _)| *domain)
     }
 
-    /// The domain that has a function.
+    /// Returns the domain that the function is assigned to.
     pub(crate) fn domain(&self, sbdf: Sbdf) -> Option<u16> {
         self.0
             .iter()
@@ -67,12 +69,12 @@ impl Assignments {
             .map(|(domain, _)| *domain)
     }
 
-    /// Whether the line of `sbdf` must stay mapped to its domain.
+    /// Returns whether the INTx line of `sbdf` must stay mapped to the guest that has `sbdf`.
     ///
-    /// Who asks for the GSI of a function that a guest has is about to detach it, and would unmap
-    /// the line. It must stay while the guest keeps another function on it, of those that are
-    /// `on_line`. One that is closing does not count: its detachment did not unmap the line, and
-    /// does not ask again.
+    /// A toolstack that asks for the GSI of an assigned function is about to detach the function
+    /// and to unmap the line. The line must stay mapped while the guest keeps another function for
+    /// which `on_line` is true. A closing function does not count: its detachment has skipped the
+    /// unmapping, and the toolstack does not ask for its GSI again.
     pub(crate) fn keeps_line(&self, sbdf: Sbdf, on_line: impl Fn(Sbdf) -> bool) -> bool {
         let domain = self.domain(sbdf);
         self.0.iter().any(|(other, assignment)| {
@@ -92,7 +94,7 @@ mod tests {
     const DISK: Sbdf = Sbdf::new(0, 3, 8);
     const FAR: Sbdf = Sbdf::new(1, 0, 0);
 
-    /// Only the domain's own are replaced.
+    /// Replacing the assignments of one domain leaves those of other domains.
     #[test]
     fn assignments_are_replaced() -> Result {
         let mut assignments = Assignments::new();
@@ -108,12 +110,12 @@ mod tests {
         Ok(())
     }
 
-    /// A line stays mapped for as long as its guest keeps one function on it.
+    /// A line stays mapped until its guest has no function on it any more.
     #[test]
     fn line_is_unmapped_with_the_last_function() -> Result {
         let mut assignments = Assignments::new();
         let keeps = |assignments: &Assignments, sbdf| {
-            // Where `FAR` is, there is another line.
+            // `FAR` is on another line than `NIC` and `DISK`.
             assignments.keeps_line(sbdf, |other| (other == FAR) == (sbdf == FAR))
         };
         assignments.replace(
@@ -127,7 +129,7 @@ mod tests {
         assert!(keeps(&assignments, NIC) && keeps(&assignments, DISK));
         assert!(!keeps(&assignments, FAR));
 
-        // While it is detached and asks again, and when it is gone.
+        // The toolstack detaches the function and asks for its GSI again; then the entry is gone.
         assignments.replace(
             1,
             &[
@@ -141,7 +143,7 @@ mod tests {
         assignments.replace(1, &[Assignment::open(DISK), Assignment::open(FAR)])?;
         assert!(!keeps(&assignments, NIC) && !keeps(&assignments, DISK));
 
-        // Another guest's function on the line is no reason.
+        // A function of another guest on the line does not count.
         assignments.replace(2, &[Assignment::open(NIC)])?;
         assert!(!keeps(&assignments, NIC) && !keeps(&assignments, DISK));
         Ok(())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Follows the toolstack's `backend/pci` in XenStore, see [`crate::assignments`].
+//! Reads the toolstack's `backend/pci` in XenStore whenever it changes. See [`crate::assignments`].
 
 use core::mem;
 
@@ -32,7 +32,8 @@ use crate::{
     functions::Functions, //
 };
 
-/// Queues the reading of what has changed: all watches of the kernel wait for this one's thread.
+/// Queues a read of the changed directories. It does not read itself, as it runs on the thread that
+/// serves all watches of the kernel.
 pub(crate) struct Watcher {
     pub(crate) reader: Arc<Reader>,
     pub(crate) queue: Arc<Queue>,
@@ -44,17 +45,17 @@ impl Observer for Watcher {
     fn changed(&self, path: &CStr) {
         if pci_backend::tells(path.to_bytes()) {
             self.reader.note(pci_backend::domain(path.to_bytes()));
-            // It may be queued already.
+            // Fails only if the work is already queued.
             let _ = self.queue.enqueue(self.reader.clone());
         }
     }
 }
 
-/// Reads the directories that have changed.
+/// The work that reads the changed directories.
 #[pin_data]
 pub(crate) struct Reader {
     functions: Arc<Functions>,
-    /// Domains; `None` is all.
+    /// The domains whose directories have changed. `None` stands for all domains.
     #[pin]
     changed: Mutex<KVec<Option<u16>>>,
     #[pin]
@@ -68,8 +69,9 @@ kernel::impl_has_work! {
 impl WorkItem for Reader {
     type Pointer = Arc<Reader>;
 
-    /// What cannot be read stays as it was, and is read again with the next change. A line that is
-    /// unmapped too late is harmless, one that is unmapped under a guest is not.
+    /// Reads the changed directories. After an error the assignments of the domain stay as they
+    /// were, and its directory is read again with the next change. Unmapping a line too late is
+    /// harmless, unmapping it while a guest uses it is not.
     fn run(this: Arc<Reader>) {
         let changed = mem::take(&mut *this.changed.lock());
         for domain in &changed {
@@ -90,7 +92,7 @@ fn log_failure(e: Error) {
 }
 
 impl Reader {
-    /// A reader that has read nothing yet.
+    /// Creates a reader with no directories to read.
     pub(crate) fn new(functions: Arc<Functions>) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
@@ -102,7 +104,7 @@ impl Reader {
         )
     }
 
-    /// Notes that the directory of a domain has to be read, or all.
+    /// Notes that the directory of `domain`, or of all domains, has changed.
     fn note(&self, domain: Option<u16>) {
         let mut changed = self.changed.lock();
         if !changed.contains(&domain) {
@@ -112,7 +114,7 @@ impl Reader {
         }
     }
 
-    /// Reads the directories that there are, and those that there were.
+    /// Reads all directories that exist, and those of all domains with assignments.
     fn read_all(&self) -> Result {
         for domain in &self.functions.domains()? {
             self.read(*domain)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What happens on the PCI bus and to modules.
+//! Observers of the PCI bus and of modules.
 
 use kernel::{
     new_mutex,
@@ -53,21 +53,21 @@ use crate::{
     PCIBACK_MODULE, //
 };
 
-/// Follows functions and their drivers.
+/// Prepares and seizes functions as their drivers are bound and unbound.
 #[pin_data]
 pub(crate) struct Follower {
     functions: Arc<Functions>,
     #[pin]
     unmasked: Unmasked,
-    /// Whether the init function of a module xen-pciback is running. The stock driver's binds all
-    /// functions first, and resets them later.
+    /// Whether the init function of a module xen-pciback is running. In it, the stock driver binds
+    /// all hidden functions first and resets them later.
     pciback_is_coming: Atomic<bool>,
     #[pin]
     work: Work<Follower>,
 }
 
 impl Follower {
-    /// A follower that has seen nothing yet.
+    /// Creates a follower that knows no functions.
     pub(crate) fn new(functions: Arc<Functions>) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
@@ -80,7 +80,8 @@ impl Follower {
         )
     }
 
-    /// Takes up the functions, and their drivers, that were there before the module.
+    /// Adds the functions that existed before this module was loaded, and handles the drivers that
+    /// are bound to them. May sleep.
     pub(crate) fn adopt(&self) {
         {
             let topology = pci::TopologyLock::new();
@@ -97,7 +98,7 @@ impl Follower {
     }
 
     fn add(&self, dev: &InTree<'_>) {
-        // Linux has logged that it could not tell Xen of a function that Xen cannot name.
+        // Ignore functions that Xen has no number for. Linux has already logged them.
         if dev.sbdf().is_ok() {
             check(dev, self.functions.add(dev));
         }
@@ -106,7 +107,7 @@ impl Follower {
     fn driver(&self, dev: &Locked, event: Event) {
         let is_pciback = dev.driver_name() == Some(PCIBACK);
         if let (Event::Binding, true, Some(dev)) = (event, is_pciback, dev.in_tree()) {
-            // What failed when the function was added may succeed now.
+            // Retry a step that failed when the function was added.
             self.add(&dev);
         }
         let Ok(function) = dev.sbdf().and_then(|sbdf| self.functions.get(sbdf)) else {
@@ -114,7 +115,7 @@ impl Follower {
         };
         let result = match event {
             Event::Binding if is_pciback => function.before_probe(dev, &self.unmasked),
-            // A hold that had to stay may go by now.
+            // Release a hold that had to stay before, if Xen has given the function to dom0 since.
             Event::Binding => function.let_go(dev),
             Event::Bound if is_pciback => self.bound(dev, &function),
             Event::Bound => {
@@ -134,14 +135,15 @@ impl Follower {
     fn bound(&self, dev: &Locked, function: &Function) -> Result {
         function.taken();
         if self.pciback_is_coming.load(Relaxed) && !dev.driver_hears_resets() {
-            // The stock driver is not done with it: the work seizes it.
+            // The stock driver resets the function later in its init function. `run` seizes it
+            // then.
             return Ok(());
         }
         function.seize(dev)
     }
 }
 
-/// Logs what failed.
+/// Logs an error.
 fn check(dev: &Device, result: Result) {
     if let Err(e) = result {
         dev_err!(
@@ -159,13 +161,14 @@ kernel::impl_has_work! {
 impl WorkItem for Follower {
     type Pointer = Arc<Follower>;
 
-    /// Seizes what the stock driver has bound in its init function.
+    /// Seizes the functions that the stock driver bound in its init function.
     ///
-    /// This is a work because it takes the locks of devices. A task with one of them may be loading
-    /// a module, which waits for the notification that has queued this.
+    /// This runs in a work item since it takes device locks. A task that holds a device lock may be
+    /// loading a module, which waits for the notifier that queued this work.
     ///
-    /// `pciback_is_coming` was cleared before. Whoever binds a function holds its lock: if that was
-    /// before this takes the lock, this sees the driver, and else the other sees the flag cleared.
+    /// The notifier cleared `pciback_is_coming` before. A task that binds a function holds the
+    /// device lock. If that task binds the function before the work takes the lock, the work sees
+    /// the driver. Otherwise the task sees the cleared flag, and seizes the function itself.
     fn run(this: Arc<Follower>) {
         for dev in pci::iter() {
             let dev = DeviceLock::new(&dev);
@@ -176,7 +179,7 @@ impl WorkItem for Follower {
     }
 }
 
-/// Hears of PCI functions.
+/// The observer of the PCI bus.
 pub(crate) struct Bus(pub(crate) Arc<Follower>);
 
 impl bus::Observer for Bus {
@@ -195,7 +198,7 @@ impl bus::Observer for Bus {
     }
 }
 
-/// Hears of modules.
+/// The observer of modules.
 pub(crate) struct Modules {
     pub(crate) follower: Arc<Follower>,
     pub(crate) privcmd: Arc<lookup::Registration<Lookup>>,
@@ -209,10 +212,10 @@ impl module::Observer for Modules {
         }
         let is_coming = event == module::Event::Coming;
         let was_coming = self.follower.pciback_is_coming.xchg(is_coming, Full);
-        // It has taken, or cleared, the one place for a GSI look-up.
+        // The module has overwritten or cleared the kernel's only slot for a GSI look-up.
         self.privcmd.renew();
         if was_coming && event == module::Event::Live {
-            // It may be queued already.
+            // Fails only if the work is already queued.
             let _ = self.queue.enqueue(self.follower.clone());
         }
     }

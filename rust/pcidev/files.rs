@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/sys/bus/pci/devices/SBDF/xen/`.
+//! The sysfs directory `/sys/bus/pci/devices/SBDF/xen/`.
 
 use kernel::{
     fmt::Write,
@@ -29,7 +29,7 @@ use crate::{
     }, //
 };
 
-/// The files of a function.
+/// The files in the `xen` directory of a function.
 pub(crate) struct Files(pub(crate) Arc<Function>);
 
 impl sysfs::Files for Files {

@@ -35,10 +35,10 @@ use crate::{
 /// All PCI functions.
 #[pin_data]
 pub(crate) struct Functions {
-    /// Taken inside the device lock and the topology lock, outside of the locks of a function.
+    /// Locked inside the device lock and the topology lock, and outside the locks of a function.
     #[pin]
     registry: Mutex<Registry>,
-    /// What toolstacks are told of a function's GSI. Written under the lock of `registry`.
+    /// The GSI answers for toolstacks. Written under the lock of `registry`, read without a lock.
     gsis: Index,
 }
 
@@ -58,8 +58,8 @@ impl Registry {
         Ok(entry.function.info())
     }
 
-    /// The GSI to tell a toolstack; `ENOENT` if it has nothing to do with one, see
-    /// [`Assignments::keeps_line`].
+    /// Returns the GSI answer for toolstacks. `ENOENT` if the toolstack must not unmap the line:
+    /// see [`Assignments::keeps_line`].
     fn gsi_for_toolstack(&self, sbdf: Sbdf) -> Result<u32> {
         let gsi = self.info(sbdf)?.route?.gsi;
         let is_on_line = |other| {
@@ -75,7 +75,7 @@ impl Registry {
 }
 
 impl Functions {
-    /// None.
+    /// Creates an empty list.
     pub(crate) fn new() -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
@@ -89,7 +89,8 @@ impl Functions {
         )
     }
 
-    /// Adds a function, or looks for the route that it did not have. May sleep.
+    /// Adds a function. If it was added before without a route, asks for the route again. May
+    /// sleep.
     pub(crate) fn add(&self, dev: &InTree<'_>) -> Result {
         let sbdf = dev.sbdf()?;
         let mut registry = self.registry.lock();
@@ -111,7 +112,7 @@ impl Functions {
         Ok(())
     }
 
-    /// Forgets a function that is being removed. May sleep.
+    /// Removes a function that Linux is removing. May sleep.
     pub(crate) fn remove(&self, sbdf: Sbdf) {
         let entry = {
             let mut registry = self.registry.lock();
@@ -124,20 +125,22 @@ impl Functions {
         }
     }
 
-    /// A function, if there is one at `sbdf`. May sleep.
+    /// Returns the function at `sbdf`; `ENODEV` if there is none. May sleep.
     pub(crate) fn get(&self, sbdf: Sbdf) -> Result<Arc<Function>> {
         let registry = self.registry.lock();
         let entry = registry.functions.get(&sbdf).ok_or(ENODEV)?;
         Ok(entry.function.clone())
     }
 
-    /// What is known of a function, and the domain that has it. May sleep.
+    /// Returns the properties of the function at `sbdf`, and the domain that it is assigned to.
+    /// `ENODEV` if there is no such function. May sleep.
     pub(crate) fn info(&self, sbdf: Sbdf) -> Result<(Info, Option<u16>)> {
         let registry = self.registry.lock();
         Ok((registry.info(sbdf)?, registry.assignments.domain(sbdf)))
     }
 
-    /// All functions that `wanted` wants, in the order of their addresses. May sleep.
+    /// Returns all functions for which `wanted` is true, in the order of their addresses. May
+    /// sleep.
     pub(crate) fn list(&self, wanted: impl Fn(&Info) -> bool) -> Result<KVec<(Sbdf, Info)>> {
         let mut list = KVec::new();
         for (sbdf, entry) in self.registry.lock().functions.iter() {
@@ -149,12 +152,12 @@ impl Functions {
         Ok(list)
     }
 
-    /// The GSI to tell a toolstack; `ENODEV` if there is no such function. Takes no lock.
+    /// Returns the GSI answer for toolstacks; `ENODEV` if there is no such function. Takes no lock.
     pub(crate) fn gsi_for_toolstack(&self, sbdf: Sbdf) -> Result<u32> {
         self.gsis.get(sbdf)
     }
 
-    /// Notes which functions `domain` has. May sleep.
+    /// Replaces the assignments of `domain`. May sleep.
     pub(crate) fn assign(&self, domain: u16, assignments: &[Assignment]) -> Result {
         let mut registry = self.registry.lock();
         registry.assignments.replace(domain, assignments)?;
@@ -162,7 +165,7 @@ impl Functions {
         Ok(())
     }
 
-    /// The domains that have functions. May sleep.
+    /// Returns the domains that have functions, some more than once. May sleep.
     pub(crate) fn domains(&self) -> Result<KVec<u16>> {
         let mut domains = KVec::new();
         for domain in self.registry.lock().assignments.domains() {
@@ -171,8 +174,8 @@ impl Functions {
         Ok(domains)
     }
 
-    /// Sets the answers for a function that came, went or got a route, and for those whose line it
-    /// may share.
+    /// Sets the answer for a function that was added or removed or got a route. If it is assigned,
+    /// sets all answers, since it may share its line.
     fn publish(&self, registry: &Registry, sbdf: Sbdf) {
         self.gsis.set(sbdf, registry.gsi_for_toolstack(sbdf));
         if registry.assignments.domain(sbdf).is_some() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The answers to `IOCTL_PRIVCMD_PCIDEV_GET_GSI`, by address.
+//! The table of answers to `IOCTL_PRIVCMD_PCIDEV_GET_GSI`, indexed by address.
 
 use core::iter;
 
@@ -17,22 +17,23 @@ use kernel::{
 
 use xen::pci::Sbdf;
 
-/// The GSI of each function of a bus, or a negative errno, by device and function number.
+/// The answers for the functions of one bus, indexed by device and function number: a GSI, or a
+/// negative errno.
 type Bus = KVec<Atomic<i32>>;
 
-/// A PCI segment. Its buses are allocated when their first function is added, and freed with the
-/// index.
+/// A PCI segment. A bus is allocated when its first function is added. Buses and segments are freed
+/// with the index.
 struct Segment {
     number: u16,
     buses: KVec<SetOnce<Bus>>,
     next: SetOnce<KBox<Segment>>,
 }
 
-/// An answer for each function, `ENODEV` at first. Reading takes no lock, whatever is written at
-/// the same time, and costs the same for any number of functions.
+/// The answers for all functions. An answer is `ENODEV` until it is set. Reading takes no lock,
+/// even while answers are set, and its cost does not depend on the number of functions.
 pub(crate) struct Index(SetOnce<KBox<Segment>>);
 
-/// `count` values, each made by `make`.
+/// Returns `count` values, each created by `make`.
 fn filled<T>(count: usize, make: impl Fn() -> T) -> Result<KVec<T>> {
     let mut values = KVec::with_capacity(count, GFP_KERNEL)?;
     for _ in 0..count {
@@ -42,7 +43,7 @@ fn filled<T>(count: usize, make: impl Fn() -> T) -> Result<KVec<T>> {
 }
 
 impl Index {
-    /// An index without functions.
+    /// Creates an index without buses.
     pub(crate) fn new() -> Self {
         Self(SetOnce::new())
     }
@@ -62,7 +63,8 @@ impl Index {
         self.bus(sbdf)?.as_ref()?.get(usize::from(sbdf.devfn()))
     }
 
-    /// Allocates what the bus of `sbdf` needs. Must not be called twice at the same time.
+    /// Allocates the bus of `sbdf`, unless it exists. Calls must be serialized by the caller.
+    /// `ENOMEM` on failure. May sleep.
     pub(crate) fn make_room(&self, sbdf: Sbdf) -> Result {
         if self.bus(sbdf).is_none() {
             let segment = Segment {
@@ -80,16 +82,16 @@ impl Index {
         Ok(())
     }
 
-    /// Sets the answer for a function; does nothing without room. Does not sleep.
+    /// Sets the answer for `sbdf`. Does nothing if its bus is not allocated. Does not sleep.
     pub(crate) fn set(&self, sbdf: Sbdf, answer: Result<u32>) {
         if let Some(place) = self.place(sbdf) {
-            // A GSI that does not fit the C interface does not exist.
+            // The C interface has no GSI above `i32::MAX`.
             let answer = answer.and_then(|gsi| i32::try_from(gsi).map_err(|_| ENXIO));
             place.store(answer.unwrap_or_else(Error::to_errno), Relaxed);
         }
     }
 
-    /// The answer for a function. Does not sleep.
+    /// Returns the answer for `sbdf`; `ENODEV` if its bus is not allocated. Does not sleep.
     pub(crate) fn get(&self, sbdf: Sbdf) -> Result<u32> {
         let answer = self.place(sbdf).ok_or(ENODEV)?.load(Relaxed);
         u32::try_from(answer).map_err(|_| Error::from_errno(answer))
@@ -100,7 +102,7 @@ impl Index {
 mod tests {
     use super::*;
 
-    /// Every address has an answer of its own, and `ENODEV` before it is set.
+    /// Each address has its own answer, which is `ENODEV` until it is set.
     #[test]
     fn answers_have_their_places() -> Result {
         let index = Index::new();
@@ -118,12 +120,12 @@ mod tests {
             index.set(sbdf, Ok(gsi));
         }
         for (gsi, sbdf) in (16..).zip(functions) {
-            // What is there stays.
+            // Allocating a bus again keeps its answers.
             index.make_room(sbdf)?;
             assert_eq!(index.get(sbdf), Ok(gsi));
         }
         assert_eq!(index.get(Sbdf::new(0, 3, 1)), Err(ENODEV));
-        // There is no room.
+        // An answer on a bus that is not allocated is dropped.
         index.set(Sbdf::new(2, 3, 0), Ok(16));
         assert_eq!(index.get(Sbdf::new(2, 3, 0)), Err(ENODEV));
         Ok(())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is known of a PCI function.
+//! The properties of a PCI function, and their encoding for the ioctls.
 
 use kernel::prelude::*;
 
@@ -20,47 +20,49 @@ use xen::{
 
 use crate::uapi;
 
-/// Who has a function.
+/// The kind of driver that a function is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holder {
-    /// No driver.
+    /// The function has no driver.
     Nobody,
-    /// A driver of dom0's own.
+    /// A driver of dom0.
     Driver,
-    /// The driver that hands functions to guests.
+    /// xen-pciback, which assigns functions to guests.
     Pciback,
 }
 
-/// What became of a function's MSI-X table.
+/// The state of the hold on a function's MSI-X table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Msix {
-    /// Not held.
+    /// The table is not held.
     Free,
-    /// Held for guests.
+    /// The table is held for guests.
     Held,
-    /// Should be held, but Xen refused.
+    /// Xen refused to hold the table.
     Refused,
 }
 
-/// What is known of a function.
+/// The properties of a PCI function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Info {
     /// The INTx pin.
     pub(crate) pin: Option<Pin>,
-    /// Where the pin is routed.
+    /// The route of the pin, or the reason why there is none.
     pub(crate) route: Result<Route, NoRoute>,
     /// The MSI-X table.
     pub(crate) table: Option<MsixTable>,
-    /// Who has it.
+    /// The kind of driver that the function is bound to.
     pub(crate) holder: Holder,
-    /// The line's Linux irq, while a driver has enabled the function or it is seized.
+    /// The Linux irq of the INTx line. `None` unless a driver has enabled the function, or
+    /// xen-pcidev has seized it.
     pub(crate) irq: Option<u32>,
-    /// What became of the MSI-X table.
+    /// The state of the hold on the MSI-X table.
     pub(crate) msix: Msix,
 }
 
 impl Info {
-    /// The answer to [`uapi::GET_INFO`] for the function `sbdf`, which `domain` has.
+    /// Returns the answer to [`uapi::GET_INFO`] for the function `sbdf`, which is assigned to
+    /// `domain`.
     pub(crate) fn to_uapi(self, sbdf: Sbdf, domain: Option<u16>) -> uapi::Info {
         let mut info = uapi::Info {
             sbdf: sbdf.to_u32(),
@@ -106,7 +108,7 @@ mod tests {
 
     const NIC: Sbdf = Sbdf::new(0, 3, 0);
 
-    /// A bit for each field that is valid, and nothing in those that are not.
+    /// Each valid field has its bit set in `valid`, and all other fields are 0.
     #[test]
     fn valid_fields_are_told() {
         let bare = Info {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/dev/xen/pcidev`.
+//! The ioctls of `/dev/xen/pcidev`.
 
 use kernel::{
     prelude::*,
@@ -33,7 +33,7 @@ use crate::{
     }, //
 };
 
-/// `/dev/xen/pcidev`.
+/// The device `/dev/xen/pcidev`.
 pub(crate) struct Device(pub(crate) Arc<Functions>);
 
 impl MiscDevice for Device {
@@ -60,7 +60,7 @@ impl Inventory for Device {
     }
 }
 
-/// A structure in user memory.
+/// A structure in the caller's memory.
 struct UserArgument(UserPtr);
 
 impl UserArgument {

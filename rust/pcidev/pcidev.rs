@@ -2,13 +2,13 @@
 
 //! `xen-pcidev`: makes PCI passthrough work on a PVH dom0 beside any driver named `pciback`.
 //!
-//! * [`seize`]: unmasks the GSI of a function before the driver takes it, resets it in the stock
-//!   driver's place, and holds its MSI-X table while the driver has it.
-//! * [`functions`]: all functions. [`info`] is what is known of each, [`assignments`] which guest
-//!   has it, and [`index`] what toolstacks are told of its GSI.
+//! * [`seize`]: a function. Unmasks its GSI before xen-pciback is bound, resets the function in
+//!   place of the stock driver, and holds its MSI-X table while xen-pciback has it.
+//! * [`functions`]: all functions. [`info`] has the properties of each, [`assignments`] the guest
+//!   that it is assigned to, and [`index`] the GSI answers for toolstacks.
 //! * [`privcmd`], [`ioctl`], [`files`]: the interfaces to user space. [`request`] decodes and
 //!   answers the ioctls.
-//! * [`events`], [`backend`]: follow the PCI bus and modules, and XenStore.
+//! * [`events`], [`backend`]: observers of the PCI bus, of modules, and of XenStore.
 
 mod assignments;
 mod backend;
@@ -56,32 +56,32 @@ module! {
 }
 
 xen::bool_param!(
-    /// Whether to unmask the GSIs of functions that are about to be seized.
+    /// Whether to unmask the GSI of a function before xen-pciback is bound to it.
     UNMASK: c"unmask" = true,
     "Unmask the GSI of a function before xen-pciback takes it (default: Y)"
 );
 
 xen::bool_param!(
-    /// Whether to do the driver's resets in its place.
+    /// Whether to reset functions in place of the stock driver.
     RESET: c"reset" = true,
     "Reset a function in place of xen-pciback's probe and remove (default: Y)"
 );
 
 xen::bool_param!(
-    /// Whether to hold the MSI-X tables of seized functions.
+    /// Whether to hold the MSI-X tables of functions that xen-pciback has.
     HOLD: c"hold" = true,
     "Hold the MSI-X table of a function that xen-pciback has (default: Y)"
 );
 
 xen::fault_param!();
 
-/// The driver that hands functions to guests, stock or ours.
+/// The name of the driver that assigns functions to guests, stock or Rust.
 const PCIBACK: &CStr = c"pciback";
-/// Its module.
+/// The name of its module.
 const PCIBACK_MODULE: &CStr = c"xen_pciback";
 
-/// The module. The fields are dropped in order: first nobody calls the module any more, then what
-/// was queued is done.
+/// The module. Its fields are dropped in order: first all registrations, so that no callback runs
+/// any more, then the queue, which finishes its work.
 #[pin_data]
 struct PciDev {
     #[pin]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `IOCTL_PRIVCMD_PCIDEV_GET_GSI` of `/dev/xen/privcmd`, which libxl and QEMU use.
+//! The answer to `IOCTL_PRIVCMD_PCIDEV_GET_GSI` of `/dev/xen/privcmd`, which libxl and QEMU use.
 
 use kernel::{
     prelude::*,
@@ -24,7 +24,7 @@ use crate::{
     PCIBACK, //
 };
 
-/// Answers the ioctl.
+/// The look-up behind the ioctl.
 pub(crate) struct Lookup(pub(crate) Arc<Functions>);
 
 impl GsiLookup for Lookup {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Decodes and answers the ioctls of `/dev/xen/pcidev`.
+//! Decoding and answering of the ioctls of `/dev/xen/pcidev`.
 
 use kernel::prelude::*;
 
@@ -11,27 +11,34 @@ use crate::{
     uapi, //
 };
 
-/// Words at the start of each structure that the caller fills. They are never written.
+/// The number of input words at the start of each structure. They are never written.
 const INPUTS: usize = 3;
 
-/// The caller's structure, in words of 32 bits.
+/// The structure that the caller passes, as 32-bit words.
 pub(crate) trait Argument {
-    /// Reads a word.
+    /// Reads the word at `index`; `EFAULT` if it cannot be read.
     fn read(&self, index: usize) -> Result<u32>;
-    /// Writes a word.
+    /// Writes the word at `index`; `EFAULT` if it cannot be written.
     fn write(&mut self, index: usize, word: u32) -> Result;
 }
 
-/// The functions that there are.
+/// The source of the answers.
 pub(crate) trait Inventory {
-    /// What is known of one function, and the domain that has it.
+    /// Returns the properties of the function at `sbdf`, and the domain that it is assigned to.
+    /// `ENODEV` if there is no such function.
     fn info(&self, sbdf: Sbdf) -> Result<(Info, Option<u16>)>;
-    /// All functions that `wanted` wants, in the order of their addresses.
+    /// Returns all functions for which `wanted` is true, in the order of their addresses.
     fn list(&self, wanted: impl Fn(&Info) -> bool) -> Result<KVec<(Sbdf, Info)>>;
 }
 
-/// Answers a call. Reads no word twice, and writes only output words: none if the call fails,
-/// except for those that say how much room a list takes.
+/// Answers the ioctl `number`.
+///
+/// Reads no word twice, and writes output words only. Writes none if the ioctl fails, except for
+/// the head of a list for which the caller has no room (`ENOSPC`).
+///
+/// Errors: `ENOTTY` for an unknown ioctl; `EINVAL` for invalid input words; `ENOENT` if no function
+/// is on the given line; `ENOSPC` if the list does not fit; else those of `argument`, of
+/// `inventory` and of a missing route ([`uapi::GET_GSI`]).
 pub(crate) fn answer(
     number: u32,
     argument: &mut impl Argument,
@@ -45,7 +52,8 @@ pub(crate) fn answer(
     }
 }
 
-/// Reads how many bytes the caller has room for, `least` or more, and two more words.
+/// Reads the input words. `EINVAL` if the first word, the size of the structure in bytes, is below
+/// `least`.
 fn inputs(argument: &impl Argument, least: usize) -> Result<[u32; INPUTS]> {
     let room = argument.read(0)?;
     if (room as usize) < least {
@@ -54,7 +62,7 @@ fn inputs(argument: &impl Argument, least: usize) -> Result<[u32; INPUTS]> {
     Ok([room, argument.read(1)?, argument.read(2)?])
 }
 
-/// Writes the output words of a structure.
+/// Writes the output words of `words`, which is the whole structure.
 fn outputs(argument: &mut impl Argument, words: &[u32]) -> Result {
     for (index, word) in words.iter().enumerate().skip(INPUTS) {
         argument.write(index, *word)?;

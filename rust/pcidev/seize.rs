@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A PCI function: what is known of it, and what is done for it while xen-pciback has it.
+//! A PCI function: its properties, and the resources held for it while xen-pciback has it.
 
 use kernel::{
     new_mutex,
@@ -50,30 +50,30 @@ use crate::{
 #[pin_data]
 pub(crate) struct Function {
     sbdf: Sbdf,
-    /// For look-ups.
+    /// The properties. A spinlock, as look-ups must not sleep.
     #[pin]
     info: SpinLock<Info>,
-    /// Taken inside the device lock and outside of the lock of `info`.
+    /// Locked inside the device lock, and outside the lock of `info`.
     #[pin]
     resources: Mutex<Resources>,
 }
 
-/// What is given back when a function leaves xen-pciback.
+/// The resources that are released when xen-pciback does not have the function any more.
 struct Resources {
-    /// Keeps the Linux irq of the INTx line, so that it can be told.
+    /// Keeps the Linux irq of the INTx line, so that look-ups can report it.
     line: Option<gsi::Mapping>,
     hold: Option<Hold>,
     forbidden_reset: Option<ResetForbidden>,
 }
 
-/// A function's MSI-X table that Xen knows for guests. It pins the module: the release masks an
-/// interrupt that a guest may be using, and cannot be repaired while Xen quarantines the function.
+/// A hold on the function's MSI-X table. It pins the module: a release masks an interrupt that a
+/// guest may use, and cannot be repaired while Xen quarantines the function.
 struct Hold {
     hold: vpci::Hold,
     _pin: module::Pinned,
 }
 
-/// The GSIs that were unmasked. Once is enough for as long as dom0 runs.
+/// The GSIs that this module has unmasked. Unmasking a GSI once is enough until dom0 reboots.
 pub(crate) type Unmasked = Mutex<KVec<u32>>;
 
 fn unmask(dev: &Device, line: &gsi::Mapping, unmasked: &Unmasked) -> Result {
@@ -83,16 +83,16 @@ fn unmask(dev: &Device, line: &gsi::Mapping, unmasked: &Unmasked) -> Result {
     }
     unmasked.reserve(1, GFP_KERNEL)?;
     {
-        // The function must not raise an interrupt that nobody handles.
+        // The function must not raise INTx while the line has no real handler.
         let command = Command::keep(dev)?;
         command.disable_intx()?;
         match KBox::pin_init(
             irq::Registration::new(line.irq(), c"xen-pcidev", irq::NotMine),
             GFP_KERNEL,
         ) {
-            // Masked again with the end of the request, unless others use the line.
+            // Dropping the request masks the line again, unless it has other handlers.
             Ok(_request) => (),
-            // A dom0 driver has the line for itself, and so has unmasked it.
+            // The exclusive handler of a dom0 driver has already unmasked the line.
             Err(e) if e == EBUSY => (),
             Err(e) => return Err(e),
         }
@@ -102,12 +102,12 @@ fn unmask(dev: &Device, line: &gsi::Mapping, unmasked: &Unmasked) -> Result {
 }
 
 impl Function {
-    /// What is known of a function that was just found.
+    /// Creates the record of a function that was just added. May sleep.
     pub(crate) fn new(dev: &Device, sbdf: Sbdf) -> Result<Arc<Self>> {
         let info = Info {
             pin: dev.pin(),
             route: Route::of(dev),
-            // A function in a deep sleep does not answer: it is asked again when it is seized.
+            // A suspended function may not answer. `seize` reads the table again.
             table: dev.msix_table().unwrap_or(None),
             holder: Holder::Nobody,
             irq: None,
@@ -127,12 +127,12 @@ impl Function {
         )
     }
 
-    /// The address.
+    /// Returns the address.
     pub(crate) fn sbdf(&self) -> Sbdf {
         self.sbdf
     }
 
-    /// What is known of it. Does not sleep.
+    /// Returns the properties. Does not sleep.
     pub(crate) fn info(&self) -> Info {
         *self.info.lock()
     }
@@ -141,7 +141,8 @@ impl Function {
         change(&mut self.info.lock());
     }
 
-    /// Looks for the route again: ACPI does not tell "none" from "no memory to look".
+    /// Asks for the route again if there was none: ACPI does not distinguish an unrouted pin from a
+    /// lack of memory. May sleep.
     pub(crate) fn find_route(&self, dev: &Device) {
         if self.info().route == Err(NoRoute::Unrouted) {
             let route = Route::of(dev);
@@ -149,7 +150,7 @@ impl Function {
         }
     }
 
-    /// Notes that a driver of dom0's own was bound.
+    /// Records that a dom0 driver was bound.
     pub(crate) fn driven(&self, dev: &Locked) {
         let irq = dev.intx_irq();
         self.update(|info| {
@@ -158,21 +159,22 @@ impl Function {
         });
     }
 
-    /// Before xen-pciback's probe: unmasks the function's GSI natively.
+    /// Called before xen-pciback's probe: unmasks the GSI of the function natively.
     ///
-    /// Once `PHYSDEVOP_setup_gsi`, which the stock driver's probe issues, was seen for a GSI that
-    /// dom0 never unmasked, Xen does not give dom0 that interrupt until reboot.
+    /// The stock driver's probe issues `PHYSDEVOP_setup_gsi`. If dom0 has never unmasked the GSI by
+    /// then, Xen does not deliver that interrupt to dom0 until the host reboots.
     ///
-    /// Called for every function without a driver when a driver registers: it logs nothing and
-    /// leaves nothing behind for functions that the driver refuses.
+    /// When xen-pciback registers, the driver core calls this for every function without a driver.
+    /// For functions that xen-pciback then refuses, it leaves nothing behind, and logs nothing but
+    /// Xen's own refusal.
     pub(crate) fn before_probe(&self, dev: &Locked, unmasked: &Unmasked) -> Result {
         let _awake = Awake::new(dev);
         let mut resources = self.resources.lock();
         if !dev.driver_hears_resets() {
             resources.forbid_reset(dev);
-            // Xen refuses a function with MSI-X that is plugged in, as its BARs are not set yet
-            // when Linux adds it. The question makes Xen look again. The stock driver does not
-            // ask, and crashes Xen when it names a function that Xen refused.
+            // Xen refuses a hot-plugged function with MSI-X, since its BARs are not set when Linux
+            // adds it. This check makes Xen try again. The stock driver does not check, and crashes
+            // Xen by an operation on a refused function.
             if let Err(e) = is_known(dev) {
                 dev_err!(
                     dev,
@@ -198,16 +200,16 @@ impl Function {
         self.update(|info| info.irq = Some(irq));
     }
 
-    /// Notes that xen-pciback was bound.
+    /// Records that xen-pciback was bound.
     pub(crate) fn taken(&self) {
         self.update(|info| info.holder = Holder::Pciback);
     }
 
-    /// After xen-pciback's probe: resets the function in the stock driver's place, and holds its
-    /// MSI-X table.
+    /// Called after xen-pciback's probe: resets the function in place of the stock driver, and
+    /// holds its MSI-X table. May sleep.
     ///
-    /// Called for functions that were bound before this module was loaded, too, and twice for some.
-    /// A guest may have the function: nothing is done that could disturb it.
+    /// Also called for functions that were bound before this module was loaded, and twice for some
+    /// functions. A guest may have the function, so this must not disturb it.
     pub(crate) fn seize(&self, dev: &Locked) -> Result {
         trace::seize(self.sbdf);
         let mut resources = self.resources.lock();
@@ -216,7 +218,7 @@ impl Function {
         if let (None, Ok(route)) = (info.irq, info.route) {
             self.keep_line(&mut resources, route.map()?);
         }
-        // Read again: when it was added, the function may have been in a deep sleep.
+        // Read the table again: the function may have been suspended when it was added.
         let table = dev.msix_table()?;
         self.update(|info| info.table = table);
         let Some(table) = table.filter(|_| HOLD.get()) else {
@@ -237,7 +239,7 @@ impl Function {
         Ok(())
     }
 
-    /// Does the reset that the stock driver was kept from.
+    /// Does the reset that the stock driver was kept from, if any.
     fn reset(&self, resources: &mut Resources, dev: &Locked) {
         if resources.forbidden_reset.take().is_none() {
             return;
@@ -286,14 +288,15 @@ impl Function {
         result
     }
 
-    /// Before xen-pciback's remove.
+    /// Called before xen-pciback's remove.
     pub(crate) fn before_remove(&self, dev: &Locked) {
         if !dev.driver_hears_resets() {
             self.resources.lock().forbid_reset(dev);
         }
     }
 
-    /// After a driver has left, or has refused the function.
+    /// Called after a driver was unbound, or after its probe failed. Releases the resources of the
+    /// function. May sleep.
     pub(crate) fn released(&self, dev: &Locked) -> Result {
         let _awake = Awake::new(dev);
         let mut resources = self.resources.lock();
@@ -315,19 +318,19 @@ impl Function {
         Ok(())
     }
 
-    /// Releases a hold that had to stay, if Xen has given the function to dom0 since.
+    /// Releases a hold that had to stay before, if Xen has given the function to dom0 since.
     pub(crate) fn let_go(&self, dev: &Locked) -> Result {
         self.release_owned(&mut self.resources.lock(), dev)
             .map(|_| ())
     }
 
-    /// Releases the hold if dom0 owns the function; false if there is one that must stay.
+    /// Releases the hold if dom0 owns the function. Returns false if a hold exists and must stay.
     fn release_owned(&self, resources: &mut Resources, dev: &Locked) -> Result<bool> {
         if let Some(hold) = &mut resources.hold {
             if !vpci::owned_by_dom0(dev, hold.hold.table())? {
                 return Ok(false);
             }
-            // A hold that Xen does not release is kept for the next time.
+            // If Xen does not release the hold, keep it and try again later.
             self.log_release(hold.hold.give_back(dev))?;
         }
         resources.hold = None;
@@ -335,12 +338,13 @@ impl Function {
         Ok(true)
     }
 
-    /// Gives everything back for a function that is removed. No guest can get it any more.
+    /// Releases all resources of a function that is being removed. No guest can get the function
+    /// any more.
     pub(crate) fn unplugged(&self) {
         let mut resources = self.resources.lock();
         resources.line = None;
         if let Some(mut hold) = resources.hold.take() {
-            // Logged; what cannot be undone goes with the function.
+            // `log_release()` logs the error. The hold ends with the function.
             let _ = self.log_release(hold.hold.release());
         }
     }
@@ -362,10 +366,10 @@ impl Function {
 impl Resources {
     /// Keeps the stock driver's probe or remove from resetting the function.
     ///
-    /// It tells Xen of its reset while the BARs are still zero. If an MSI-X table is behind one,
-    /// Xen finds dom0's memory in its place (`EEXIST`): the probe fails, and after a remove dom0
-    /// cannot use the function's MSI-X. Without a method it resets nothing, and tells Xen of BARs
-    /// that are right.
+    /// The stock driver tells Xen of its reset while the BARs are still zero. For a function with
+    /// MSI-X, Xen then finds dom0's memory at the address of the table (`EEXIST`). The probe fails,
+    /// or, after a remove, dom0 cannot use the function's MSI-X. Without a reset method, the driver
+    /// does not reset the function, and tells Xen while the BARs are valid.
     fn forbid_reset(&mut self, dev: &Locked) {
         if RESET.get() {
             self.forbidden_reset
@@ -374,7 +378,7 @@ impl Resources {
     }
 }
 
-/// Asks Xen whether it has the function of a driver.
+/// Asks Xen whether it accepted the function. `dev` must have a driver (`ENODEV`).
 fn is_known(dev: &Locked) -> Result<vpci::Function> {
     let function = vpci::Function::of(&dev.in_tree().ok_or(ENODEV)?)?;
     function.is_known()?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The trace events of xen-pcidev, and functions that raise them from Rust. */
+/* Trace events of xen-pcidev, and the functions that record them from Rust. */
 
 #ifndef __BINDGEN__
 #include <linux/module.h>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The trace events of xen-pcidev, see `trace.h`.
+//! Trace events of xen-pcidev. See `trace.h`.
 
 use kernel::prelude::*;
 
 use xen::pci::Sbdf;
 
-/// How a look-up was asked for.
+/// The interface by which user space looked a function up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interface {
     /// `IOCTL_PRIVCMD_PCIDEV_GET_GSI` on `/dev/xen/privcmd`.
@@ -21,12 +21,12 @@ fn errno(result: Result) -> c_int {
     result.err().map_or(0, Error::to_errno)
 }
 
-/// xen-pciback was bound to a function.
+/// Records that xen-pciback was bound to a function.
 pub(crate) fn seize(sbdf: Sbdf) {
     xen::trace!(trace_pcidev_seize(sbdf = sbdf.to_u32()));
 }
 
-/// A GSI was unmasked natively, or not.
+/// Records an attempt to unmask a GSI natively.
 pub(crate) fn unmask(sbdf: Sbdf, gsi: u32, irq: u32, result: Result) {
     xen::trace!(trace_pcidev_unmask(
         sbdf = sbdf.to_u32(),
@@ -36,7 +36,7 @@ pub(crate) fn unmask(sbdf: Sbdf, gsi: u32, irq: u32, result: Result) {
     ));
 }
 
-/// An MSI-X table was made known to Xen, or not. No pirq is printed as -1.
+/// Records an attempt to hold an MSI-X table. `None` is printed as pirq -1.
 pub(crate) fn hold(sbdf: Sbdf, entries: u16, pirq: Option<i32>, result: Result) {
     xen::trace!(trace_pcidev_hold(
         sbdf = sbdf.to_u32(),
@@ -46,7 +46,7 @@ pub(crate) fn hold(sbdf: Sbdf, entries: u16, pirq: Option<i32>, result: Result) 
     ));
 }
 
-/// A function was reset in the stock driver's place, or not.
+/// Records a reset in place of the stock driver.
 pub(crate) fn reset(sbdf: Sbdf, result: Result) {
     xen::trace!(trace_pcidev_reset(
         sbdf = sbdf.to_u32(),
@@ -54,7 +54,7 @@ pub(crate) fn reset(sbdf: Sbdf, result: Result) {
     ));
 }
 
-/// A hold was undone, or not.
+/// Records an attempt to release a hold.
 pub(crate) fn release(sbdf: Sbdf, result: Result) {
     xen::trace!(trace_pcidev_release(
         sbdf = sbdf.to_u32(),
@@ -62,11 +62,11 @@ pub(crate) fn release(sbdf: Sbdf, result: Result) {
     ));
 }
 
-/// Somebody asked about a function; `value` is the GSI or irq.
+/// Records a look-up. `value` is the GSI or irq that user space was told.
 pub(crate) fn lookup(interface: Interface, sbdf: Sbdf, value: Result<u32>) {
     let value = value.map_or_else(|e| i64::from(e.to_errno()), i64::from);
     xen::trace!(trace_pcidev_lookup(
-        // CAST: The enumeration has the numbers of `trace.h`.
+        // CAST: The variants are the numbers in `trace.h`.
         interface = interface as u32,
         sbdf = sbdf.to_u32(),
         value = value,

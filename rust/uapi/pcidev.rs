@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note
 
-//! The ioctls of `/dev/xen/pcidev`: the same layout as `xen/pcidev.h`, for Rust.
+//! The ioctls of `/dev/xen/pcidev` for Rust, with the layout of `xen/pcidev.h`.
 //!
-//! Plain data for the kernel module and for programs alike. Each call is described in
-//! `Documentation/pcidev-ioctl.rst`.
+//! The kernel module and programs share these definitions. `Documentation/pcidev-ioctl.rst`
+//! describes each call.
 
-/// Type and numbers of the ioctls: `_IO(0xBE, n)`.
+/// Returns the number of an ioctl, `_IO(0xBE, number)`.
 const fn io(number: u32) -> u32 {
     0xBE << 8 | number
 }
 
-/// Fills an [`Info`] for a function that has a GSI.
+/// Fills an [`Info`]. Fails for a function without a GSI.
 pub const GET_GSI: u32 = io(0);
-/// Fills an [`Info`] with whatever is known of a function.
+/// Fills an [`Info`] for any function.
 pub const GET_INFO: u32 = io(1);
 /// Fills a [`List`] of functions.
 pub const GET_LIST: u32 = io(2);
@@ -36,55 +36,55 @@ pub const POLARITY_LOW: u32 = 1;
 
 /// [`Info::holder`]: no driver.
 pub const HOLDER_NONE: u32 = 0;
-/// [`Info::holder`]: a driver of dom0's own.
+/// [`Info::holder`]: a driver of dom0.
 pub const HOLDER_DRIVER: u32 = 1;
-/// [`Info::holder`]: xen-pciback, for guests.
+/// [`Info::holder`]: xen-pciback, which assigns functions to guests.
 pub const HOLDER_PCIBACK: u32 = 2;
 
-/// [`Info::msix`]: no MSI-X, or not held.
+/// [`Info::msix`]: no MSI-X, or the table is not held.
 pub const MSIX_FREE: u32 = 0;
 /// [`Info::msix`]: the table is held for guests.
 pub const MSIX_HELD: u32 = 1;
-/// [`Info::msix`]: it should be held, but Xen refused; the kernel log says why.
+/// [`Info::msix`]: Xen refused to hold the table; the kernel log has the error.
 pub const MSIX_REFUSED: u32 = 2;
 
-/// Everything known about one function.
+/// The properties of one function.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Info {
-    /// In: bytes that the caller has room for.
+    /// In: the size in bytes of the structure, as the caller allocated it.
     pub argsz: u32,
     /// In: 0.
     pub flags: u32,
-    /// In: the function, as segment << 16 | bus << 8 | device << 3 | function.
+    /// In: the address, segment << 16 | bus << 8 | device << 3 | function.
     pub sbdf: u32,
     /// Out: `VALID_*`.
     pub valid: u32,
     /// Out: the global system interrupt of the INTx pin.
     pub gsi: u32,
-    /// Out: the Linux irq of that line, as in `/proc/interrupts`.
+    /// Out: the Linux irq of the INTx line, as in `/proc/interrupts`.
     pub irq: u32,
     /// Out: the INTx pin, 1 for INTA to 4 for INTD, 0 for none.
     pub pin: u32,
-    /// Out: 0 edge, 1 level.
+    /// Out: the trigger mode: 0 edge, 1 level.
     pub trigger: u32,
-    /// Out: 0 active high, 1 active low.
+    /// Out: the polarity: 0 active high, 1 active low.
     pub polarity: u32,
     /// Out: `HOLDER_*`.
     pub holder: u32,
-    /// Out: the guest that the toolstack has given the function to.
+    /// Out: the domain that the toolstack has assigned the function to.
     pub domid: u32,
-    /// Out: entries of the MSI-X table, 0 for no MSI-X.
+    /// Out: the number of entries of the MSI-X table, 0 without MSI-X.
     pub msix_entries: u32,
     /// Out: `MSIX_*`.
     pub msix: u32,
 }
 
 impl Info {
-    /// Bytes of this version.
+    /// The size of this version of the structure in bytes.
     pub const SIZE: usize = size_of::<Self>();
 
-    /// The fields in order.
+    /// Returns the fields in order.
     pub fn to_words(self) -> [u32; Self::SIZE / 4] {
         [
             self.argsz,
@@ -104,15 +104,16 @@ impl Info {
     }
 }
 
-/// What comes before the functions of a list, each a `u32` as [`Info::sbdf`], in ascending order.
+/// The head of a list. The addresses of the functions follow, each a `u32` as [`Info::sbdf`], in
+/// ascending order.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct List {
-    /// In: bytes that the caller has room for, those of the functions included.
+    /// In: the size in bytes of the head and of the room for addresses after it.
     pub argsz: u32,
-    /// In: `BY_*` or 0 for all.
+    /// In: `BY_*`, or 0 for all functions.
     pub flags: u32,
-    /// In: the GSI or the Linux irq that the functions share.
+    /// In: the GSI or the Linux irq to look for.
     pub line: u32,
     /// Out: `VALID_*`; 0 in a list of all functions.
     pub valid: u32,
@@ -120,15 +121,15 @@ pub struct List {
     pub gsi: u32,
     /// Out: the Linux irq that the functions share.
     pub irq: u32,
-    /// Out: number of functions, also if there is no room for them.
+    /// Out: the number of functions, even if they do not fit.
     pub count: u32,
 }
 
 impl List {
-    /// Bytes before the first function.
+    /// The size of the head in bytes.
     pub const SIZE: usize = size_of::<Self>();
 
-    /// The fields in order.
+    /// Returns the fields in order.
     pub fn to_words(self) -> [u32; Self::SIZE / 4] {
         [
             self.argsz, self.flags, self.line, self.valid, self.gsi, self.irq, self.count,

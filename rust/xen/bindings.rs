@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bindings: those of the kernel crate, and those it lacks.
+//! C bindings: all of the kernel crate's, and those that the kernel crate lacks.
 
 #![allow(
     clippy::all,

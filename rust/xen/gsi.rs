@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Global system interrupts: the way of an INTx line from the pin to a handler.
+//! INTx interrupts: routes of pins to global system interrupts (GSIs), their Linux irqs and
+//! handlers.
 
 pub mod irq;
 mod line;

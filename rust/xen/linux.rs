@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Services of the kernel that the `kernel` crate lacks and that have nothing to do with Xen.
+//! Kernel services that the `kernel` crate lacks and that do not depend on Xen.
 
 #[macro_use]
 pub mod param;

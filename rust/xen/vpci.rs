@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Xen's virtual PCI (vPCI): what it knows of a function, and keeping that right.
+//! Xen's virtual PCI (vPCI): registering functions, reporting resets, holding MSI-X tables.
 
 mod msix_hold;
 
@@ -33,7 +33,9 @@ pub use self::msix_hold::{
     Hold, //
 };
 
-/// A function as Xen is told of it.
+/// The identity of a function in hypercalls: its address, its kind and its proximity domain.
+///
+/// C header: [`include/xen/interface/physdev.h`](srctree/include/xen/interface/physdev.h)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Function {
     sbdf: Sbdf,
@@ -42,9 +44,13 @@ pub struct Function {
 }
 
 impl Function {
-    /// What Linux told Xen of `dev` when it was added. Xen is not asked. May sleep.
+    /// Collects what Linux passes to Xen when it adds `dev`. Does not ask Xen. May sleep: it
+    /// evaluates ACPI's `_PXM`.
+    ///
+    /// Errors: `ERANGE` for a segment above 0xffff.
     pub fn of(dev: &InTree<'_>) -> Result<Self> {
-        // SAFETY: A valid `struct pci_dev`, which is not removed; a VF that is not keeps its PF.
+        // SAFETY: By the type invariant of `InTree`, `dev` is a valid `struct pci_dev` that is not
+        // removed while it is borrowed, so the PF of a VF exists.
         let (physfn, is_extended, pxm) = unsafe {
             let raw = as_raw(dev);
             (
@@ -65,23 +71,24 @@ impl Function {
         })
     }
 
-    /// Asks Xen whether it has the function, rather than a half-made entry of one that it refused
-    /// when Linux added it (`ENODEV` then; every SR-IOV VF on Xen 4.20).
+    /// Checks that Xen accepted the function when Linux added it; `ENODEV` if Xen refused it. Xen
+    /// 4.20 refuses every SR-IOV VF. Xen keeps an incomplete entry for a refused function.
     ///
-    /// This is the only safe question about such an entry: others can bring Xen down. It is
-    /// `PHYSDEVOP_pci_device_add` once more, which changes nothing for a function that Xen has.
+    /// This repeats `PHYSDEVOP_pci_device_add`, which changes nothing for an accepted function. It
+    /// is the only safe check: other operations on an incomplete entry can crash Xen.
     pub fn is_known(&self) -> Result {
         physdev::pci_device_add(self.sbdf, self.kind, self.pxm)
     }
 
-    /// Makes Xen forget the function, and all that it knows of it, and find it again.
+    /// Makes Xen drop all its state of the function, and discover the function again.
     ///
-    /// Dom0 has to own it, and no driver may use its interrupts. Meanwhile it is stopped, so that
-    /// vPCI takes its BARs out of dom0's memory and puts them back.
+    /// Dom0 has to own the function, and no driver may use its interrupts. The function is stopped
+    /// meanwhile, so that vPCI unmaps its BARs from dom0 and maps them again.
     ///
-    /// Errors: `EINVAL` if `dev` is another function; `EBUSY` for a function with VFs; `EIO` if it
-    /// does not answer; else those of `PHYSDEVOP_pci_device_remove` and `_add`. If only the second
-    /// fails, Xen does not have the function any more.
+    /// Errors: `EINVAL` if `dev` is another function; `EBUSY` for a function with VFs; `EIO` if the
+    /// function does not answer; else those of `PHYSDEVOP_pci_device_remove` and
+    /// `PHYSDEVOP_pci_device_add`. If only the second operation fails, Xen does not have the
+    /// function any more.
     pub fn rediscover(&self, dev: &Locked) -> Result {
         self.require(dev)?;
         // SAFETY: `dev` is a valid `struct pci_dev`.
@@ -91,24 +98,28 @@ impl Function {
         let _command = Command::keep(dev)?;
         let config = ConfigSpace::of(dev);
         config.quiesce()?;
-        // Xen 4.22 crashes if it drops the vPCI of a function that does not answer.
+        // Xen 4.22 crashes when it drops the vPCI state of a function that does not answer.
         config.require_present()?;
         physdev::pci_device_remove(self.sbdf)?;
         self.is_known()
     }
 
-    /// Tells Xen that the function was reset: its vPCI forgets what it knows, such as which BARs
-    /// are in use, and reads the function anew.
+    /// Tells Xen that the function was reset. Its vPCI drops its state, such as which BARs are
+    /// mapped, and reads the configuration of the function again.
     ///
-    /// Xen ignores this for a function that dom0 does not own, which has no vPCI. For one with
-    /// MSI-X it has to be told when the BARs are back: as long as they are zero, Xen finds dom0's
-    /// memory where the table would be.
+    /// Xen ignores the call for a function that dom0 does not own: such a function has no vPCI. For
+    /// a function with MSI-X, restore the BARs first. While they are zero, Xen finds dom0's memory
+    /// at the address of the MSI-X table.
     ///
-    /// Errors: `EINVAL` if `dev` is another function; `EIO` if it does not answer, and Xen is not
-    /// told (4.22 would crash); `ENODEV` for a function that Xen refused (any version would);
-    /// `ENOSYS` for Xen before 4.20; `EEXIST` for MSI-X without BARs, after which the function has
-    /// no vPCI and dom0 reaches it directly until this succeeds; else those of Xen's
-    /// `vpci_assign_device()`.
+    /// Errors:
+    ///
+    /// * `EINVAL` if `dev` is another function;
+    /// * `EIO` if the function does not answer. Xen is not told then: Xen 4.22 would crash;
+    /// * `ENODEV` for a function that Xen refused. Xen is not told: any version would crash;
+    /// * `ENOSYS` for Xen before 4.20;
+    /// * `EEXIST` for MSI-X without BARs. The function then has no vPCI, and dom0 accesses it
+    ///   directly until this call succeeds;
+    /// * else those of Xen's `vpci_assign_device()`.
     pub fn was_reset(&self, dev: &Locked, kind: Kind) -> Result {
         self.require(dev)?;
         ConfigSpace::of(dev).require_present()?;

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a PCI driver of a Xen control domain (dom0) needs and the `kernel` crate lacks.
+//! Abstractions for PCI drivers of a Xen control domain (dom0) that the `kernel` crate lacks.
 //!
-//! All unsafe code and all bindings of the drivers built on this crate are here, behind a safe
-//! API. The crate holds no policy. Each room depends only on those above it:
+//! The crate holds all unsafe code and all bindings of the drivers built on it, behind a safe API.
+//! It holds no policy. Each module depends only on those above it:
 //!
-//! * [`linux`]: kernel services that have nothing to do with Xen or PCI.
-//! * [`pci`]: functions, their configuration, drivers, locks and resets.
-//! * [`hypercall`]: calls of the hypervisor, each with a typed argument.
-//! * [`gsi`]: the way of an INTx line from the pin to a handler.
-//! * [`vpci`]: what Xen's virtual PCI knows of a function.
-//! * [`xenbus`]: XenStore and the backends in it.
+//! * [`linux`]: kernel services that do not depend on Xen.
+//! * [`pci`]: functions, their configuration space, drivers, locks and resets.
+//! * [`hypercall`]: hypercalls, each with a typed argument.
+//! * [`gsi`]: INTx interrupts: routes, Linux irqs and handlers.
+//! * [`vpci`]: Xen's virtual PCI: registered functions, resets, MSI-X tables.
+//! * [`xenbus`]: XenStore, watches and backend drivers.
 //!
-//! A resource is an owning value that is released on drop.
+//! Resources are owning values, released on drop.
 
 #[macro_use]
 pub mod linux;
@@ -25,9 +25,9 @@ pub mod xenbus;
 
 mod bindings;
 
-/// What `pr_*!` puts before the crate's own messages.
+/// The prefix of this crate's own log messages.
 const __LOG_PREFIX: &[u8] = b"xen\0";
 
-// The name that `macros` expect of a crate that uses them.
+// `macros` expects this name in a crate that uses them.
 #[doc(hidden)]
 pub use kernel::bindings as kernel_bindings;

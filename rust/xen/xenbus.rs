@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! XenStore, and the backends that toolstacks describe in it.
+//! XenStore: transactions, watches, and drivers of the backends that toolstacks describe in it.
 
 mod device;
 pub mod pci_backend;

@@ -177,8 +177,8 @@ TESTS: dict[str, Callable[[Path], list[str]]] = {
     "a swap of two fields in C is noticed": notices(
         HEADER, "__u32 flags;		/* 0 */\n\t__u32 sbdf;", "__u32 sbdf;\n\t__u32 flags;"),
     "a swap of two fields in Rust is noticed": notices(
-        SOURCE, "pub trigger: u32,\n    /// Out: 0 active high, 1 active low.\n    pub polarity: u32,",
-        "pub polarity: u32,\n    /// Out: 0 edge, 1 level.\n    pub trigger: u32,"),
+        SOURCE, "pub trigger: u32,\n    /// Out: the polarity: 0 active high, 1 active low.\n    pub polarity: u32,",
+        "pub polarity: u32,\n    /// Out: the trigger mode: 0 edge, 1 level.\n    pub trigger: u32,"),
     "a wider field in C is noticed": notices(HEADER, "__u32 msix;", "__u64 msix;"),
     "a field that Rust lacks is noticed": notices(HEADER, "__u32 msix;", "__u32 msix;\n\t__u32 more;"),
     "another ioctl number in C is noticed": notices(

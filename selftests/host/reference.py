@@ -42,9 +42,10 @@ class Tree:
         return text
 
     def all(self, pattern: str) -> Iterator[str]:
-        """The texts of all files that match, of sources without their own tests."""
+        """The texts of all files that match, of sources without their own tests and comments."""
         for path in sorted(TOP.glob(pattern)):
-            yield re.split(r"^#\[(?:kernel::macros::)?kunit_tests", self.text(str(path.relative_to(TOP))), flags=re.M)[0]
+            text = re.sub(r"^ *//.*", "", self.text(str(path.relative_to(TOP))), flags=re.M)
+            yield re.split(r"^#\[(?:kernel::macros::)?kunit_tests", text, flags=re.M)[0]
 
 
 def compare(what: str, in_code: set[str], in_text: set[str]) -> list[str]:

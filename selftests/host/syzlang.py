@@ -125,7 +125,7 @@ TESTS: dict[str, Callable[[], list[str]]] = {
     "fields in another order are noticed": notices(TEXT, "\tgsi\tint32\t(out)\n\tirq", "\tirq\tint32\t(out)\n\tgsi"),
     "a wider field is noticed": notices(TEXT, "msix\t\tint32", "msix\t\tint64"),
     "a new call of the header is noticed": notices(
-        HEADER, "/* Which functions to list", "#define XEN_PCIDEV_GET_MORE _IO(XEN_PCIDEV_IOC_TYPE, 3)\n/* Which"),
+        HEADER, "/* The functions to list", "#define XEN_PCIDEV_GET_MORE _IO(XEN_PCIDEV_IOC_TYPE, 3)\n/* The"),
     "another number in the header is noticed": notices(HEADER, "_IO(XEN_PCIDEV_IOC_TYPE, 2)",
                                                         "_IO(XEN_PCIDEV_IOC_TYPE, 3)"),
     "another constant is noticed": notices(CONST, "XEN_PCIDEV_BY_IRQ = 2", "XEN_PCIDEV_BY_IRQ = 4"),

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * /dev/xen/pcidev: what a toolstack on a PVH dom0 needs to know of a PCI
- * function that it gives to a guest. See Documentation/pcidev-ioctl.rst.
+ * The ioctls of /dev/xen/pcidev: a toolstack on a PVH dom0 gets the properties
+ * of PCI functions that it assigns to guests. See Documentation/pcidev-ioctl.rst.
  *
- * The caller sets the fields before "valid", argsz to the bytes that it has
- * room for. The kernel never writes these, and writes no further than argsz.
- * struct xen_pcidev_info grows at its end only, with a bit of "valid" for each
- * new field.
+ * The caller fills the fields before "valid", and sets argsz to the size of the
+ * structure in bytes. The kernel never writes these fields, and writes at most
+ * argsz bytes. struct xen_pcidev_info grows only at its end, with a new bit of
+ * "valid" for each new field.
  */
 #ifndef _UAPI_XEN_PCIDEV_H
 #define _UAPI_XEN_PCIDEV_H
@@ -28,7 +28,7 @@
 #define XEN_PCIDEV_POLARITY_LOW		1
 
 #define XEN_PCIDEV_HOLDER_NONE		0	/* no driver */
-#define XEN_PCIDEV_HOLDER_DRIVER	1	/* a driver of dom0's own */
+#define XEN_PCIDEV_HOLDER_DRIVER	1	/* a driver of dom0 */
 #define XEN_PCIDEV_HOLDER_PCIBACK	2	/* xen-pciback, for guests */
 
 #define XEN_PCIDEV_MSIX_FREE		0	/* no MSI-X, or not held */
@@ -48,34 +48,34 @@ struct xen_pcidev_info {
 	__u32 trigger;		/* XEN_PCIDEV_TRIGGER_* */
 	__u32 polarity;		/* XEN_PCIDEV_POLARITY_* */
 	__u32 holder;		/* XEN_PCIDEV_HOLDER_* */
-	__u32 domid;		/* the guest that was given the function */
+	__u32 domid;		/* domain that has the function */
 	__u32 msix_entries;	/* 0 for no MSI-X */
 	__u32 msix;		/* XEN_PCIDEV_MSIX_* */
 };
 
-/* For a function that has a GSI: else ENODEV, ENOENT (no pin), ENXIO (no route). */
+/* Fails with ENODEV, ENOENT (no INTx pin) or ENXIO (pin not routed). */
 #define XEN_PCIDEV_GET_GSI	_IO(XEN_PCIDEV_IOC_TYPE, 0)
-/* For any function: else ENODEV. */
+/* Fails with ENODEV if there is no such function. */
 #define XEN_PCIDEV_GET_INFO	_IO(XEN_PCIDEV_IOC_TYPE, 1)
 
-/* Which functions to list (flags); 0 for all. */
+/* The functions to list (flags); 0 lists all. */
 #define XEN_PCIDEV_BY_GSI	0x1
 #define XEN_PCIDEV_BY_IRQ	0x2
 
 struct xen_pcidev_list {
 	/* in */
-	__u32 argsz;		/* 28 or more, with the room in sbdf[] */
+	__u32 argsz;		/* 28 plus the size of sbdf[] */
 	__u32 flags;		/* XEN_PCIDEV_BY_* or 0 */
 	__u32 line;		/* with BY_GSI the GSI, with BY_IRQ the Linux irq */
 	/* out */
 	__u32 valid;		/* XEN_PCIDEV_VALID_GSI, XEN_PCIDEV_VALID_IRQ */
 	__u32 gsi;
 	__u32 irq;
-	__u32 count;		/* of functions, also if there is no room */
+	__u32 count;		/* of functions, even if they do not fit */
 	__u32 sbdf[];		/* ascending */
 };
 
-/* ENOENT: none; ENOSPC: count says how many there are. */
+/* Fails with ENOENT (no function on the line) or ENOSPC (count is set). */
 #define XEN_PCIDEV_GET_LIST	_IO(XEN_PCIDEV_IOC_TYPE, 2)
 
 #endif /* _UAPI_XEN_PCIDEV_H */

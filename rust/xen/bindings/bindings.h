@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the kernel crate's bindings leave out and crate `xen` needs. */
+/* C declarations that crate `xen` needs and the kernel crate's bindings lack. */
 
 #include <linux/acpi.h>
 #include <linux/pci.h>
@@ -10,7 +10,7 @@
 #include <xen/interface/sched.h>
 #include <xen/interface/xen.h>
 
-/* Macros with a cast are no constants to bindgen. */
+/* bindgen does not evaluate macros that contain a cast. */
 const u8 RUST_CONST_HELPER_ACPI_LEVEL_SENSITIVE = ACPI_LEVEL_SENSITIVE;
 const u8 RUST_CONST_HELPER_ACPI_EDGE_SENSITIVE = ACPI_EDGE_SENSITIVE;
 const u8 RUST_CONST_HELPER_ACPI_ACTIVE_HIGH = ACPI_ACTIVE_HIGH;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Handlers of Linux irqs by number.
+//! Handlers for Linux irqs, by irq number.
 //!
-//! The kernel crate only knows the irqs of a device that its driver is bound to.
+//! The kernel crate requests only the irqs of a device that the calling driver is bound to.
 //!
 //! C header: [`include/linux/interrupt.h`](srctree/include/linux/interrupt.h)
 
@@ -19,13 +19,13 @@ use crate::{
     linux::fault, //
 };
 
-/// Handles an irq.
+/// Callbacks for a handler of a Linux irq.
 pub trait Handler: Sync + 'static {
-    /// Called in interrupt context.
+    /// Handles the interrupt. Called in interrupt context, so this must not sleep.
     fn handle(&self) -> IrqReturn;
 }
 
-/// The handler of lines that are requested for the sake of being unmasked: never its interrupt.
+/// A handler that never claims an interrupt, for requests that only unmask the line.
 pub struct NotMine;
 
 impl Handler for NotMine {
@@ -34,7 +34,9 @@ impl Handler for NotMine {
     }
 }
 
-/// A handler on a shared line, which stays unmasked for at least as long as this value lives.
+/// A handler of a shared irq. The line stays unmasked at least until this value is dropped.
+///
+/// Dropping the value waits for running handlers and may sleep.
 ///
 /// # Invariants
 ///
@@ -48,17 +50,17 @@ pub struct Registration<H: Handler> {
 }
 
 impl<H: Handler> Registration<H> {
-    /// Requests `irq`, which may be shared. May sleep.
+    /// Requests `irq`, which other handlers may share. May sleep.
     ///
-    /// Errors are those of `request_irq()`; `EBUSY` for a line whose other user does not share it,
-    /// which is not worth the kernel's stack trace and gets none.
+    /// Errors are those of `request_irq()`. It returns `EBUSY` if another handler holds the line
+    /// exclusively; the kernel then prints no stack trace (`IRQF_PROBE_SHARED`).
     ///
     /// # Examples
     ///
     /// ```
     /// # use kernel::prelude::*;
-    /// # use xen::irq;
-    /// // Unmasks line 23 and masks it again, if nobody else uses it.
+    /// # use xen::gsi::irq;
+    /// // Unmasks the line of irq 23, then masks it again unless it has other handlers.
     /// let line = KBox::pin_init(
     ///     irq::Registration::new(23, c"example", irq::NotMine),
     ///     GFP_KERNEL,
@@ -73,9 +75,9 @@ impl<H: Handler> Registration<H> {
             _pin: PhantomPinned,
             _: {
                 fault::point("requesting the irq")?;
-                // INVARIANT: Registered just now.
-                // SAFETY: `this` is pinned and stays until `PinnedDrop` has freed the irq; all that
-                // the handler touches is initialized.
+                // INVARIANT: `request_threaded_irq()` has registered the handler.
+                // SAFETY: `this` is pinned and outlives the request, which `PinnedDrop` frees. All
+                // fields that the handler uses are initialized.
                 to_result(unsafe {
                     bindings::request_threaded_irq(
                         *irq,
@@ -92,14 +94,14 @@ impl<H: Handler> Registration<H> {
 
     /// # Safety
     ///
-    /// Called as the handler that [`Self::new`] requested, with its cookie.
+    /// Must only be called as the handler that [`Self::new`] has requested, with its cookie.
     unsafe extern "C" fn call(_irq: c_int, cookie: *mut c_void) -> bindings::irqreturn_t {
-        // SAFETY: By the type invariant the cookie is a registration, alive until the irq is freed,
-        // which waits for running handlers.
+        // SAFETY: By the type invariant the cookie points to a registration. It is valid until
+        // `free_irq()` returns, which waits for running handlers.
         let this = unsafe { &*cookie.cast::<Self>() };
         let answer = this.handler.handle();
-        // SAFETY: It has the values and the layout of C's enumeration, which is a number in some
-        // versions of the bindings and a type in others.
+        // SAFETY: `IrqReturn` has the values and the layout of C's enumeration. Some versions of
+        // the bindings define the enumeration as an integer, others as a Rust type.
         unsafe { core::mem::transmute::<IrqReturn, bindings::irqreturn_t>(answer) }
     }
 }
@@ -108,7 +110,8 @@ impl<H: Handler> Registration<H> {
 impl<H: Handler> PinnedDrop for Registration<H> {
     fn drop(self: Pin<&mut Self>) {
         let irq = self.irq;
-        // SAFETY: By the type invariant this cookie is registered. The value is not moved.
+        // SAFETY: By the type invariant the handler is registered with this cookie. The value is
+        // not moved.
         unsafe { bindings::free_irq(irq, core::ptr::from_mut(self.get_unchecked_mut()).cast()) };
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Global system interrupts: where a function's INTx pin is routed, and the Linux irq behind it.
+//! Routes of INTx pins to global system interrupts (GSIs), and the Linux irqs of GSIs.
 //!
 //! C headers: [`include/xen/acpi.h`](srctree/include/xen/acpi.h),
 //! [`include/linux/acpi.h`](srctree/include/linux/acpi.h)
@@ -26,16 +26,18 @@ use crate::{
     },
 };
 
-// What the decoder, which knows no bindings, takes the numbers to be.
+// `route.rs` uses no bindings: check its constants against those of ACPI.
 const _: () = assert!(bindings::ACPI_EDGE_SENSITIVE as i32 == route::ACPI_EDGE);
 const _: () = assert!(bindings::ACPI_ACTIVE_HIGH as i32 == route::ACPI_HIGH);
 
 impl Route {
-    /// Asks ACPI for the route of `dev`'s pin.
+    /// Asks ACPI for the route of `dev`'s INTx pin. If the pin is behind an ACPI link device,
+    /// enables the link, as `pci_enable_device()` does. May sleep.
     ///
-    /// Each call costs the kernel the 40 bytes of a `_PRT` entry, which
-    /// `xen_acpi_get_gsi_info()` never frees: ask once and keep the answer. A pin behind an ACPI
-    /// link device gets the link enabled, as `pci_enable_device()` would. May sleep.
+    /// Call this once for a function and keep the result: `xen_acpi_get_gsi_info()` never frees the
+    /// `_PRT` entry that it allocates for each call (40 bytes).
+    ///
+    /// Errors: [`NoRoute::NoPin`] for a function without an INTx pin, else [`NoRoute::Unrouted`].
     pub fn of(dev: &Device) -> Result<Self, NoRoute> {
         dev.pin().ok_or(NoRoute::NoPin)?;
         fault::point("asking for the route").map_err(|_| NoRoute::Unrouted)?;
@@ -50,9 +52,10 @@ impl Route {
         Self::decode(gsi, trigger, polarity)
     }
 
-    /// Gives the line a Linux irq, or shares the one it has. The line stays masked. May sleep.
+    /// Maps the GSI to a Linux irq, and reuses the irq that it already has. The line stays masked.
+    /// May sleep.
     ///
-    /// C: `acpi_register_gsi()`; its errors.
+    /// Errors: `ENXIO` if the kernel returns no valid irq; else those of `acpi_register_gsi()`.
     pub fn map(&self) -> Result<Mapping> {
         fault::point("mapping the GSI")?;
         let trigger = match self.trigger {
@@ -63,7 +66,7 @@ impl Route {
             Polarity::High => bindings::ACPI_ACTIVE_HIGH,
             Polarity::Low => bindings::ACPI_ACTIVE_LOW,
         };
-        // SAFETY: No device is named, and any GSI may be asked for.
+        // SAFETY: `acpi_register_gsi()` accepts no device, and any GSI.
         let irq = unsafe {
             bindings::acpi_register_gsi(
                 core::ptr::null_mut(),
@@ -73,7 +76,7 @@ impl Route {
             )
         };
         match u32::try_from(irq) {
-            // INVARIANT: Registered just now.
+            // INVARIANT: `acpi_register_gsi()` has counted this registration.
             Ok(irq) if irq > 0 => Ok(Mapping { gsi: self.gsi, irq }),
             Ok(_) => Err(ENXIO),
             Err(_) => Err(Error::from_errno(irq)),
@@ -81,23 +84,23 @@ impl Route {
     }
 }
 
-/// A GSI that has a Linux irq for at least as long as this value lives. See [`Route::map`].
+/// A GSI that is mapped to a Linux irq until this value is dropped. See [`Route::map`].
 ///
 /// # Invariants
 ///
-/// The GSI's registration count includes one for this value.
+/// The registration count of the GSI includes one for this value.
 pub struct Mapping {
     gsi: u32,
     irq: u32,
 }
 
 impl Mapping {
-    /// The GSI.
+    /// Returns the number of the GSI.
     pub fn gsi(&self) -> u32 {
         self.gsi
     }
 
-    /// The Linux irq.
+    /// Returns the Linux irq.
     pub fn irq(&self) -> u32 {
         self.irq
     }
@@ -105,7 +108,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant one registration is ours.
+        // SAFETY: By the type invariant one registration of the GSI belongs to this value.
         unsafe { bindings::acpi_unregister_gsi(self.gsi) };
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The look-up behind `IOCTL_PRIVCMD_PCIDEV_GET_GSI` of `/dev/xen/privcmd`.
+//! The GSI look-up behind `IOCTL_PRIVCMD_PCIDEV_GET_GSI` of `/dev/xen/privcmd`.
 //!
 //! C headers: [`include/xen/acpi.h`](srctree/include/xen/acpi.h),
 //! [`include/uapi/xen/privcmd.h`](srctree/include/uapi/xen/privcmd.h)
@@ -26,26 +26,28 @@ use crate::{
     pci::Sbdf, //
 };
 
-/// Answers the kernel's question for the GSI of a PCI function.
+/// Callback that returns the GSI of a PCI function.
 pub trait GsiLookup: Send + Sync + 'static {
-    /// The GSI of the function at `sbdf`; an error reaches user space as the ioctl's errno.
+    /// Returns the GSI of the function at `sbdf`. The ioctl fails with the error's errno.
     ///
-    /// Called with a spinlock held: must not sleep.
+    /// Called with a spinlock held, so this must not sleep.
     fn gsi(&self, sbdf: Sbdf) -> Result<u32>;
 }
 
-/// The look-up of this module's registration, or null: C passes no context. It is set before the
-/// function is registered and cleared after it is unregistered, which waits for running calls.
+/// The look-up of this module's [`Registration`], or null. C passes no context to the callback. The
+/// pointer is set before the callback is registered, and cleared after the callback is
+/// unregistered, which waits for running calls.
 static LOOKUP: Atomic<*mut c_void> = Atomic::new(ptr::null_mut());
 
-/// Makes a `T` answer for as long as this value lives.
+/// A registration of a look-up.
 ///
-/// The kernel has one place for a look-up, which `xen-pciback` overwrites when it loads and clears
-/// when it unloads: see [`Registration::renew`]. The previous look-up cannot be restored.
+/// The kernel has one slot for a look-up. `xen-pciback` overwrites the slot when it loads and
+/// clears it when it unloads: see [`Registration::renew`]. The previous look-up cannot be restored.
+/// Dropping this value clears the slot and waits for running calls.
 ///
 /// # Invariants
 ///
-/// [`LOOKUP`] points to `lookup`.
+/// [`LOOKUP`] points to the field `lookup` of this value.
 #[pin_data(PinnedDrop)]
 pub struct Registration<T: GsiLookup> {
     lookup: T,
@@ -54,7 +56,8 @@ pub struct Registration<T: GsiLookup> {
 }
 
 impl<T: GsiLookup> Registration<T> {
-    /// Registers `lookup`, in place of any other; `EBUSY` if this module has one registered.
+    /// Registers `lookup` in place of any other module's. Fails with `EBUSY` if this module has
+    /// already registered a look-up.
     ///
     /// # Examples
     ///
@@ -77,7 +80,7 @@ impl<T: GsiLookup> Registration<T> {
             lookup,
             _pin: PhantomPinned,
             _: {
-                // INVARIANT: The value is pinned, and clears this before it goes.
+                // INVARIANT: The value is pinned, and `PinnedDrop` clears the pointer.
                 LOOKUP
                     .cmpxchg(ptr::null_mut(), ptr::from_ref(lookup).cast_mut().cast(), Full)
                     .map_err(|_| EBUSY)?;
@@ -86,24 +89,25 @@ impl<T: GsiLookup> Registration<T> {
         }? Error)
     }
 
-    /// Takes the place back.
+    /// Registers the look-up again after another module has overwritten or cleared the slot.
     pub fn renew(&self) {
         Self::register();
     }
 
     fn register() {
-        // SAFETY: The function stays until `PinnedDrop` has cleared the place.
+        // SAFETY: `PinnedDrop` clears the slot before the module that holds `call` can be unloaded.
         unsafe { bindings::xen_acpi_register_get_gsi_func(Some(Self::call)) };
     }
 
     /// # Safety
     ///
-    /// Called while a `Registration<T>` is registered.
+    /// Must only be called through the kernel's slot while a `Registration<T>` exists.
     unsafe extern "C" fn call(sbdf: u32) -> c_int {
-        // SAFETY: By the function's requirement and the type invariant.
+        // SAFETY: By the function's requirement a registration exists, and by its type invariant
+        // `LOOKUP` points to its `T`.
         let lookup = unsafe { &*LOOKUP.load(Relaxed).cast::<T>() };
         match lookup.gsi(Sbdf::from_u32(sbdf)) {
-            // A GSI that does not fit the C interface does not exist.
+            // The C interface has no GSI above `c_int::MAX`.
             Ok(gsi) => c_int::try_from(gsi).unwrap_or(ENXIO.to_errno()),
             Err(e) => e.to_errno(),
         }
@@ -113,7 +117,7 @@ impl<T: GsiLookup> Registration<T> {
 #[pinned_drop]
 impl<T: GsiLookup> PinnedDrop for Registration<T> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: Clearing the place waits for those who are calling through it.
+        // SAFETY: Clearing the slot is always allowed. It waits for running calls.
         unsafe { bindings::xen_acpi_register_get_gsi_func(None) };
         LOOKUP.store(ptr::null_mut(), Relaxed);
     }

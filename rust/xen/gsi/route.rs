@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where a function's INTx pin is routed, as ACPI says.
+//! The route of an INTx pin, decoded from ACPI's numbers.
 
 use kernel::prelude::*;
 
-/// How a line signals.
+/// The trigger mode of an interrupt line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
-    /// A change of the line is an interrupt.
+    /// Edge-triggered.
     Edge,
-    /// The line is an interrupt for as long as it is active. What PCI asks for.
+    /// Level-triggered, the mode that PCI specifies for INTx.
     Level,
 }
 
-/// When a line is active.
+/// The polarity of an interrupt line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Polarity {
     /// Active high.
     High,
-    /// Active low. What PCI asks for.
+    /// Active low, the polarity that PCI specifies for INTx.
     Low,
 }
 
-/// Why a function has no GSI.
+/// The reason why a function has no GSI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoRoute {
-    /// It has no INTx pin: normal for SR-IOV VFs and for MSI-only functions. `ENOENT`.
+    /// The function has no INTx pin. Normal for SR-IOV VFs and for MSI-only functions. `ENOENT`.
     NoPin,
-    /// It has a pin, but the firmware routes it nowhere. `ENXIO`.
+    /// The firmware does not route the function's INTx pin. `ENXIO`.
     Unrouted,
 }
 
@@ -40,24 +40,25 @@ impl From<NoRoute> for Error {
     }
 }
 
-/// The I/O APIC input that a function's INTx pin is wired to, by ACPI's `_PRT`.
+/// The I/O APIC input that a function's INTx pin is routed to, from ACPI's `_PRT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// The GSI.
+    /// The number of the GSI.
     pub gsi: u32,
-    /// How the line signals.
+    /// The trigger mode of the line.
     pub trigger: Trigger,
-    /// When the line is active.
+    /// The polarity of the line.
     pub polarity: Polarity,
 }
 
-/// ACPI's number of [`Trigger::Edge`].
+/// ACPI's constant for [`Trigger::Edge`].
 pub(crate) const ACPI_EDGE: i32 = 1;
-/// ACPI's number of [`Polarity::High`].
+/// ACPI's constant for [`Polarity::High`].
 pub(crate) const ACPI_HIGH: i32 = 0;
 
 impl Route {
-    /// Takes what ACPI says. What it may not say of a PCI line is taken for what PCI asks for.
+    /// Decodes ACPI's numbers. Values that are not valid for a PCI line decode to level and active
+    /// low, PCI's own. A negative `gsi` is [`NoRoute::Unrouted`].
     pub fn decode(gsi: i32, trigger: i32, polarity: i32) -> Result<Self, NoRoute> {
         Ok(Self {
             gsi: u32::try_from(gsi).map_err(|_| NoRoute::Unrouted)?,

@@ -23,7 +23,7 @@ __rust_helper bool rust_helper_device_has_any_override(struct device *dev)
 	return device_has_driver_override(dev);
 }
 
-/* Clears the driver override if it still is @name. */
+/* Clears the driver override if it names the driver @name. */
 __rust_helper void rust_helper_device_clear_override(struct device *dev,
 						     const char *name)
 {

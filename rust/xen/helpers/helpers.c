@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Macros and inline functions as functions that Rust can call, one file for
- * each subsystem, sorted alphabetically. Nothing here decides anything.
+ * C macros and inline functions, wrapped for Rust: one file for each
+ * subsystem, sorted alphabetically. The wrappers hold no logic of their own.
  */
 
 #define __rust_helper

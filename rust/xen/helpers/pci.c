@@ -40,10 +40,10 @@ __rust_helper struct pci_dev *rust_helper_pci_upstream_bridge(struct pci_dev *de
 }
 
 /*
- * The Linux irq of the device's INTx line, 0 when the device has none now. To
- * be called with the device locked: unbinding frees the MSI data.
- * While MSI (not MSI-X) is enabled, dev->irq is the first MSI vector and the
- * line's irq waits in the descriptor.
+ * Returns the Linux irq of the device's INTx line, or 0 if the device has none
+ * at present. The caller must hold the device lock: unbinding a driver frees
+ * the MSI data. While MSI (not MSI-X) is enabled, dev->irq is the first MSI
+ * vector, and the MSI descriptor holds the irq of the line.
  */
 __rust_helper unsigned int rust_helper_pci_intx_irq(struct pci_dev *dev)
 {
@@ -62,9 +62,9 @@ __rust_helper unsigned int rust_helper_pci_intx_irq(struct pci_dev *dev)
 }
 
 /*
- * The proximity domain that the firmware names for the device, negative for
- * none. A PVH dom0 has no SRAT, so that the device's node cannot tell. To be
- * called for a device that is not removed meanwhile.
+ * Returns the proximity domain that the firmware's _PXM gives the device, or
+ * -1 for none. The NUMA node of the device is no substitute, as a PVH dom0 has
+ * no SRAT. The caller must keep the device from being removed.
  */
 __rust_helper s64 rust_helper_pci_pxm(struct pci_dev *dev)
 {

@@ -33,7 +33,7 @@ __rust_helper bool rust_helper_xen_pvh_domain(void)
 	return xen_pvh_domain();
 }
 
-/* Linux has no name for it: only programs use it, through privcmd. */
+/* Linux has no wrapper for domctls: only user space issues them, by privcmd. */
 __rust_helper int rust_helper_HYPERVISOR_domctl(void *arg)
 {
 	return privcmd_call(__HYPERVISOR_domctl, (unsigned long)arg, 0, 0, 0, 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kind of domain this kernel runs as.
+//! The type of domain that this kernel runs in, and control of other domains.
 //!
 //! C headers: [`include/xen/xen.h`](srctree/include/xen/xen.h),
 //! [`include/xen/interface/sched.h`](srctree/include/xen/interface/sched.h)
@@ -12,27 +12,27 @@ use crate::{
     linux::fault, //
 };
 
-/// The kind of domain this kernel runs as.
+/// The type of domain that this kernel runs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Not under Xen at all.
+    /// No domain: the kernel does not run on Xen.
     Native,
-    /// Paravirtualised: no hardware virtualisation.
+    /// Paravirtualized: no hardware virtualization.
     Pv,
-    /// Hardware virtualised, started through the PVH entry point, without emulated firmware.
+    /// Hardware virtualization, started through the PVH entry point, without emulated firmware.
     Pvh,
-    /// Hardware virtualised, with a device model.
+    /// Hardware virtualization with a device model.
     Hvm,
 }
 
 impl Kind {
-    /// Returns the kind of the running domain. It never changes.
+    /// Returns the type of this domain, which never changes. Does not sleep.
     ///
     /// # Examples
     ///
     /// ```
     /// # use kernel::prelude::*;
-    /// # use xen::domain;
+    /// # use xen::hypercall::domain;
     /// fn only_on_a_pvh_dom0() -> Result {
     ///     if domain::Kind::current() == domain::Kind::Pvh && domain::is_initial() {
     ///         Ok(())
@@ -58,7 +58,7 @@ impl Kind {
         }
     }
 
-    /// What the kind is called in messages.
+    /// Returns the name of the type for log messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Native => "no Xen",
@@ -69,24 +69,27 @@ impl Kind {
     }
 }
 
-/// Whether this is the initial domain, which Xen starts at boot: dom0.
+/// Returns whether this domain is the initial domain (dom0), which Xen starts at boot.
 pub fn is_initial() -> bool {
     // SAFETY: This reads variables that are constant after boot.
     unsafe { bindings::xen_initial_domain() }
 }
 
-/// Stops a domain for good, as if it had crashed: its toolstack destroys it, or does what it is
-/// configured to do of a crash. The domain does not run any more when this returns.
+/// Stops a domain as if it had crashed (`SCHEDOP_remote_shutdown` with `SHUTDOWN_crash`). The
+/// toolstack then destroys the domain, or does what the domain's `on_crash` says. The domain does
+/// not run any more when this returns.
 ///
-/// Errors: `ESRCH` if there is no such domain or it is this one.
+/// Errors: `ESRCH` if there is no such domain, or if `domain` is this domain.
+///
+/// C header: [`include/xen/interface/sched.h`](srctree/include/xen/interface/sched.h)
 pub fn crash(domain: u16) -> Result {
     fault::point("stopping the domain")?;
     let mut arg = bindings::sched_remote_shutdown {
         domain_id: domain,
         reason: bindings::SHUTDOWN_crash,
     };
-    // CAST: A small number.
-    // SAFETY: The argument of this operation.
+    // CAST: The number of the operation is small.
+    // SAFETY: `arg` is the argument of `SCHEDOP_remote_shutdown`, and outlives the call.
     match unsafe {
         bindings::HYPERVISOR_sched_op(
             bindings::SCHEDOP_remote_shutdown as c_int,
@@ -98,7 +101,7 @@ pub fn crash(domain: u16) -> Result {
     }
 }
 
-/// What a module that is for a PVH dom0 finds instead. Formats for a message.
+/// The type of a domain that is not a PVH dom0. Formats as part of a log message.
 pub struct Elsewhere(());
 
 impl kernel::fmt::Display for Elsewhere {
@@ -112,7 +115,7 @@ impl kernel::fmt::Display for Elsewhere {
     }
 }
 
-/// Makes sure that this is a PVH dom0.
+/// Checks that this domain is a PVH dom0.
 pub fn require_pvh_dom0() -> Result<(), Elsewhere> {
     match (Kind::current(), is_initial()) {
         (Kind::Pvh, true) => Ok(()),

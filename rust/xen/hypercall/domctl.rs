@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Binding a pirq of dom0, which a PVH dom0 can only do by a control operation.
+//! Binding a pirq of dom0 to a vector. A PVH dom0 can do this only by a domain control operation
+//! (domctl).
 //!
-//! Control operations belong to one version of Xen: each call names the version of the interface,
-//! and Xen refuses (`EACCES`) any but its own. The two operations here look the same in all the
-//! versions that are tried. Linux has no header for them; Xen's is `xen/include/public/domctl.h`.
+//! Each domctl names the version of the interface, and Xen refuses (`EACCES`) every version but its
+//! own. The two operations here have the same layout in all of [`VERSIONS`]. Linux has no header
+//! for them. Xen's header is `xen/include/public/domctl.h`.
 
 use kernel::prelude::*;
 
@@ -13,14 +14,14 @@ use crate::{
     linux::fault, //
 };
 
-/// Versions of the interface: Xen 4.19 and 4.20; 4.21 and later.
+/// The interface versions of Xen 4.19 and 4.20, and of Xen 4.21 and later.
 const VERSIONS: [u32; 2] = [0x17, 0x18];
 
 const BIND_PT_IRQ: u32 = 38;
 const UNBIND_PT_IRQ: u32 = 48;
 const PT_IRQ_TYPE_MSI: u32 = 2;
 
-/// `struct xen_domctl_bind_pt_irq`, of an MSI.
+/// `struct xen_domctl_bind_pt_irq` for an MSI.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 struct BindMsi {
@@ -31,7 +32,7 @@ struct BindMsi {
     table: u64,
 }
 
-/// `struct xen_domctl` with that argument.
+/// `struct xen_domctl` with a `struct xen_domctl_bind_pt_irq` as its argument.
 #[repr(C, align(8))]
 struct Domctl {
     cmd: u32,
@@ -42,32 +43,35 @@ struct Domctl {
     rest: [u8; 128 - size_of::<BindMsi>()],
 }
 
-/// A pirq of dom0 that Xen has started, as for an MSI that dom0 takes.
+/// A pirq of dom0 that Xen has bound, and so started, as for an MSI that dom0 handles. Dropping it
+/// unbinds the pirq.
 ///
 /// # Invariants
 ///
-/// The pirq, if there is one, is bound to dom0.
+/// If `pirq` is set, Xen has bound it to dom0.
 pub(crate) struct Bound {
     pirq: Option<u32>,
 }
 
 impl Bound {
-    /// Binds `pirq`, so that its MSI can be unmasked. Should it be raised, nobody hears of it.
+    /// Binds `pirq`, so that its MSI can be unmasked. An interrupt that it raises is delivered to
+    /// no handler.
     ///
-    /// Errors: `EACCES` on a Xen with another version of the interface; else those of the
-    /// operation.
+    /// Errors: `EACCES` if Xen's version of the interface is not in [`VERSIONS`]; else those of
+    /// `XEN_DOMCTL_bind_pt_irq`.
     pub(crate) fn new(pirq: u32) -> Result<Self> {
         call(BIND_PT_IRQ, pirq)?;
-        // INVARIANT: Bound just now.
+        // INVARIANT: Xen has bound the pirq.
         Ok(Self { pirq: Some(pirq) })
     }
 
-    /// Undoes it, as dropping it does. After an error it is still bound, and must not be unmapped:
-    /// Xen would not give the MSI to anybody else.
+    /// Unbinds the pirq, as dropping the value does, and returns Xen's error. After an error the
+    /// pirq is still bound. It must not be unmapped then: Xen would not map the MSI for any other
+    /// domain.
     pub(crate) fn release(&mut self) -> Result {
         if let Some(pirq) = self.pirq {
             call(UNBIND_PT_IRQ, pirq)?;
-            // INVARIANT: It is not any more.
+            // INVARIANT: Xen has unbound the pirq.
             self.pirq = None;
         }
         Ok(())
@@ -94,16 +98,15 @@ fn call(cmd: u32, pirq: u32) -> Result {
             bind: BindMsi {
                 machine_irq: pirq,
                 irq_type: PT_IRQ_TYPE_MSI,
-                // To an APIC that does not exist (Xen gives virtual ones even numbers), by the
-                // vector that Linux takes for spurious.
+                // Vector 0xff, which Linux treats as spurious, of virtual APIC 0xfd, which does not
+                // exist: Xen assigns even APIC IDs only.
                 vector: 0xff,
                 flags: 0xfd,
                 table: 0,
             },
             rest: [0; 128 - size_of::<BindMsi>()],
         };
-        // SAFETY: The argument is laid out as this version of the interface has it, and outlives
-        // the call.
+        // SAFETY: `arg` has the layout of this version of the interface, and outlives the call.
         result = match unsafe { bindings::HYPERVISOR_domctl((&raw mut arg).cast()) } {
             0 => Ok(()),
             errno => Err(Error::from_errno(errno)),

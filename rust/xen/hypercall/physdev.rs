@@ -2,7 +2,7 @@
 
 //! Operations on physical devices (`HYPERVISOR_physdev_op`).
 //!
-//! An operation is a type: its fields are the argument as Xen's header lays it out.
+//! Each operation is a type, whose fields are the argument as Xen's header lays it out.
 //!
 //! C headers: [`include/xen/interface/physdev.h`](srctree/include/xen/interface/physdev.h),
 //! [`include/xen/interface/xen.h`](srctree/include/xen/interface/xen.h)
@@ -15,21 +15,21 @@ use crate::{
     pci::Sbdf, //
 };
 
-/// An operation, with its argument.
+/// An operation with its argument.
 ///
 /// # Safety
 ///
-/// The type has the layout that Xen expects of the argument of [`Operation::NUMBER`], and holds no
-/// pointers.
+/// The type has the layout that Xen expects of the argument of [`Operation::NUMBER`], and contains
+/// no pointers.
 unsafe trait Operation: Sized {
     const NUMBER: u32;
 
-    /// Issues the operation; its results are in the argument.
+    /// Issues the operation. Xen writes its results to the argument.
     fn call(&mut self) -> Result {
         fault::point("hypercall")?;
         let argument = core::ptr::from_mut(self).cast();
-        // CAST: Operations are small numbers.
-        // SAFETY: By the trait's requirement the argument is what Xen reads and writes.
+        // CAST: The numbers of operations are small.
+        // SAFETY: By the trait's requirement Xen reads and writes only the argument.
         match unsafe { bindings::HYPERVISOR_physdev_op(Self::NUMBER as c_int, argument) } {
             0 => Ok(()),
             errno => Err(Error::from_errno(errno)),
@@ -37,7 +37,7 @@ unsafe trait Operation: Sized {
     }
 }
 
-/// `struct physdev_pci_device`.
+/// Returns `sbdf` as `struct physdev_pci_device`.
 fn address(sbdf: Sbdf) -> bindings::physdev_pci_device {
     bindings::physdev_pci_device {
         seg: sbdf.segment(),
@@ -46,21 +46,22 @@ fn address(sbdf: Sbdf) -> bindings::physdev_pci_device {
     }
 }
 
-/// What a function is, beside its address.
+/// The kind of a function, as `PHYSDEVOP_pci_device_add` distinguishes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FunctionKind {
-    /// A function of its own.
+    /// A plain physical function.
     Plain,
-    /// A function whose device number is part of its function number (ARI).
+    /// A physical function whose function number is above 7 (ARI).
     Extended,
     /// A virtual function of the physical function at this address.
     Virtual(Sbdf),
 }
 
-/// `PHYSDEVOP_pci_device_add`: there is a function. `pxm` is the proximity domain of its node, if
-/// that is known.
+/// `PHYSDEVOP_pci_device_add`: registers a function with Xen. `pxm` is the proximity domain, if
+/// known.
 ///
-/// Repeated for a function that Xen has, it changes nothing but the node.
+/// For a function that Xen has already accepted, this changes only its node. `ENODEV` for a
+/// function that Xen refuses.
 pub(crate) fn pci_device_add(sbdf: Sbdf, kind: FunctionKind, pxm: Option<u32>) -> Result {
     #[repr(C)]
     struct Add {
@@ -68,7 +69,8 @@ pub(crate) fn pci_device_add(sbdf: Sbdf, kind: FunctionKind, pxm: Option<u32>) -
         pxm: u32,
     }
 
-    // SAFETY: The argument, with the optional element that the flag announces.
+    // SAFETY: `struct physdev_pci_device_add`, followed by the element that `XEN_PCI_DEV_PXM`
+    // announces.
     unsafe impl Operation for Add {
         const NUMBER: u32 = bindings::PHYSDEVOP_pci_device_add;
     }
@@ -95,7 +97,7 @@ pub(crate) fn pci_device_add(sbdf: Sbdf, kind: FunctionKind, pxm: Option<u32>) -
     Add { head, pxm }.call()
 }
 
-/// Declares operations whose argument is a function's address.
+/// Declares operations whose argument is the address of a function.
 macro_rules! on_function {
     ($($(#[$doc:meta])* $name:ident = $number:ident;)*) => {$(
         $(#[$doc])*
@@ -103,7 +105,7 @@ macro_rules! on_function {
             #[repr(transparent)]
             struct Argument(bindings::physdev_pci_device);
 
-            // SAFETY: The argument of this operation.
+            // SAFETY: The argument of all these operations is `struct physdev_pci_device`.
             unsafe impl Operation for Argument {
                 const NUMBER: u32 = bindings::$number;
             }
@@ -114,15 +116,15 @@ macro_rules! on_function {
 }
 
 on_function! {
-    /// `PHYSDEVOP_pci_device_remove`: the function is gone.
+    /// `PHYSDEVOP_pci_device_remove`: tells Xen that the function was removed.
     pci_device_remove = PHYSDEVOP_pci_device_remove;
-    /// `PHYSDEVOP_prepare_msix`: take down where the function's MSI-X table is.
+    /// `PHYSDEVOP_prepare_msix`: makes Xen record the location of the function's MSI-X table.
     prepare_msix = PHYSDEVOP_prepare_msix;
-    /// `PHYSDEVOP_release_msix`: forget that.
+    /// `PHYSDEVOP_release_msix`: makes Xen drop the record of `prepare_msix`.
     release_msix = PHYSDEVOP_release_msix;
 }
 
-/// The kind of a reset, for [`pci_device_reset`].
+/// The kind of a reset for [`pci_device_reset`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum ResetKind {
@@ -131,38 +133,38 @@ pub(crate) enum ResetKind {
     Flr = bindings::PCI_DEVICE_RESET_FLR,
 }
 
-// SAFETY: The argument of this operation.
+// SAFETY: `struct pci_device_reset` is the argument of this operation.
 unsafe impl Operation for bindings::pci_device_reset {
     const NUMBER: u32 = bindings::PHYSDEVOP_pci_device_reset;
 }
 
-/// `PHYSDEVOP_pci_device_reset`: the function was reset.
+/// `PHYSDEVOP_pci_device_reset`: tells Xen that the function was reset.
 ///
-/// Naming a function that Xen refused brings Xen down: see
-/// [`was_reset`](crate::vpci::Function::was_reset).
+/// Crashes Xen for a function that Xen refused: call
+/// [`was_reset`](crate::vpci::Function::was_reset) instead, which checks that.
 pub(crate) fn pci_device_reset(sbdf: Sbdf, kind: ResetKind) -> Result {
     bindings::pci_device_reset {
         dev: address(sbdf),
-        // CAST: The enumeration has the interface's numbers.
+        // CAST: The variants are the constants of the interface.
         flags: kind as u32,
     }
     .call()
 }
 
-// SAFETY: The argument of this operation.
+// SAFETY: `struct physdev_map_pirq` is the argument of this operation.
 unsafe impl Operation for bindings::physdev_map_pirq {
     const NUMBER: u32 = bindings::PHYSDEVOP_map_pirq;
 }
 
-/// `PHYSDEVOP_map_pirq`: maps entry `entry` of the function's MSI-X table, which is in the BAR that
-/// begins at `table_base`, to this domain. Returns the pirq.
+/// `PHYSDEVOP_map_pirq`: maps entry `entry` of the function's MSI-X table to this domain and
+/// returns the pirq. `table_base` is the address of the BAR that holds the table.
 pub(crate) fn map_msix(sbdf: Sbdf, entry: u16, table_base: u64) -> Result<i32> {
     let mut map = bindings::physdev_map_pirq {
         domid: bindings::DOMID_SELF as bindings::domid_t,
         type_: bindings::MAP_PIRQ_TYPE_MSI_SEG as c_int,
         index: -1,
         pirq: -1,
-        // CAST: Xen takes the segment's bits back out of the sign.
+        // CAST: Xen reads the bits of the segment back from the sign.
         bus: (u32::from(sbdf.segment()) << 16 | u32::from(sbdf.bus())) as c_int,
         devfn: i32::from(sbdf.devfn()),
         entry_nr: i32::from(entry),
@@ -172,12 +174,12 @@ pub(crate) fn map_msix(sbdf: Sbdf, entry: u16, table_base: u64) -> Result<i32> {
     Ok(map.pirq)
 }
 
-// SAFETY: The argument of this operation.
+// SAFETY: `struct physdev_unmap_pirq` is the argument of this operation.
 unsafe impl Operation for bindings::physdev_unmap_pirq {
     const NUMBER: u32 = bindings::PHYSDEVOP_unmap_pirq;
 }
 
-/// `PHYSDEVOP_unmap_pirq`: gives up a pirq of this domain.
+/// `PHYSDEVOP_unmap_pirq`: unmaps a pirq of this domain.
 pub(crate) fn unmap_pirq(pirq: i32) -> Result {
     bindings::physdev_unmap_pirq {
         domid: bindings::DOMID_SELF as bindings::domid_t,

@@ -2,9 +2,10 @@
 
 //! Fault injection for testing error paths.
 //!
-//! Each call that this crate makes for a driver and that can fail is a point. With the module
-//! parameter that [`fault_param!`](crate::fault_param) declares, root chooses which of the next
-//! points fails: writing 3 lets two pass. Reading tells how many are left, 0 when it has failed.
+//! Each fallible call that this crate makes for a driver is a fault point.
+//! [`fault_param!`](crate::fault_param) declares the module parameter `fault`: root writes n, and
+//! the n-th point from then on fails. Reading it returns the number of points left, or 0 after the
+//! fault or without one.
 
 use kernel::{
     prelude::*,
@@ -14,10 +15,10 @@ use kernel::{
     },
 };
 
-/// Points up to the one that fails; 0 for none.
+/// The number of points up to and including the one that fails; 0 for none.
 pub(crate) static COUNTDOWN: Atomic<u32> = Atomic::new(0);
 
-/// A point; `EIO` if it is its turn.
+/// A fault point: fails with `EIO` when the countdown ends here. `what` names the call in the log.
 pub(crate) fn point(what: &str) -> Result {
     let mut left = COUNTDOWN.load(Relaxed);
     while let Some(fewer) = left.checked_sub(1) {
@@ -33,7 +34,7 @@ pub(crate) fn point(what: &str) -> Result {
     Ok(())
 }
 
-/// Declares the parameter `fault`, see [`fault`](crate::linux::fault).
+/// Declares the module parameter `fault`. See [`fault`](crate::linux::fault).
 #[macro_export]
 macro_rules! fault_param {
     () => {

@@ -2,8 +2,8 @@
 
 //! Character devices that keep their module loaded while they are open.
 //!
-//! [`kernel::miscdevice`] leaves `file_operations.owner` empty, so a module can be unloaded under
-//! an open file. This one sets it, and the mode of the device node.
+//! [`kernel::miscdevice`] does not set `file_operations.owner`, so a module can be unloaded while
+//! its device is open. This abstraction sets the owner, and the mode of the device node.
 //!
 //! C header: [`include/linux/miscdevice.h`](srctree/include/linux/miscdevice.h)
 
@@ -25,23 +25,49 @@ use crate::{
     }, //
 };
 
-/// A character device without state per file.
+/// Callbacks of a character device without per-file state.
 pub trait MiscDevice: Send + Sync + 'static {
-    /// The node's name below `/dev`; may contain a directory.
+    /// The name of the node below `/dev`. It may contain a directory.
     const NAME: &'static CStr;
 
-    /// The node's permissions.
+    /// The permissions of the node.
     const MODE: u16;
 
-    /// An ioctl; the result is the call's. May sleep. 32-bit callers come here too: the layout of
-    /// what `arg` points to must not depend on the word size.
+    /// Handles an ioctl. The value or errno is the result of the system call. May sleep.
+    ///
+    /// 32-bit callers are served by this method, too (`compat_ptr_ioctl()`): the layout of the
+    /// argument in user memory must not depend on the word size.
     fn ioctl(&self, cmd: u32, arg: usize) -> Result<isize>;
 }
 
-/// Makes the device exist for as long as this value lives.
+/// A registered device, which exists until this value is dropped.
 ///
-/// User space can open the device before the module's init function returns. Should that fail, the
-/// module is freed whether or not the device is open: so dropping this waits until it is closed.
+/// User space can open the device before the module's init function returns. If init then fails,
+/// the kernel frees the module even while the device is open. Dropping this value therefore waits
+/// until the device is closed, and may sleep for as long.
+///
+/// # Examples
+///
+/// ```
+/// # use kernel::prelude::*;
+/// # use xen::linux::miscdevice::{MiscDevice, Registration};
+/// struct Example;
+///
+/// impl MiscDevice for Example {
+///     const NAME: &'static CStr = c"example";
+///     const MODE: u16 = 0o600;
+///
+///     fn ioctl(&self, cmd: u32, _arg: usize) -> Result<isize> {
+///         match cmd {
+///             0 => Ok(42),
+///             _ => Err(ENOTTY),
+///         }
+///     }
+/// }
+///
+/// let _registration = KBox::pin_init(Registration::new(Example), GFP_KERNEL)?;
+/// # Ok::<(), Error>(())
+/// ```
 ///
 /// # Invariants
 ///
@@ -53,9 +79,9 @@ pub struct Registration<T: MiscDevice> {
     misc: Opaque<bindings::miscdevice>,
 }
 
-// SAFETY: A device may be deregistered by another thread than registered it.
+// SAFETY: Any thread may deregister a device, and `T` is `Send`.
 unsafe impl<T: MiscDevice> Send for Registration<T> {}
-// SAFETY: Nothing can be done with a shared reference.
+// SAFETY: A shared reference has no methods.
 unsafe impl<T: MiscDevice> Sync for Registration<T> {}
 
 impl<T: MiscDevice> Registration<T> {
@@ -68,7 +94,7 @@ impl<T: MiscDevice> Registration<T> {
         ..pin_init::zeroed()
     };
 
-    /// Registers `device`; errors are those of `misc_register()`. May sleep.
+    /// Registers `device`. Errors are those of `misc_register()`. May sleep.
     pub fn new(device: T) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             device,
@@ -81,8 +107,9 @@ impl<T: MiscDevice> Registration<T> {
                     fops: &Self::FOPS,
                     ..pin_init::zeroed()
                 };
-                // SAFETY: `slot` is ours to write; it is pinned and deregistered before it is
-                // freed. The operations and the name are static, the device is initialized.
+                // SAFETY: `slot` is valid for writes. It is pinned, and deregistered before it is
+                // freed. The operations and the name are static, and the field `device` is
+                // initialized.
                 to_result(unsafe {
                     slot.write(misc);
                     bindings::misc_register(slot)
@@ -93,9 +120,10 @@ impl<T: MiscDevice> Registration<T> {
 
     /// # Safety
     ///
-    /// Called for an open file of a registration, which waits for the file before it goes.
+    /// Must only be called by the misc core, for an open file of a registered device.
     unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
-        // SAFETY: By the function's requirement. The misc core puts its device there.
+        // SAFETY: The misc core stores the `struct miscdevice` in `private_data`. By the function's
+        // requirement it is part of a `Self`, whose drop waits until the file is closed.
         let device = unsafe {
             let misc: *mut Opaque<bindings::miscdevice> = (*file).private_data.cast();
             &(*kernel::container_of!(misc, Self, misc)).device

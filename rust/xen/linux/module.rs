@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Modules: this one's reference count, and the coming and going of others.
+//! This module's reference count, and notifications of other modules.
 //!
 //! C header: [`include/linux/module.h`](srctree/include/linux/module.h)
 
@@ -19,7 +19,7 @@ use crate::{
     linux::fault, //
 };
 
-/// The module that this code is linked into.
+/// Returns the module that this code is linked into; null if it is built into the kernel.
 pub(crate) const fn this() -> *mut bindings::module {
     #[cfg(MODULE)]
     {
@@ -29,42 +29,42 @@ pub(crate) const fn this() -> *mut bindings::module {
     core::ptr::null_mut()
 }
 
-/// How many values of [`Pinned`] there are.
+/// The number of values of [`Pinned`].
 static PINNED: Atomic<c_int> = Atomic::new(0);
 
-/// Whether others than [`Pinned`] keep this module loaded, such as an open file.
+/// Returns whether references other than [`Pinned`] keep this module loaded, such as an open file.
 pub(crate) fn is_used() -> bool {
-    // What is not a module is never freed.
+    // Built-in code is never unloaded.
     if cfg!(not(MODULE)) {
         return false;
     }
-    // SAFETY: The module that this code is part of is valid.
+    // SAFETY: `this()` is the module of this code, which is valid while the code runs.
     let (users, state) = unsafe {
         (
             bindings::module_refcount(this()),
             (&raw const (*this()).state).read_volatile(),
         )
     };
-    // The kernel counts a module's init function, too.
+    // The kernel holds a reference while the module's init function runs.
     let is_coming = state == bindings::module_state_MODULE_STATE_COMING;
     users > PINNED.load(Relaxed).saturating_add(is_coming.into())
 }
 
-/// Keeps this module from being unloaded for as long as the value lives: `rmmod` says `EBUSY`.
+/// A reference to this module: the module cannot be unloaded until the value is dropped.
 ///
 /// # Invariants
 ///
-/// The module's reference count includes one for this value.
+/// The reference count of the module includes one for this value.
 pub struct Pinned(());
 
 impl Pinned {
-    /// Pins the module; `ENODEV` if it is on its way out.
+    /// Takes a reference; `ENODEV` if the module is being unloaded.
     pub fn new() -> Result<Self> {
         fault::point("keeping the module loaded")?;
-        // SAFETY: The module that this code is part of is valid.
+        // SAFETY: `this()` is the module of this code, which is valid while the code runs.
         if unsafe { bindings::try_module_get(this()) } {
             PINNED.fetch_add(1, Relaxed);
-            // INVARIANT: Counted just now.
+            // INVARIANT: `try_module_get()` has taken the reference.
             Ok(Self(()))
         } else {
             Err(ENODEV)
@@ -75,33 +75,51 @@ impl Pinned {
 impl Drop for Pinned {
     fn drop(&mut self) {
         PINNED.fetch_sub(1, Relaxed);
-        // SAFETY: By the type invariant one count is ours.
+        // SAFETY: By the type invariant one reference belongs to this value.
         unsafe { bindings::module_put(this()) };
     }
 }
 
-/// What happens to a module.
+/// A change of a module's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Its init function is about to run.
+    /// The module's init function is about to run.
     Coming,
-    /// Its init function has succeeded.
+    /// The module's init function succeeded.
     Live,
-    /// Its exit function has run, or its init function has failed.
+    /// The module's exit function has run, or its init function failed.
     Going,
 }
 
-/// Hears of modules. May sleep.
+/// Callback for notifications of modules.
 pub trait Observer: Send + Sync + 'static {
-    /// Something happened to the module called `name` (with underscores).
+    /// The module called `name`, spelt with underscores, has changed its state. May sleep.
     fn changed(&self, name: &CStr, event: Event);
 }
 
-/// Calls an observer for as long as this value lives.
+/// A registered observer, which is called until this value is dropped. Dropping it waits for
+/// running calls.
+///
+/// # Examples
+///
+/// ```
+/// # use kernel::prelude::*;
+/// # use xen::linux::module::{Event, Observer, Registration};
+/// struct Log;
+///
+/// impl Observer for Log {
+///     fn changed(&self, name: &CStr, event: Event) {
+///         pr_info!("module {name:?}: {event:?}\n");
+///     }
+/// }
+///
+/// let _registration = KBox::pin_init(Registration::new(Log), GFP_KERNEL)?;
+/// # Ok::<(), Error>(())
+/// ```
 ///
 /// # Invariants
 ///
-/// `block` is registered on the module chain.
+/// `block` is registered on the notifier chain of modules.
 #[pin_data(PinnedDrop)]
 pub struct Registration<T: Observer> {
     observer: T,
@@ -109,13 +127,13 @@ pub struct Registration<T: Observer> {
     block: Opaque<bindings::notifier_block>,
 }
 
-// SAFETY: The chain that `block` is in has its own lock, and the observer can be sent.
+// SAFETY: The notifier chain has its own lock, and `T` is `Send`.
 unsafe impl<T: Observer> Send for Registration<T> {}
-// SAFETY: Nothing can be done with a shared reference.
+// SAFETY: A shared reference has no methods.
 unsafe impl<T: Observer> Sync for Registration<T> {}
 
 impl<T: Observer> Registration<T> {
-    /// Registers `observer`. May sleep.
+    /// Registers `observer`. Errors are those of `register_module_notifier()`. May sleep.
     pub fn new(observer: T) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             observer,
@@ -125,8 +143,8 @@ impl<T: Observer> Registration<T> {
                     notifier_call: Some(Self::call),
                     ..pin_init::zeroed()
                 };
-                // SAFETY: `slot` is ours to write; pinned, and unregistered before it is freed. The
-                // observer is initialized.
+                // SAFETY: `slot` is valid for writes. It is pinned, and unregistered before it is
+                // freed. The field `observer` is initialized.
                 to_result(unsafe {
                     slot.write(block);
                     bindings::register_module_notifier(slot)
@@ -137,7 +155,8 @@ impl<T: Observer> Registration<T> {
 
     /// # Safety
     ///
-    /// Called by the notifier chain of modules.
+    /// Must only be called by the notifier chain of modules, with a block that [`Self::new`]
+    /// registered.
     unsafe extern "C" fn call(
         block: *mut bindings::notifier_block,
         action: c_ulong,
@@ -151,15 +170,15 @@ impl<T: Observer> Registration<T> {
             _ => None,
         };
         if let Some(event) = event {
-            // SAFETY: The chain passes a module that is alive during the call, and its name is a C
+            // SAFETY: The chain passes a module that is valid during the call. Its name is a C
             // string.
             let name = unsafe {
                 let module = data.cast::<bindings::module>();
                 CStr::from_char_ptr((&raw const (*module).name).cast())
             };
             let block: *mut Opaque<bindings::notifier_block> = block.cast();
-            // SAFETY: By the function's requirement the block is that of a registration, which
-            // waits for this call before it goes.
+            // SAFETY: By the function's requirement `block` is part of a `Self`, whose drop waits
+            // for this call.
             let observer = unsafe { &(*kernel::container_of!(block, Self, block)).observer };
             observer.changed(name, event);
         }
@@ -170,13 +189,13 @@ impl<T: Observer> Registration<T> {
 #[pinned_drop]
 impl<T: Observer> PinnedDrop for Registration<T> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariant the block is registered. This waits for running calls. It
-        // only fails for a block that is not registered.
+        // SAFETY: By the type invariant the block is registered, so this cannot fail. It waits for
+        // running calls.
         unsafe { bindings::unregister_module_notifier(self.block.get()) };
     }
 }
 
-/// Makes `modprobe` load another module before this one, if there is such a module.
+/// Makes `modprobe` load the module `$module` before this module, if it exists (a soft dependency).
 #[macro_export]
 macro_rules! load_after {
     ($module:literal) => {

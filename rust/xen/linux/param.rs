@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Boolean and text module parameters that can be read in `/sys/module/NAME/parameters/`.
+//! Boolean and text module parameters, readable in `/sys/module/NAME/parameters/`.
 //!
-//! The kernel crate's parameters are integers that sysfs does not show.
+//! The kernel crate has integer parameters only, and does not show them in sysfs.
 //!
 //! C header: [`include/linux/moduleparam.h`](srctree/include/linux/moduleparam.h)
 
@@ -23,31 +23,33 @@ use crate::{
 #[repr(transparent)]
 pub struct Bool(UnsafeCell<bool>);
 
-// SAFETY: A byte that is written and read in one access each.
+// SAFETY: Every read and every write of the byte is a single access.
 unsafe impl Sync for Bool {}
 
 impl Bool {
-    /// A parameter that is `default` unless given.
+    /// Creates a parameter with the value `default`.
     pub const fn new(default: bool) -> Self {
         Self(UnsafeCell::new(default))
     }
 
-    /// The value.
+    /// Returns the current value.
     pub fn get(&self) -> bool {
-        // SAFETY: The kernel only ever writes 0 or 1, in one access.
+        // SAFETY: The kernel writes 0 or 1 only, each in a single access.
         unsafe { self.0.get().read_volatile() }
     }
 }
 
-/// The value of a text parameter, set before the module's init function runs and never after.
+/// The value of a text parameter. The module loader sets it before the module's init function runs,
+/// and it never changes afterwards.
 #[repr(transparent)]
 pub struct Text(UnsafeCell<*mut c_char>);
 
-// SAFETY: Written by the module loader before any code of the module runs, and only read after.
+// SAFETY: The module loader writes the pointer before any code of the module runs. It is only read
+// afterwards.
 unsafe impl Sync for Text {}
 
 impl Text {
-    /// A parameter without a default.
+    /// Creates a parameter without a default.
     #[allow(
         clippy::new_without_default,
         reason = "only ever made in a `static`, where `Default` cannot be called"
@@ -56,10 +58,10 @@ impl Text {
         Self(UnsafeCell::new(ptr::null_mut()))
     }
 
-    /// The text, if the parameter was given.
+    /// Returns the text; `None` if the parameter was not given.
     pub fn get(&self) -> Option<&'static CStr> {
-        // SAFETY: Nobody writes any more. A pointer that is not null is a C string, which the
-        // loader frees after the module's exit function.
+        // SAFETY: The pointer does not change any more. It is null or points to a C string, which
+        // the loader frees after the module's exit function.
         unsafe {
             let text = *self.0.get();
             (!text.is_null()).then(|| CStr::from_char_ptr(text))
@@ -67,12 +69,12 @@ impl Text {
     }
 }
 
-/// A parameter as the module loader wants it.
+/// A parameter as the module loader expects it in the section `__param`.
 #[doc(hidden)]
 #[repr(transparent)]
 pub struct Raw(bindings::kernel_param);
 
-// SAFETY: The module loader serializes all access.
+// SAFETY: The module loader serializes all accesses.
 unsafe impl Sync for Raw {}
 
 impl Raw {
@@ -113,13 +115,13 @@ impl Raw {
     }
 }
 
-/// The length of a `.modinfo` string made of these parts.
+/// Returns the length of a `.modinfo` string that consists of `parts` and a terminator.
 #[doc(hidden)]
 pub const fn modinfo_len(parts: [&[u8]; 4]) -> usize {
     parts[0].len() + parts[1].len() + parts[2].len() + parts[3].len() + 1
 }
 
-/// A `.modinfo` string made of these parts, with its terminator.
+/// Returns a `.modinfo` string that consists of `parts` and a terminator.
 #[doc(hidden)]
 pub const fn modinfo<const N: usize>(parts: [&[u8]; 4]) -> [u8; N] {
     let mut out = [0; N];
@@ -136,7 +138,7 @@ pub const fn modinfo<const N: usize>(parts: [&[u8]; 4]) -> [u8; N] {
     out
 }
 
-/// Puts `TAG=a:b` into the module's `.modinfo` section.
+/// Adds `TAG=a:b`, with `$between` for the colon, to the module's `.modinfo` section.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! modinfo {
@@ -151,17 +153,17 @@ macro_rules! modinfo {
     };
 }
 
-/// Declares a boolean module parameter, which root can change at any time if it is `writable`.
+/// Declares a boolean module parameter. Root can change a `writable` parameter at any time.
 ///
 /// # Examples
 ///
 /// ```
 /// xen::bool_param!(
-///     /// Whether to do it.
-///     DO_IT: c"do_it" = true, "Do it (default: Y)"
+///     /// Whether the feature is enabled.
+///     FEATURE: c"feature" = true, "Enable the feature (default: Y)"
 /// );
 ///
-/// assert!(DO_IT.get());
+/// assert!(FEATURE.get());
 /// ```
 #[macro_export]
 macro_rules! bool_param {
@@ -198,11 +200,11 @@ macro_rules! bool_param {
 ///
 /// ```
 /// xen::text_param!(
-///     /// What to do it to.
-///     WHAT: c"what", "What to do it to (default: nothing)"
+///     /// The name of the device.
+///     DEVICE: c"device", "Name of the device (default: none)"
 /// );
 ///
-/// assert!(WHAT.get().is_none());
+/// assert!(DEVICE.get().is_none());
 /// ```
 #[macro_export]
 macro_rules! text_param {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files in sysfs, and directories of files that have a context.
+//! Files in sysfs, and directories of files that share a context.
 //!
 //! C headers: [`include/linux/sysfs.h`](srctree/include/linux/sysfs.h),
 //! [`include/linux/kobject.h`](srctree/include/linux/kobject.h)
@@ -20,13 +20,13 @@ use crate::{
     linux::fault, //
 };
 
-/// What sysfs shows as a file: its name and its permissions.
+/// Returns a `struct attribute` with this name and these permissions.
 #[allow(clippy::needless_update, reason = "there are more fields with lockdep")]
 pub(crate) const fn attribute(name: &'static CStr, mode: u16) -> bindings::attribute {
     bindings::attribute {
         name: kernel::str::as_char_ptr_in_const_context(name),
         mode,
-        // Lockdep accepts no key in allocated memory, where attributes may be.
+        // Lockdep rejects lock class keys in allocated memory, and attributes may be allocated.
         #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
         key: KEY.0.get(),
         ..pin_init::zeroed()
@@ -40,19 +40,19 @@ static KEY: Key = Key(core::cell::UnsafeCell::new(pin_init::zeroed()));
 #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
 struct Key(core::cell::UnsafeCell<bindings::lock_class_key>);
 
-// SAFETY: Only lockdep uses it, under its own lock.
+// SAFETY: Only lockdep accesses the key, under its own lock.
 #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
 unsafe impl Sync for Key {}
 
-/// A read-only file of a [`Directory`] with the context `T`.
+/// A read-only file in a [`Directory`] whose context is a `T`.
 pub struct File<T> {
     attribute: bindings::attribute,
     show: fn(&T, &mut Formatter<'_>) -> Result,
 }
 
 impl<T> File<T> {
-    /// The file `name`. `show` writes its contents, a page at most, and may sleep; an error is the
-    /// errno of the reader's `read()`.
+    /// Creates a file. `show` writes its contents, at most a page, and may sleep. If it fails, the
+    /// reader's `read()` fails with the same errno.
     pub const fn new(name: &'static CStr, show: fn(&T, &mut Formatter<'_>) -> Result) -> Self {
         Self {
             attribute: attribute(name, 0o444),
@@ -61,7 +61,7 @@ impl<T> File<T> {
     }
 }
 
-/// The context of the files in a [`Directory`].
+/// The context of all files in a [`Directory`].
 ///
 /// # Examples
 ///
@@ -82,26 +82,27 @@ impl<T> File<T> {
 /// }
 /// ```
 pub trait Files: Send + Sync + Sized + 'static {
-    /// The directory's name.
+    /// The name of the directory.
     const DIRECTORY: &'static CStr;
     /// The files in it.
     const FILES: &'static [File<Self>];
 }
 
-/// A directory in sysfs, for as long as this value lives. See
+/// A directory in sysfs, which exists until this value is dropped. See
 /// [`InTree::add_directory`](crate::pci::InTree::add_directory).
 ///
-/// It is a kobject of its own, since removing an attribute group of a device after the device
-/// dereferences a null pointer. Either may go first. Dropping it waits for readers and may sleep.
+/// The directory is a kobject, not an attribute group: removing an attribute group after its device
+/// was removed dereferences a null pointer. The device may be removed before or after this value is
+/// dropped. Dropping the value waits for readers and may sleep.
 ///
 /// # Invariants
 ///
 /// The kobject is initialized, and one reference to it belongs to this value.
 pub struct Directory<T: Files>(Pin<KBox<Inner<T>>>);
 
-// SAFETY: A directory may be removed by another thread than made it, and the context can be sent.
+// SAFETY: Any thread may remove a directory, and `T` is `Send`.
 unsafe impl<T: Files> Send for Directory<T> {}
-// SAFETY: Nothing can be done with a shared reference.
+// SAFETY: A shared reference has no methods.
 unsafe impl<T: Files> Sync for Directory<T> {}
 
 #[pin_data]
@@ -124,18 +125,21 @@ impl<T: Files> Directory<T> {
         ..pin_init::zeroed()
     };
 
-    /// Makes the directory; `EEXIST` if there is one of this name. May sleep.
+    /// Creates the directory. May sleep.
+    ///
+    /// Errors: `EEXIST` if `parent` already has a file or directory of this name; else those of
+    /// `kobject_add()` and `sysfs_create_file()`.
     ///
     /// # Safety
     ///
-    /// `parent` is in sysfs, and is not removed from it before this returns.
+    /// `parent` is in sysfs, and stays there until this function returns.
     pub(crate) unsafe fn new(parent: *mut bindings::kobject, files: T) -> Result<Self> {
         fault::point("making a directory in sysfs")?;
         let inner = KBox::pin_init(
             pin_init!(Inner {
                 files,
                 kobject <- Opaque::ffi_init(|slot: *mut bindings::kobject| {
-                    // SAFETY: `slot` is ours to write, and pinned. The type is static.
+                    // SAFETY: `slot` is valid for writes, and pinned. The type is static.
                     unsafe {
                         slot.write(pin_init::zeroed());
                         bindings::kobject_init(slot, &Self::TYPE);
@@ -145,18 +149,18 @@ impl<T: Files> Directory<T> {
             }),
             GFP_KERNEL,
         )?;
-        // INVARIANT: `kobject_init()` has made the first reference.
+        // INVARIANT: `kobject_init()` has created the first reference.
         let this = Self(inner);
         let kobject = this.0.kobject.get();
-        // SAFETY: An initialized kobject, and by the function's requirement its parent. The format
-        // takes one string.
+        // SAFETY: `kobject` is initialized, and by the function's requirement `parent` is in sysfs.
+        // The format takes one string.
         to_result(unsafe {
             let name = T::DIRECTORY.as_char_ptr();
             bindings::kobject_add(kobject, parent, c"%s".as_char_ptr(), name)
         })?;
         for file in T::FILES {
             fault::point("making a file in sysfs")?;
-            // SAFETY: The directory was made above, and the attribute is static.
+            // SAFETY: `kobject_add()` has created the directory. The attribute is static.
             to_result(unsafe {
                 bindings::sysfs_create_file_ns(kobject, &file.attribute, core::ptr::null())
             })?;
@@ -166,15 +170,17 @@ impl<T: Files> Directory<T> {
 
     /// # Safety
     ///
-    /// Called by sysfs for a file of a directory of this type, with a page to write to.
+    /// Must only be called by sysfs, for a file of a directory of this type, with a page to write
+    /// to.
     unsafe extern "C" fn show(
         kobject: *mut bindings::kobject,
         attribute: *mut bindings::attribute,
         page: *mut c_char,
     ) -> isize {
         let kobject: *mut Opaque<bindings::kobject> = kobject.cast();
-        // SAFETY: By the function's requirement; the value waits for this call before it goes, and
-        // the attribute is that of a static file.
+        // SAFETY: By the function's requirement `kobject` is part of an `Inner<T>`, whose drop
+        // waits for this call, `attribute` is part of a static `File<T>`, and `page` is valid for
+        // writes.
         let (files, file, page) = unsafe {
             (
                 &(*kernel::container_of!(kobject, Inner<T>, kobject)).files,
@@ -193,18 +199,20 @@ impl<T: Files> Directory<T> {
 
     /// # Safety
     ///
-    /// Called with the end of the last reference to the kobject of a directory of this type.
+    /// Must only be called when the last reference to the kobject of a directory of this type is
+    /// dropped.
     unsafe extern "C" fn release(kobject: *mut bindings::kobject) {
         let kobject: *mut Opaque<bindings::kobject> = kobject.cast();
-        // SAFETY: By the function's requirement; the value waits for this before it is freed.
+        // SAFETY: By the function's requirement `kobject` is part of an `Inner<T>`, which is freed
+        // only after `released` completes.
         unsafe { &(*kernel::container_of!(kobject, Inner<T>, kobject)).released }.complete_all();
     }
 }
 
 impl<T: Files> Drop for Directory<T> {
     fn drop(&mut self) {
-        // Removes the directory, unless it has gone with the device, and waits for readers.
-        // SAFETY: By the type invariant one reference is ours.
+        // Removes the directory unless it was removed with its device, and waits for readers.
+        // SAFETY: By the type invariant one reference belongs to this value.
         unsafe { bindings::kobject_put(self.0.kobject.get()) };
         self.0.released.wait_for_completion();
     }

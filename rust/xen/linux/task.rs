@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the calling task may do.
+//! Privileges of the calling task.
 //!
 //! C header: [`include/linux/capability.h`](srctree/include/linux/capability.h)
 
@@ -8,9 +8,10 @@ use crate::bindings;
 use kernel::prelude::*;
 
 /// Fails with `EPERM` unless the calling task has `CAP_SYS_ADMIN` in the initial user namespace.
+/// Does not sleep.
 pub fn require_admin() -> Result {
-    // CAST: A capability is a small number.
-    // SAFETY: Asked of the current task, for a capability that exists.
+    // CAST: The numbers of capabilities are small.
+    // SAFETY: `capable()` accepts any existing capability, and checks the current task.
     if unsafe { bindings::capable(bindings::CAP_SYS_ADMIN as c_int) } {
         Ok(())
     } else {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Trace events, for `trace-cmd` and `perf`.
+//! Trace events.
 //!
-//! A driver defines its events in C, with a function `rust_helper_trace_NAME()` that raises each of
-//! them. Kbuild lists these files; the functions' prototypes are generated from them.
+//! A driver defines its events in C, and a function `rust_helper_trace_NAME()` for each, which
+//! records the event. Kbuild lists these C files, and bindgen generates the bindings of the
+//! functions from them.
 //!
 //! C header: [`include/linux/tracepoint.h`](srctree/include/linux/tracepoint.h)
 
-/// The functions that raise events. Each can be called anywhere, with any arguments.
+/// The functions that record events. They can be called in any context with any arguments.
 #[doc(hidden)]
 #[allow(missing_docs, reason = "generated from C")]
 pub mod events {
@@ -17,7 +18,8 @@ pub mod events {
     include!(concat!(env!("XEN_BINDINGS"), "/trace_generated.rs"));
 }
 
-/// Raises a trace event: calls the C function with these arguments, whose names do not matter.
+/// Records a trace event: calls the C function with these arguments in this order. Their names only
+/// serve the reader.
 ///
 /// # Examples
 ///
@@ -28,7 +30,8 @@ pub mod events {
 macro_rules! trace {
     ($event:ident($($argument:ident = $value:expr),* $(,)?)) => {{
         $(let $argument = $value;)*
-        // SAFETY: An event can be raised anywhere. The values were made outside of this block.
+        // SAFETY: Trace events can be recorded in any context. `$value` is evaluated outside of the
+        // block.
         unsafe { $crate::linux::trace::events::$event($($argument),*) }
     }};
 }

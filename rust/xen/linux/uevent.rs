@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Telling udev, and through its rules the administrator, what happened to a function.
+//! Notifying udev of changes of a function.
 //!
 //! C header: [`include/linux/kobject.h`](srctree/include/linux/kobject.h)
 
@@ -18,12 +18,15 @@ use crate::{
     pci::as_raw_device, //
 };
 
-/// Sends a "change" event of `dev` with two variables, `NAME=value` each. May sleep.
+/// Sends a `change` uevent for `dev` with two variables, each `NAME=value`. May sleep.
+///
+/// Errors are those of `kobject_uevent_env()`.
 pub fn changed(dev: &Device, variables: [&CStr; 2]) -> Result {
     fault::point("telling udev")?;
     let [first, second] = variables.map(|text| text.as_char_ptr().cast_mut());
     let mut list = [first, second, ptr::null_mut()];
-    // SAFETY: A valid device, and a list of C strings that ends with null and is only read.
+    // SAFETY: `dev` is a valid device. `list` ends with null, consists of C strings, and is only
+    // read.
     to_result(unsafe {
         bindings::kobject_uevent_env(
             &raw mut (*as_raw_device(dev)).kobj,

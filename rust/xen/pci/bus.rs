@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Notifications of what happens to PCI functions.
+//! Notifications of the PCI bus: functions and their drivers come and go.
 //!
 //! C header: [`include/linux/device/bus.h`](srctree/include/linux/device/bus.h)
 
@@ -21,47 +21,66 @@ use crate::{
     }, //
 };
 
-/// What happens between a function and a driver.
+/// A change of the driver of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A driver's probe is about to run.
+    /// The driver's probe is about to run.
     Binding,
-    /// The probe succeeded. User space that asked for the binding is still waiting.
+    /// The probe succeeded. A write to the driver's `bind` file has not returned yet.
     Bound,
     /// The probe failed.
     NotBound,
     /// The driver's remove is about to run.
     Unbinding,
-    /// The driver is gone, and so is its name.
+    /// The driver was unbound; [`Locked::driver_name`] returns `None`.
     Unbound,
 }
 
-/// Hears of events of PCI functions. All callbacks may sleep.
+/// Callbacks for notifications of the PCI bus. All callbacks may sleep.
 pub trait Observer: Send + Sync + 'static {
-    /// Notifier priority; higher values are called first. The kernel's own observer, which tells
-    /// Xen of functions that come and go, has 0.
+    /// Notifier priority; higher values are called first. The kernel's own notifier, which tells
+    /// Xen of added and removed functions, has priority 0.
     const PRIORITY: i32 = 1;
 
-    /// A function was added; no driver has seen it.
+    /// A function was added. No driver was bound to it yet.
     fn added(&self, dev: &InTree<'_>) {
         let _ = dev;
     }
-    /// A function is about to be removed; its driver, if it had one, is gone, and Xen still knows
-    /// the function.
+    /// A function is about to be removed. Its driver was unbound. Xen is told of the removal after
+    /// the observers with a priority above 0.
     fn removing(&self, dev: &Device) {
         let _ = dev;
     }
-    /// A driver comes or goes.
+    /// A driver of a function is about to be bound or unbound, or was. The driver core holds the
+    /// device lock.
     fn driver(&self, dev: &Locked, event: Event) {
         let _ = (dev, event);
     }
 }
 
-/// Calls an observer for as long as this value lives.
+/// A registered observer, which is called until this value is dropped. Dropping it waits for
+/// running calls.
+///
+/// # Examples
+///
+/// ```
+/// # use kernel::prelude::*;
+/// # use xen::pci::{bus::{Event, Observer, Registration}, Locked};
+/// struct Log;
+///
+/// impl Observer for Log {
+///     fn driver(&self, dev: &Locked, event: Event) {
+///         dev_info!(dev, "{:?}: {:?}\n", dev.driver_name(), event);
+///     }
+/// }
+///
+/// let _registration = KBox::pin_init(Registration::new(Log), GFP_KERNEL)?;
+/// # Ok::<(), Error>(())
+/// ```
 ///
 /// # Invariants
 ///
-/// `block` is registered on the PCI bus.
+/// `block` is registered on the notifier chain of the PCI bus.
 #[pin_data(PinnedDrop)]
 pub struct Registration<T: Observer> {
     observer: T,
@@ -69,13 +88,14 @@ pub struct Registration<T: Observer> {
     block: Opaque<bindings::notifier_block>,
 }
 
-// SAFETY: The chain that `block` is in has its own lock, and the observer can be sent.
+// SAFETY: The notifier chain has its own lock, and `T` is `Send`.
 unsafe impl<T: Observer> Send for Registration<T> {}
-// SAFETY: Nothing can be done with a shared reference.
+// SAFETY: A shared reference has no methods.
 unsafe impl<T: Observer> Sync for Registration<T> {}
 
 impl<T: Observer> Registration<T> {
-    /// Registers `observer`. May sleep.
+    /// Registers `observer`. Functions that were added before cause no call. Errors are those of
+    /// `bus_register_notifier()`. May sleep.
     pub fn new(observer: T) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             observer,
@@ -86,8 +106,8 @@ impl<T: Observer> Registration<T> {
                     priority: T::PRIORITY,
                     ..pin_init::zeroed()
                 };
-                // SAFETY: `slot` is ours to write; pinned, and unregistered before it is freed. The
-                // observer is initialized.
+                // SAFETY: `slot` is valid for writes. It is pinned, and unregistered before it is
+                // freed. The field `observer` is initialized.
                 to_result(unsafe {
                     slot.write(block);
                     bindings::bus_register_notifier(&raw const bindings::pci_bus_type, slot)
@@ -98,24 +118,26 @@ impl<T: Observer> Registration<T> {
 
     /// # Safety
     ///
-    /// Called by the notifier chain of the PCI bus.
+    /// Must only be called by the notifier chain of the PCI bus, with a block that [`Self::new`]
+    /// registered.
     unsafe extern "C" fn call(
         block: *mut bindings::notifier_block,
         action: c_ulong,
         data: *mut c_void,
     ) -> c_int {
         let block: *mut Opaque<bindings::notifier_block> = block.cast();
-        // SAFETY: By the function's requirement the block is that of a registration, which waits
-        // for this call before it goes.
+        // SAFETY: By the function's requirement `block` is part of a `Self`, whose drop waits for
+        // this call.
         let observer = unsafe { &(*kernel::container_of!(block, Self, block)).observer };
-        // SAFETY: The driver core passes a device that is alive during the call.
+        // SAFETY: The driver core passes a device that is valid during the call.
         let Some(dev) = (unsafe { device::from_raw_device(data.cast()) }) else {
             return bindings::NOTIFY_DONE as c_int;
         };
         // CAST: The constants are small.
         let event = match action as u32 {
             bindings::bus_notifier_event_BUS_NOTIFY_ADD_DEVICE => {
-                // SAFETY: The driver core is still adding it.
+                // SAFETY: The driver core is still adding the function, and does not remove it
+                // before this call returns.
                 observer.added(&unsafe { InTree::new(dev) });
                 None
             }
@@ -131,8 +153,7 @@ impl<T: Observer> Registration<T> {
             _ => None,
         };
         if let Some(event) = event {
-            // SAFETY: The driver core holds the lock of a device while it binds or unbinds a
-            // driver.
+            // SAFETY: The driver core holds the device lock while it binds or unbinds a driver.
             observer.driver(unsafe { Locked::new(dev) }, event);
         }
         bindings::NOTIFY_DONE as c_int

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Keeping functions for one driver.
+//! Reserving functions for one driver.
 //!
 //! C header: [`include/linux/device.h`](srctree/include/linux/device.h)
 
@@ -20,19 +20,34 @@ use crate::{
     }, //
 };
 
-/// A function that no driver but one can be bound to, by its `driver_override`, until this value is
-/// dropped.
+/// A reservation of a function for one driver by its `driver_override`. No other driver can be
+/// bound to the function until this value is dropped.
+///
+/// # Examples
+///
+/// ```
+/// # use kernel::{pci::Device, prelude::*};
+/// # use xen::pci::Claim;
+/// /// Binds `dev` to the driver `example`.
+/// fn bind(dev: &Device) -> Result {
+///     let claim = Claim::new(dev, c"example")?;
+///     claim.attach()?.then_some(()).ok_or(ENODEV)
+/// }
+/// ```
 pub struct Claim {
     dev: ARef<Device>,
     driver: &'static CStr,
 }
 
 impl Claim {
-    /// Keeps `dev` for `driver`; `EBUSY` if user space has set an override.
+    /// Reserves `dev` for `driver`. May sleep.
+    ///
+    /// Errors: `EBUSY` if the function already has a `driver_override`; else those of
+    /// `__device_set_driver_override()`.
     pub fn new(dev: &Device, driver: &'static CStr) -> Result<Self> {
         fault::point("claiming the function")?;
         let raw = as_raw_device(dev);
-        // SAFETY: `raw` is a valid device, and `driver` a C string.
+        // SAFETY: `raw` is a valid device, and `driver` is a C string.
         unsafe {
             if bindings::device_has_any_override(raw) {
                 return Err(EBUSY);
@@ -49,16 +64,17 @@ impl Claim {
         })
     }
 
-    /// The function.
+    /// Returns the function.
     pub fn device(&self) -> &Device {
         &self.dev
     }
 
-    /// Offers the function to its driver; whether it is bound after. May sleep, as the driver's
-    /// probe may.
+    /// Binds the function to its driver, unless it is bound. Returns whether it is bound
+    /// afterwards. Sleeps while the driver probes. The caller must not hold the device lock, which
+    /// this takes.
     pub fn attach(&self) -> Result<bool> {
         fault::point("offering the function to its driver")?;
-        // SAFETY: A valid device, whose lock this task does not hold.
+        // SAFETY: `self.dev` is a valid device.
         match unsafe { bindings::device_attach(as_raw_device(&self.dev)) } {
             errno if errno < 0 => Err(Error::from_errno(errno)),
             bound => Ok(bound > 0),
@@ -68,7 +84,8 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // SAFETY: A valid device and a C string. What user space has set meanwhile stays.
+        // SAFETY: `self.dev` is a valid device, and `driver` is a C string. This leaves an override
+        // that user space has set meanwhile.
         unsafe {
             bindings::device_clear_override(as_raw_device(&self.dev), self.driver.as_char_ptr())
         };
@@ -76,10 +93,10 @@ impl Drop for Claim {
 }
 
 impl Locked {
-    /// Whether user space, or a [`Claim`], has set the function's `driver_override` to the driver
-    /// that is being bound to it.
+    /// Returns whether the function's `driver_override`, set by user space or by a [`Claim`], names
+    /// the driver that the function is bound to, or being bound to.
     pub fn is_overridden(&self) -> bool {
-        // SAFETY: `self` is a valid device; its driver cannot change.
+        // SAFETY: `self` is a valid device. By the type invariant its driver cannot change.
         unsafe {
             let raw = as_raw_device(self);
             let driver = (*raw).driver;

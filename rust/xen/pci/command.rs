@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A function's COMMAND register, changed for a while.
+//! Temporary changes of a function's COMMAND register.
 
 use kernel::{
     pci::Device,
@@ -15,7 +15,8 @@ use crate::pci::config::{
     COMMAND_MEMORY, //
 };
 
-/// COMMAND as it was. Dropping it puts that back, or logs that it could not.
+/// The saved value of a function's COMMAND register. Dropping it restores COMMAND; a failed write
+/// is logged.
 ///
 /// # Examples
 ///
@@ -35,19 +36,19 @@ pub struct Command {
 }
 
 impl Command {
-    /// Keeps COMMAND as it is now; `EIO` if the function does not answer.
+    /// Saves the current value of COMMAND. `EIO` if the function does not answer.
     pub fn keep(dev: &Device) -> Result<Self> {
         let config = ConfigSpace::of(dev);
         let before = config.read(COMMAND)?;
         Ok(Self { config, before })
     }
 
-    /// Lets the function decode its BARs in memory.
+    /// Enables memory decoding of the BARs. `EIO` if the function does not answer.
     pub fn enable_memory(&self) -> Result {
         self.set(COMMAND_MEMORY)
     }
 
-    /// Keeps the function from raising INTx.
+    /// Disables INTx. `EIO` if the function does not answer.
     pub fn disable_intx(&self) -> Result {
         self.set(COMMAND_INTX_DISABLE)
     }
@@ -57,8 +58,7 @@ impl Command {
         self.config.write(COMMAND, now | bits)
     }
 
-    /// Leaves out bus mastering of what the drop puts back. Drivers switch it on when they are
-    /// ready for DMA.
+    /// Clears bus mastering in the saved value. Drivers enable it when they are ready for DMA.
     pub fn forbid_dma(&mut self) {
         self.before &= !COMMAND_MASTER;
     }

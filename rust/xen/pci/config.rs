@@ -20,13 +20,13 @@ use crate::{
     }, //
 };
 
-// The numbers that the decoder, which uses no bindings, has for these bits.
+// `header.rs` uses no bindings: check its constants against those of C.
 const _: () = assert!(
     header::TYPE == bindings::PCI_BASE_ADDRESS_SPACE | bindings::PCI_BASE_ADDRESS_MEM_TYPE_MASK
         && header::TYPE_64 == bindings::PCI_BASE_ADDRESS_MEM_TYPE_64
 );
 
-// CAST: Registers of the header are at small offsets, their bits are those of a word.
+// CAST: The offsets of header registers are small, and the bits are those of 16-bit registers.
 pub(super) const COMMAND: u16 = bindings::PCI_COMMAND as u16;
 pub(super) const COMMAND_MEMORY: u16 = bindings::PCI_COMMAND_MEMORY as u16;
 pub(super) const COMMAND_MASTER: u16 = bindings::PCI_COMMAND_MASTER as u16;
@@ -38,16 +38,16 @@ const MSIX_FLAGS: u16 = bindings::PCI_MSIX_FLAGS as u16;
 const MSIX_ENABLE: u16 = bindings::PCI_MSIX_FLAGS_ENABLE as u16;
 const MSIX_MASKALL: u16 = bindings::PCI_MSIX_FLAGS_MASKALL as u16;
 
-/// A register's width: `u8`, `u16` or `u32`.
+/// The type of a register's value: `u8`, `u16` or `u32`.
 pub trait Width: Copy + PartialEq + private::Access {
-    /// What a read returns if nothing answers, and what a register may hold, too.
+    /// The result of a read that nothing answers. A register may also hold this value.
     const ALL_ONES: Self;
 }
 
 mod private {
     use super::*;
 
-    /// Accesses of one width; both return 0 or a positive `PCIBIOS_*` code.
+    /// Accesses of one width. Both return 0 or a positive `PCIBIOS_*` code.
     pub trait Access: Sized {
         fn read(dev: &Device, offset: u16, value: &mut Self) -> c_int;
         fn write(dev: &Device, offset: u16, value: Self) -> c_int;
@@ -57,13 +57,13 @@ mod private {
         ($width:ty, $read:ident, $write:ident) => {
             impl Access for $width {
                 fn read(dev: &Device, offset: u16, value: &mut Self) -> c_int {
-                    // SAFETY: A valid `struct pci_dev`, and an output that outlives the call. The
+                    // SAFETY: `dev` is a valid `struct pci_dev`, and `value` outlives the call. The
                     // PCI core checks the offset.
                     unsafe { bindings::$read(as_raw(dev), offset.into(), value) }
                 }
 
                 fn write(dev: &Device, offset: u16, value: Self) -> c_int {
-                    // SAFETY: As above.
+                    // SAFETY: `dev` is a valid `struct pci_dev`. The PCI core checks the offset.
                     unsafe { bindings::$write(as_raw(dev), offset.into(), value) }
                 }
             }
@@ -80,15 +80,30 @@ mod private {
 }
 
 /// The configuration space of a function.
+///
+/// The kernel crate's `ConfigSpace` needs a bound driver, and does not report a function that does
+/// not answer.
+///
+/// # Examples
+///
+/// ```
+/// # use kernel::{pci::Device, prelude::*};
+/// # use xen::pci::ConfigSpace;
+/// fn is_bus_master(dev: &Device) -> Result<bool> {
+///     // The COMMAND register.
+///     let command: u16 = ConfigSpace::of(dev).read(0x04)?;
+///     Ok(command & 0x4 != 0)
+/// }
+/// ```
 pub struct ConfigSpace {
     dev: ARef<Device>,
-    /// The function whose vendor ID shows whether `dev` answers: a VF's own reads as all ones.
-    /// `None` for a VF whose PF is gone.
+    /// The function whose vendor ID shows whether `dev` answers: `dev` itself, or the PF of a VF,
+    /// since the vendor ID of a VF reads as all ones. `None` for a VF whose PF was removed.
     witness: Option<ARef<Device>>,
 }
 
 impl ConfigSpace {
-    /// The configuration space of `dev`. May sleep.
+    /// Returns the configuration space of `dev`. May sleep.
     pub fn of(dev: &Device) -> Self {
         Self {
             dev: dev.into(),
@@ -100,26 +115,28 @@ impl ConfigSpace {
         }
     }
 
-    /// The function.
+    /// Returns the function.
     pub fn device(&self) -> &Device {
         &self.dev
     }
 
-    /// Whether the function answers. One that asks to be waited for (RRS) does not.
+    /// Returns whether the function answers. A function that returns Request Retry Status (RRS)
+    /// does not count as present.
     pub fn is_present(&self) -> bool {
         fault::point("reading configuration space").is_ok()
             && self.witness.as_ref().is_some_and(|witness| {
-                // SAFETY: A valid `struct pci_dev`, which is no VF: no other one is looked at.
+                // SAFETY: `witness` is a valid `struct pci_dev` and no VF, so the call follows no
+                // pointer to a PF.
                 unsafe { bindings::pci_device_is_present(as_raw(witness)) }
             })
     }
 
-    /// Fails with `EIO` unless the function answers.
+    /// Fails with `EIO` if the function does not answer.
     pub fn require_present(&self) -> Result {
         self.is_present().then_some(()).ok_or(EIO)
     }
 
-    /// Reads the register at `offset`; `EIO` if the function does not answer.
+    /// Reads the register at `offset`, in bytes. `EIO` if the function does not answer.
     pub fn read<T: Width>(&self, offset: u16) -> Result<T> {
         fault::point("reading configuration space")?;
         let mut value = T::ALL_ONES;
@@ -132,8 +149,8 @@ impl ConfigSpace {
         Ok(value)
     }
 
-    /// Writes the register at `offset`; `EIO` if the bus refuses. A function that does not answer
-    /// is not noticed.
+    /// Writes the register at `offset`, in bytes. `EIO` if the PCI core reports an error. A write
+    /// to a function that does not answer may succeed.
     pub fn write<T: Width>(&self, offset: u16, value: T) -> Result {
         fault::point("writing configuration space")?;
         match T::write(&self.dev, offset, value) {
@@ -142,7 +159,7 @@ impl ConfigSpace {
         }
     }
 
-    /// The first 64 bytes; `EIO` if the function does not answer.
+    /// Reads the first 64 bytes. `EIO` if the function does not answer.
     pub(super) fn header(&self) -> Result<header::Registers> {
         self.require_present()?;
         let mut words = [0; 16];
@@ -152,10 +169,11 @@ impl ConfigSpace {
         Ok(header::Registers::new(words))
     }
 
-    /// Whether the BARs hold the addresses that Linux has assigned.
+    /// Returns whether the BARs hold the addresses that Linux has assigned. `EIO` if the function
+    /// does not answer.
     ///
-    /// A VF has no BARs of its own, and resources that are fixed (enhanced allocation, legacy IDE)
-    /// have no BAR register.
+    /// Always true for a VF, which has no BARs of its own. Fixed resources (enhanced allocation,
+    /// legacy IDE) have no BAR register, and are not compared.
     pub fn has_its_bars(&self) -> Result<bool> {
         if self.dev.is_virtfn() {
             return Ok(true);
@@ -176,10 +194,11 @@ impl ConfigSpace {
         Ok(true)
     }
 
-    /// Stops the function: it decodes nothing, does no DMA and raises no interrupt.
+    /// Stops the function: disables decoding, DMA, INTx, MSI and MSI-X. `EIO` if the function does
+    /// not answer, or if the PCI core reports an error.
     ///
-    /// Xen's vPCI, if it handles the function, then takes its BARs for unused. May be called in any
-    /// context that may access configuration space.
+    /// If the function is behind Xen's vPCI, vPCI then treats its BARs as unmapped. Can be called
+    /// in any context that may access configuration space.
     pub fn quiesce(&self) -> Result {
         self.write(COMMAND, COMMAND_INTX_DISABLE)?;
         for (register, bits) in self.message_interrupts() {
@@ -191,7 +210,7 @@ impl ConfigSpace {
         Ok(())
     }
 
-    /// Whether MSI and MSI-X are as [`ConfigSpace::quiesce`] leaves them.
+    /// Returns whether MSI and MSI-X are as [`ConfigSpace::quiesce`] leaves them.
     pub(super) fn has_message_interrupts_off(&self) -> Result<bool> {
         for (register, bits) in self.message_interrupts() {
             if self.read::<u16>(register)? & bits != 0 {
@@ -201,9 +220,10 @@ impl ConfigSpace {
         Ok(true)
     }
 
-    /// The control registers of MSI and MSI-X, and the bits that are clear in an idle function.
+    /// Returns the offsets of the MSI and MSI-X control registers, and the bits that are clear in a
+    /// stopped function.
     fn message_interrupts(&self) -> impl Iterator<Item = (u16, u16)> {
-        // SAFETY: A valid `struct pci_dev`; these do not change after set-up.
+        // SAFETY: `self.dev` is a valid `struct pci_dev`. The offsets do not change after set-up.
         let (msi, msix) = unsafe {
             let raw = as_raw(&self.dev);
             ((*raw).msi_cap, (*raw).msix_cap)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What this crate adds to [`kernel::pci::Device`], and finding functions.
+//! Extensions of [`kernel::pci::Device`], and look-up of functions.
 //!
 //! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
 
@@ -26,63 +26,67 @@ use crate::{
     }, //
 };
 
-/// The `struct pci_dev` behind a reference.
+/// Returns the `struct pci_dev` of `dev`.
 pub(crate) fn as_raw(dev: &Device) -> *mut bindings::pci_dev {
     // `Device` is a transparent wrapper of `Opaque<struct pci_dev>`.
     ptr::from_ref(dev).cast_mut().cast()
 }
 
-/// The `struct device` in a PCI device.
+/// Returns the `struct device` in the `struct pci_dev` of `dev`.
 pub(crate) fn as_raw_device(dev: &Device) -> *mut bindings::device {
-    // SAFETY: `dev` is a valid `struct pci_dev`, so the place of its `dev` field is in bounds.
+    // SAFETY: `dev` is a valid `struct pci_dev`, so its field `dev` is in bounds.
     unsafe { &raw mut (*as_raw(dev)).dev }
 }
 
-/// What this crate adds to [`kernel::pci::Device`].
+/// Extensions of [`kernel::pci::Device`]. The methods do not sleep unless they say so.
 pub trait DeviceExt {
-    /// The function's address; `ERANGE` for a segment above 0xffff, which Xen cannot name.
+    /// Returns the address of the function. `ERANGE` for a segment above 0xffff, which Xen has no
+    /// number for.
     fn sbdf(&self) -> Result<Sbdf>;
-    /// The INTx pin; `None` for a function without INTx, such as every SR-IOV VF.
+    /// Returns the INTx pin. `None` for a function without INTx, such as every SR-IOV VF.
     fn pin(&self) -> Option<Pin>;
-    /// Whether this is a plain function rather than a bridge (header type 0).
+    /// Returns whether the function has a type 0 header, so is no bridge.
     fn is_plain(&self) -> bool;
-    /// Vendor, device, subsystem vendor and subsystem device.
+    /// Returns the IDs: vendor, device, subsystem vendor, subsystem device.
     fn ids(&self) -> [u16; 4];
-    /// Whether this is an SR-IOV virtual function (VF).
+    /// Returns whether the function is an SR-IOV virtual function (VF).
     fn is_virtfn(&self) -> bool;
-    /// The physical function of a VF; `None` for other functions, and if the VF was removed.
+    /// Returns the physical function of a VF. `None` for other functions, and for a VF whose PF was
+    /// removed. May sleep.
     fn physfn(&self) -> Option<ARef<Device>>;
-    /// Whether BAR `bar` is fixed, and has no register (enhanced allocation, legacy IDE).
+    /// Returns whether BAR `bar` has a fixed address and no register (enhanced allocation, legacy
+    /// IDE).
     fn resource_is_fixed(&self, bar: u32) -> bool;
-    /// The MSI-X table, if the function has one that can be. Reads configuration space; `EIO` if
-    /// the function does not answer.
+    /// Reads the location and size of the MSI-X table from the MSI-X capability. `None` if the
+    /// function has no MSI-X, or names a BAR that does not exist. `EIO` if the function does not
+    /// answer. May sleep.
     fn msix_table(&self) -> Result<Option<MsixTable>>;
 }
 
 impl DeviceExt for Device {
     fn sbdf(&self) -> Result<Sbdf> {
-        // SAFETY: `self` is a valid `struct pci_dev`, which keeps its bus.
+        // SAFETY: `self` is a valid `struct pci_dev`, which holds a reference to its bus.
         let (segment, bus) = unsafe {
             let raw = as_raw(self);
             (bindings::pci_domain_nr(raw), (*(*raw).bus).number)
         };
         let segment = u16::try_from(segment).map_err(|_| ERANGE)?;
-        // CAST: The device and function are the low byte of the id.
+        // CAST: The low byte of the ID is the device and function number.
         Ok(Sbdf::new(segment, bus, self.dev_id() as u8))
     }
 
     fn pin(&self) -> Option<Pin> {
-        // SAFETY: `self` is a valid `struct pci_dev`; `pin` does not change after set-up.
+        // SAFETY: `self` is a valid `struct pci_dev`. `pin` does not change after set-up.
         Pin::decode(unsafe { (*as_raw(self)).pin })
     }
 
     fn is_plain(&self) -> bool {
-        // SAFETY: `self` is a valid `struct pci_dev`; `hdr_type` does not change after set-up.
+        // SAFETY: `self` is a valid `struct pci_dev`. `hdr_type` does not change after set-up.
         u32::from(unsafe { (*as_raw(self)).hdr_type }) == bindings::PCI_HEADER_TYPE_NORMAL
     }
 
     fn ids(&self) -> [u16; 4] {
-        // SAFETY: `self` is a valid `struct pci_dev`; its ids do not change after set-up.
+        // SAFETY: `self` is a valid `struct pci_dev`. Its IDs do not change after set-up.
         unsafe {
             let raw = as_raw(self);
             [
@@ -100,42 +104,45 @@ impl DeviceExt for Device {
     }
 
     fn physfn(&self) -> Option<ARef<Device>> {
-        // A removed VF keeps a pointer to a PF that may be gone: it is compared, never followed.
+        // A removed VF may point to a PF that was freed: the pointer is compared, never
+        // dereferenced.
         // SAFETY: `self` is a valid `struct pci_dev`.
         let physfn = unsafe { bindings::pci_physfn(as_raw(self)) };
         iter().find(|dev| self.is_virtfn() && as_raw(dev) == physfn)
     }
 
     fn resource_is_fixed(&self, bar: u32) -> bool {
-        // SAFETY: `self` is a valid `struct pci_dev`; a BAR's flags do not change after set-up.
+        // SAFETY: `self` is a valid `struct pci_dev`. The flags of a BAR do not change after
+        // set-up.
         unsafe { &(*as_raw(self)).resource }
             .get(bar as usize)
             .is_some_and(|resource| resource.flags & bindings::IORESOURCE_PCI_FIXED as c_ulong != 0)
     }
 
     fn msix_table(&self) -> Result<Option<MsixTable>> {
-        // SAFETY: `self` is a valid `struct pci_dev`; `msix_cap` does not change after set-up.
+        // SAFETY: `self` is a valid `struct pci_dev`. `msix_cap` does not change after set-up.
         let capability = match unsafe { (*as_raw(self)).msix_cap } {
             0 => return Ok(None),
             capability => u16::from(capability),
         };
         let config = ConfigSpace::of(self);
         config.require_present()?;
-        // CAST: Small offsets.
+        // CAST: The offsets are small.
         let control = config.read(capability.saturating_add(bindings::PCI_MSIX_FLAGS as u16))?;
         let offset = config.read(capability.saturating_add(bindings::PCI_MSIX_TABLE as u16))?;
         Ok(MsixTable::decode(control, offset))
     }
 }
 
-// The kernel's messages want a trait of their own, which `sbdf` must not know to stay pure.
+// The kernel's log macros use their own `Display`. `sbdf.rs` implements the one of `core` only, as
+// it is also built for the host.
 impl kernel::fmt::Display for Sbdf {
     fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
         core::fmt::Display::fmt(self, f)
     }
 }
 
-/// Finds the function at `sbdf`.
+/// Returns the function at `sbdf`, if it exists. May sleep.
 ///
 /// # Examples
 ///
@@ -146,7 +153,7 @@ impl kernel::fmt::Display for Sbdf {
 /// }
 /// ```
 pub fn find(sbdf: Sbdf) -> Option<ARef<Device>> {
-    // SAFETY: Any segment, bus and function may be asked for.
+    // SAFETY: The look-up accepts any segment, bus and function.
     let dev = unsafe {
         bindings::pci_get_domain_bus_and_slot(
             i32::from(sbdf.segment()),
@@ -155,16 +162,17 @@ pub fn find(sbdf: Sbdf) -> Option<ARef<Device>> {
         )
     };
     let dev = NonNull::new(dev.cast::<Device>())?;
-    // SAFETY: The look-up returned a reference, which is ours now.
+    // SAFETY: The look-up returned a valid function with a reference, which `ARef` takes over.
     Some(unsafe { ARef::from_raw(dev) })
 }
 
-/// Walks all PCI functions. Functions that come or go meanwhile may or may not be seen.
+/// Iterates over all PCI functions. A function that is added or removed meanwhile may be missed.
+/// May sleep.
 pub fn iter() -> Iter {
     Iter { last: None }
 }
 
-/// Iterator of [`iter`].
+/// The iterator of [`iter`].
 pub struct Iter {
     last: Option<ARef<Device>>,
 }
@@ -177,8 +185,8 @@ impl Iterator for Iter {
             Some(dev) => ARef::into_raw(dev).as_ptr().cast(),
             None => ptr::null_mut(),
         };
-        // CAST: The wildcard is all ones in every width.
-        // SAFETY: `from` is null or a device whose reference the call consumes.
+        // CAST: `PCI_ANY_ID` is all ones in every width.
+        // SAFETY: `from` is null or a valid device, whose reference the call consumes.
         let dev = unsafe {
             bindings::pci_get_device(
                 bindings::PCI_ANY_ID as u32,
@@ -187,28 +195,28 @@ impl Iterator for Iter {
             )
         };
         let dev = NonNull::new(dev.cast::<Device>())?;
-        // SAFETY: The look-up returned a reference, which is ours now.
+        // SAFETY: The look-up returned a valid function with a reference, which `ARef` takes over.
         let dev = unsafe { ARef::<Device>::from_raw(dev) };
         self.last = Some(dev.clone());
         Some(dev)
     }
 }
 
-/// Whether a PCI driver of this name is registered.
+/// Returns whether a PCI driver called `name` is registered.
 pub fn has_driver(name: &CStr) -> bool {
-    // SAFETY: `name` is a C string and the PCI bus is there for ever. The driver that is found may
-    // go away at once; the pointer is only compared.
+    // SAFETY: `name` is a C string, and the PCI bus always exists. The driver may be unregistered
+    // at any time, but the pointer is only compared.
     let driver =
         unsafe { bindings::driver_find(name.as_char_ptr(), &raw const bindings::pci_bus_type) };
     !driver.is_null()
 }
-/// The `struct device` of a driver-model device, if it is a PCI function.
+/// Returns the PCI function that `dev` is part of; `None` if `dev` is no PCI function.
 ///
 /// # Safety
 ///
 /// `dev` is a valid device for `'a`.
 pub(crate) unsafe fn from_raw_device<'a>(dev: *mut bindings::device) -> Option<&'a Device> {
-    // SAFETY: The caller vouches for `dev`.
+    // SAFETY: By the function's requirement.
     let dev: &device::Device = unsafe { device::Device::from_raw(dev) };
     dev.try_into().ok()
 }

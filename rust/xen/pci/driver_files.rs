@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A PCI driver's own files, in `/sys/bus/pci/drivers/NAME/`.
+//! The files of a PCI driver in `/sys/bus/pci/drivers/NAME/`.
 //!
-//! They are there before the first function is probed, and gone after the last was
-//! removed. Their contents are not cut off at a page.
+//! They exist before the first function is probed, and until the last function was removed. Their
+//! contents may exceed a page.
 //!
 //! C header: [`include/linux/sysfs.h`](srctree/include/linux/sysfs.h)
 
@@ -23,7 +23,7 @@ use crate::{
     linux::sysfs, //
 };
 
-/// A text of any length.
+/// A text of any length. Writing to it fails if there is no memory.
 pub struct Text(KVVec<u8>);
 
 impl fmt::Write for Text {
@@ -35,28 +35,33 @@ impl fmt::Write for Text {
 }
 
 /// A file of the driver `T`. Each `write()` is one request.
+///
+/// A file that is not readable need not implement [`Self::show`], and a file that is not writable
+/// need not implement [`Self::store`].
 pub trait File<T>: 'static {
-    /// The file's name.
+    /// The name of the file.
     const NAME: &'static CStr;
-    /// Permissions, such as `0o200` for a file that only root can write.
+    /// The permissions, such as `0o200` for a file that only root can write.
     const MODE: u16;
 
-    /// Writes the file's contents; an error is the errno of the reader's `read()`. May sleep.
+    /// Writes the contents of the file to `_out`. If this fails, the reader's `read()` fails with
+    /// the same errno. May sleep.
     fn show(_driver: &T, _out: &mut Text) -> Result {
         Err(EIO)
     }
 
-    /// Carries out a request of at most a page; an error is the errno of the `write()`. May sleep.
+    /// Carries out a request of at most a page. If this fails, the `write()` fails with the same
+    /// errno. May sleep.
     fn store(_driver: &T, _request: &[u8]) -> Result {
         Err(EIO)
     }
 }
 
-/// A [`File`] as [`Driver::FILES`](super::driver::Driver::FILES) lists it.
+/// An entry of [`Driver::FILES`](super::driver::Driver::FILES).
 pub struct DriverFile<T>(bindings::bin_attribute, PhantomData<fn(T)>);
 
 impl<T: 'static> DriverFile<T> {
-    /// The file `F`.
+    /// Creates the entry of the file `F`.
     pub const fn new<F: File<T>>() -> Self {
         let attribute = bindings::bin_attribute {
             attr: sysfs::attribute(F::NAME, F::MODE),
@@ -68,11 +73,12 @@ impl<T: 'static> DriverFile<T> {
     }
 }
 
-/// The files of a registered driver.
+/// The attributes of a registered driver's files.
 ///
 /// # Invariants
 ///
-/// `groups` is a list that ends with null, of `group`, which lists `attributes` in the same way.
+/// `groups` points to a null-terminated list that contains `_group`, whose `bin_attrs` is `_list`,
+/// a null-terminated list of pointers to `_attributes`.
 pub(super) struct DriverFiles {
     _attributes: KVec<bindings::bin_attribute>,
     _list: KVec<*const bindings::bin_attribute>,
@@ -81,7 +87,7 @@ pub(super) struct DriverFiles {
 }
 
 impl DriverFiles {
-    /// The `files`, whose callbacks get `driver`.
+    /// Creates the attributes of `files`, whose callbacks are passed `driver`. `ENOMEM` on failure.
     pub(super) fn new<T>(files: &[DriverFile<T>], driver: *const T) -> Result<Self> {
         let mut attributes = KVec::with_capacity(files.len(), GFP_KERNEL)?;
         for file in files {
@@ -101,7 +107,7 @@ impl DriverFiles {
             ..pin_init::zeroed()
         };
         let group = KBox::new(group, GFP_KERNEL)?;
-        // INVARIANT: The allocations do not change any more.
+        // INVARIANT: The allocations are not moved or changed any more.
         Ok(Self {
             groups: KBox::new([&raw const *group, ptr::null()], GFP_KERNEL)?,
             _group: group,
@@ -110,7 +116,7 @@ impl DriverFiles {
         })
     }
 
-    /// As the driver core takes them, which only reads.
+    /// Returns the list of groups. The driver core does not write to it.
     pub(super) fn groups(&self) -> *mut *const bindings::attribute_group {
         self.groups.as_ptr().cast_mut()
     }
@@ -118,7 +124,8 @@ impl DriverFiles {
 
 /// # Safety
 ///
-/// Called by sysfs for a file of a registered driver `T`, with a buffer of `count` bytes.
+/// Must only be called by sysfs for a file of a registered driver `T`, with a buffer of `count`
+/// bytes.
 unsafe extern "C" fn read<T, F: File<T>>(
     _file: *mut bindings::file,
     _kobj: *mut bindings::kobject,
@@ -127,7 +134,8 @@ unsafe extern "C" fn read<T, F: File<T>>(
     offset: bindings::loff_t,
     count: usize,
 ) -> isize {
-    // SAFETY: By the function's requirement.
+    // SAFETY: By the function's requirement `buffer` is valid for writes, and `private` points to
+    // the driver, which outlives its files.
     let (driver, out) = unsafe {
         (
             &*(*attribute).private.cast::<T>(),
@@ -136,7 +144,7 @@ unsafe extern "C" fn read<T, F: File<T>>(
     };
     let mut text = Text(KVVec::new());
     if let Err(e) = F::show(driver, &mut text) {
-        // CAST: A small number.
+        // CAST: An errno is a small number.
         return e.to_errno() as isize;
     }
     let rest = usize::try_from(offset)
@@ -147,13 +155,14 @@ unsafe extern "C" fn read<T, F: File<T>>(
     for (to, from) in out.iter_mut().zip(rest) {
         *to = *from;
     }
-    // CAST: At most the buffer.
+    // CAST: `length` is at most the size of the buffer.
     length as isize
 }
 
 /// # Safety
 ///
-/// Called by sysfs for a file of a registered driver `T`, with a buffer of `count` bytes.
+/// Must only be called by sysfs for a file of a registered driver `T`, with a buffer of `count`
+/// bytes.
 unsafe extern "C" fn write<T, F: File<T>>(
     _file: *mut bindings::file,
     _kobj: *mut bindings::kobject,
@@ -162,7 +171,8 @@ unsafe extern "C" fn write<T, F: File<T>>(
     _offset: bindings::loff_t,
     count: usize,
 ) -> isize {
-    // SAFETY: By the function's requirement.
+    // SAFETY: By the function's requirement `buffer` is valid for reads, and `private` points to
+    // the driver, which outlives its files.
     let (driver, request) = unsafe {
         (
             &*(*attribute).private.cast::<T>(),
@@ -170,9 +180,9 @@ unsafe extern "C" fn write<T, F: File<T>>(
         )
     };
     match F::store(driver, request) {
-        // CAST: At most a page.
+        // CAST: `count` is at most a page.
         Ok(()) => count as isize,
-        // CAST: A small number.
+        // CAST: An errno is a small number.
         Err(e) => e.to_errno() as isize,
     }
 }

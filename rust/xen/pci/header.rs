@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the first registers of a plain function (header type 0) say.
+//! Decoding of the configuration header of functions that are no bridges (header type 0).
 //!
 //! The values come from the device and must not be trusted.
 
-/// An INTx pin of a PCI function, the "interrupt pin" register without "none".
+/// An INTx pin of a PCI function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pin(u8);
 
 impl Pin {
-    /// Reads the register; `None` for no pin, and for values that mean nothing.
+    /// Decodes the "interrupt pin" register. `None` for 0 (no pin) and for reserved values.
     pub fn decode(register: u8) -> Option<Self> {
         matches!(register, 1..=4).then_some(Self(register))
     }
 
-    /// 1 for INTA to 4 for INTD, as the register has it.
+    /// Returns the value of the register: 1 for INTA to 4 for INTD.
     pub fn number(self) -> u8 {
         self.0
     }
 
-    /// `'A'` to `'D'`.
+    /// Returns the letter of the pin, `'A'` to `'D'`.
     pub fn letter(self) -> char {
         match self.0 {
             1 => 'A',
@@ -30,19 +30,22 @@ impl Pin {
     }
 }
 
-/// A function's header: what addresses it decodes, whether it does, and the like.
+/// The configuration header of a function: the BARs, COMMAND and the other registers of its first
+/// 64 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Registers([u32; 16]);
 
 impl Registers {
-    /// Takes what was read. STATUS, which changes by itself, is left out.
+    /// Creates the value from the registers that were read. Ignores STATUS, which changes by
+    /// itself.
     pub(crate) fn new(mut words: [u32; 16]) -> Self {
         let [_, command, ..] = &mut words;
         *command &= 0xffff;
         Self(words)
     }
 
-    /// The first register that is not as in `wanted`: its offset, what it is, what it should be.
+    /// Compares with the registers `wanted`. Returns the offset, value and wanted value of the
+    /// first register that differs.
     pub(crate) fn differs(&self, wanted: &Self) -> Option<(u8, u32, u32)> {
         (0u8..)
             .step_by(4)
@@ -52,15 +55,16 @@ impl Registers {
     }
 }
 
-/// The bits of an address. The low ones are flags, of which an I/O BAR has fewer; no BAR is that
-/// small.
+/// The address bits of a memory BAR: the low four bits are flags. The mask is used for I/O BARs,
+/// too, and drops two of their address bits.
 pub(crate) const ADDRESS: u64 = !0xf;
-/// The bits that tell an I/O BAR and the width of a memory BAR.
+/// The bits of a BAR that tell I/O from memory and give the width of a memory BAR.
 pub(crate) const TYPE: u32 = 0x7;
-/// Of [`TYPE`]: the next BAR is the upper half.
+/// The value of [`TYPE`] for a 64-bit BAR: the next register holds the upper half of the address.
 pub(crate) const TYPE_64: u32 = 0x4;
 
-/// The addresses in a function's BARs, each with the number of the BAR that it begins in.
+/// Returns the addresses in the BARs of a function, each with the index of the BAR's first
+/// register.
 pub(crate) fn bar_addresses(bars: [u32; 6]) -> impl Iterator<Item = (u32, u64)> {
     let mut bars = (0u32..).zip(bars);
     core::iter::from_fn(move || {
@@ -78,7 +82,7 @@ pub(crate) fn bar_addresses(bars: [u32; 6]) -> impl Iterator<Item = (u32, u64)> 
 mod tests {
     use super::*;
 
-    /// An upper half is no BAR of its own, and the last BAR has none.
+    /// The upper half of a 64-bit BAR is no BAR of its own. The last BAR has no upper half.
     #[test]
     fn wide_bars_take_two_registers() {
         let bars = [0x8000_0004, 0x12, 0xc001, 0xfe00_0008, 0x7, 0xffff_fff4];
@@ -92,7 +96,7 @@ mod tests {
         assert!(bar_addresses(bars).eq(addresses));
     }
 
-    /// A device's STATUS may change; its other registers may not.
+    /// A change of STATUS is ignored; a change of any other register is found.
     #[test]
     fn differences_are_found() {
         let mut words = [0; 16];
@@ -105,7 +109,7 @@ mod tests {
         assert_eq!(Registers::new(words).differs(&before), Some((4, 6, 0)));
     }
 
-    /// Four pins, and no other value is one.
+    /// Only the four register values of a pin decode.
     #[test]
     fn pins_have_letters() {
         let letters = |register| Pin::decode(register).map(Pin::letter);

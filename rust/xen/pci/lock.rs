@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Locks: of one function against binding and unbinding, of all against adding and removing.
+//! Locks: the device lock, which excludes binding and unbinding, and the lock of the PCI topology,
+//! which excludes adding and removing.
 //!
 //! C headers: [`include/linux/device.h`](srctree/include/linux/device.h),
 //! [`include/linux/pci.h`](srctree/include/linux/pci.h)
@@ -31,28 +32,44 @@ use crate::{
     }, //
 };
 
-/// A function whose driver cannot come or go, because the device's lock is held.
+/// A function whose device lock is held: its driver can be neither bound nor unbound.
+///
+/// Callbacks of the driver core hold the device lock; elsewhere, [`DeviceLock::new`] takes it.
+///
+/// # Examples
+///
+/// ```
+/// # use kernel::{pci::Device, prelude::*};
+/// # use xen::pci::DeviceLock;
+/// fn log_driver(dev: &Device) {
+///     let dev = DeviceLock::new(dev);
+///     if let Some(name) = dev.driver_name() {
+///         dev_info!(dev, "bound to {:?}\n", name);
+///     }
+/// }
+/// ```
 ///
 /// # Invariants
 ///
-/// The device's lock is held for as long as a reference to this exists.
+/// The device lock is held for as long as a reference to this value exists.
 #[repr(transparent)]
 pub struct Locked(Device);
 
 impl Locked {
     /// # Safety
     ///
-    /// The lock of `dev` is held for as long as `dev` is borrowed.
+    /// The device lock of `dev` is held for as long as `dev` is borrowed.
     pub(crate) unsafe fn new(dev: &Device) -> &Self {
         // INVARIANT: By the function's requirement.
-        // SAFETY: `Self` is a transparent wrapper.
+        // SAFETY: `Self` is a transparent wrapper of `Device`.
         unsafe { &*ptr::from_ref(dev).cast() }
     }
 
-    /// The name of the driver that the function is bound to, or being bound to or unbound from.
+    /// Returns the name of the driver that the function is bound to, being bound to, or being
+    /// unbound from.
     pub fn driver_name(&self) -> Option<&CStr> {
-        // SAFETY: By the type invariant the driver cannot change, and a bound driver and its name
-        // live.
+        // SAFETY: By the type invariant the driver cannot change. A bound driver and its name stay
+        // valid.
         unsafe {
             let driver = (*as_raw_device(self)).driver;
             driver
@@ -61,20 +78,22 @@ impl Locked {
         }
     }
 
-    /// The Linux irq of the INTx line, if a driver has enabled the function. While MSI is enabled
-    /// too, this is still the line's. May sleep.
+    /// Returns the Linux irq of the INTx line if a driver has enabled the function. This is the irq
+    /// of the line even while MSI is enabled. May sleep.
     pub fn intx_irq(&self) -> Option<u32> {
-        // SAFETY: By the type invariant the MSI data, which unbinding frees, stays.
+        // SAFETY: By the type invariant unbinding cannot free the MSI data.
         match unsafe { bindings::pci_intx_irq(as_raw(self)) } {
             0 => None,
             irq => Some(irq),
         }
     }
 
-    /// The function in the tree of devices; `None` if it has no driver, and may have left the tree.
+    /// Returns the function as [`InTree`]. `None` for a function without a driver, which may have
+    /// been removed.
     pub fn in_tree(&self) -> Option<InTree<'_>> {
         self.driver_name()?;
-        // INVARIANT: The driver is unbound, with the lock held, before the function is removed.
+        // INVARIANT: The PCI core unbinds the driver, under the device lock, before it removes the
+        // function.
         Some(InTree {
             dev: (&**self).into(),
             _lock: PhantomData,
@@ -90,23 +109,23 @@ impl Deref for Locked {
     }
 }
 
-/// Holds the lock of a device, against binding and unbinding.
+/// A guard that holds a device lock, which excludes binding and unbinding.
 ///
 /// # Invariants
 ///
-/// This task holds the device's lock.
+/// This task holds the device lock of `dev`.
 pub struct DeviceLock<'a> {
     dev: &'a Device,
-    /// A mutex is unlocked by the task that locked it.
+    /// The task that locked a mutex has to unlock it.
     _task: NotThreadSafe,
 }
 
 impl<'a> DeviceLock<'a> {
-    /// Takes the lock. May sleep.
+    /// Takes the device lock. May sleep.
     pub fn new(dev: &'a Device) -> Self {
-        // SAFETY: A valid device.
+        // SAFETY: `dev` is a valid device.
         unsafe { bindings::device_lock(as_raw_device(dev)) };
-        // INVARIANT: Locked just now.
+        // INVARIANT: `device_lock()` has taken the lock.
         Self {
             dev,
             _task: NotThreadSafe,
@@ -118,7 +137,7 @@ impl Deref for DeviceLock<'_> {
     type Target = Locked;
 
     fn deref(&self) -> &Locked {
-        // SAFETY: By the type invariant, for as long as `self` is borrowed.
+        // SAFETY: By the type invariant the lock is held for as long as `self` is borrowed.
         unsafe { Locked::new(self.dev) }
     }
 }
@@ -130,7 +149,19 @@ impl Drop for DeviceLock<'_> {
     }
 }
 
-/// Keeps all PCI functions from being added or removed.
+/// A guard that holds the lock of the PCI topology (`pci_lock_rescan_remove()`): no PCI function is
+/// added or removed until it is dropped.
+///
+/// # Examples
+///
+/// ```
+/// # use kernel::prelude::*;
+/// # use xen::pci::TopologyLock;
+/// let topology = TopologyLock::new();
+/// for dev in topology.iter() {
+///     dev_info!(dev, "on a root bus: {}\n", dev.upstream().is_none());
+/// }
+/// ```
 ///
 /// # Invariants
 ///
@@ -138,21 +169,21 @@ impl Drop for DeviceLock<'_> {
 pub struct TopologyLock(NotThreadSafe);
 
 impl TopologyLock {
-    /// Takes the lock. May sleep; must not be called under a [`DeviceLock`].
+    /// Takes the lock. May sleep. The caller must not hold a device lock ([`DeviceLock`]).
     #[allow(
         clippy::new_without_default,
         reason = "locking is more than a default value"
     )]
     pub fn new() -> Self {
-        // SAFETY: A mutex, taken in a context that may sleep.
+        // SAFETY: The lock is a mutex, which may be taken in any context that may sleep.
         unsafe { bindings::pci_lock_rescan_remove() };
-        // INVARIANT: Locked just now.
+        // INVARIANT: `pci_lock_rescan_remove()` has taken the lock.
         Self(NotThreadSafe)
     }
 
-    /// All functions.
+    /// Iterates over all functions.
     pub fn iter(&self) -> impl Iterator<Item = InTree<'_>> {
-        // INVARIANT: Found in the tree, which does not change.
+        // INVARIANT: No function is removed while `self` is borrowed.
         device::iter().map(|dev| InTree {
             dev,
             _lock: PhantomData,
@@ -167,11 +198,24 @@ impl Drop for TopologyLock {
     }
 }
 
-/// A function in the tree of devices, with the bridges above it.
+/// A function that is not removed for `'a`. Its sysfs directory and the bridges above it exist.
+///
+/// The value comes from [`TopologyLock::iter`], [`Locked::in_tree`] or
+/// [`Observer::added`](super::bus::Observer::added).
+///
+/// # Examples
+///
+/// ```
+/// # use xen::pci::InTree;
+/// /// Returns the number of bridges above `dev`.
+/// fn depth(dev: &InTree<'_>) -> usize {
+///     core::iter::successors(dev.upstream(), |bridge| bridge.upstream()).count()
+/// }
+/// ```
 ///
 /// # Invariants
 ///
-/// For `'a` the function is not removed.
+/// The function is not removed for `'a`.
 pub struct InTree<'a> {
     dev: ARef<Device>,
     _lock: PhantomData<&'a ()>,
@@ -189,22 +233,25 @@ impl<'a> InTree<'a> {
         }
     }
 
-    /// Makes a directory of the function in sysfs; `EEXIST` if there is one of this name. May
-    /// sleep.
+    /// Creates a directory in the function's sysfs directory. May sleep.
+    ///
+    /// Errors: `EEXIST` if a file or directory of this name exists; else those of `kobject_add()`
+    /// and `sysfs_create_file()`.
     pub fn add_directory<T: Files>(&self, files: T) -> Result<Directory<T>> {
-        // SAFETY: By the type invariant the function is in sysfs, and stays.
+        // SAFETY: By the type invariant the function is in sysfs, and stays there until this
+        // returns.
         unsafe { Directory::new(&raw mut (*as_raw_device(self)).kobj, files) }
     }
 
-    /// The bridge that leads to the function; `None` on a root bus.
+    /// Returns the bridge above the function; `None` on a root bus.
     pub fn upstream(&self) -> Option<InTree<'a>> {
-        // SAFETY: By the type invariant the function's bus has its bridge, which is not removed
-        // before what is behind it.
+        // SAFETY: By the type invariant the function's bus is valid, and so is its bridge, which is
+        // removed only after all functions behind it.
         let bridge = unsafe {
             let bridge = bindings::pci_upstream_bridge(as_raw(&self.dev));
             bridge.cast::<Device>().as_ref()?
         };
-        // INVARIANT: As above.
+        // INVARIANT: The bridge is not removed before the function, so not for `'a`.
         Some(Self {
             dev: bridge.into(),
             _lock: PhantomData,

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a function's MSI-X capability says.
+//! Decoding of the MSI-X capability.
 
-/// The table, as the capability describes it.
+/// The location and size of an MSI-X table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MsixTable {
-    /// Number of entries, 1 to 2048.
+    /// The number of entries, 1 to 2048.
     pub entries: u16,
-    /// The BAR that holds the table, 0 to 5.
+    /// The index of the BAR that holds the table, 0 to 5.
     pub bar: u32,
 }
 
 impl MsixTable {
-    /// Reads the registers "message control" and "table offset"; `None` if they name a BAR that
-    /// there is not.
+    /// Decodes the registers "message control" and "table offset". `None` if the BAR index is
+    /// reserved.
     pub fn decode(control: u16, offset: u32) -> Option<Self> {
         let bar = offset & 0x7;
         (bar < 6).then_some(Self {
-            // PANIC: Eleven bits plus one.
+            // PANIC: The largest sum is 0x7ff + 1, which fits.
             entries: (control & 0x7ff) + 1,
             bar,
         })
@@ -28,7 +28,7 @@ impl MsixTable {
 mod tests {
     use super::*;
 
-    /// Functions have six BARs; what comes after them in Linux's list is something else.
+    /// BAR indices above 5 are reserved. Linux's resources 6 and up are not BARs.
     #[test]
     fn tables_are_in_bars() {
         let table = |entries, bar| Some(MsixTable { entries, bar });

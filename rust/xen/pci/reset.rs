@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Resetting functions.
+//! Resets of functions.
 //!
 //! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
 
@@ -23,35 +23,35 @@ use crate::{
     }, //
 };
 
-/// The kind of a reset, as Xen's interface distinguishes them.
+/// The kind of a reset, as `PHYSDEVOP_pci_device_reset` distinguishes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The function was reset without its power or link having changed.
+    /// A reset that changes neither the power nor the link of the function.
     Warm,
-    /// The link to the function was reset.
+    /// A reset of the link to the function.
     Hot,
-    /// Function level reset.
+    /// A function level reset (FLR).
     Flr,
 }
 
-/// How the PCI core resets a function: the order of `pci_reset_fn_methods`, which the file
-/// `reset_method` in sysfs names.
+/// A reset method of the PCI core. The numbers are the indices of `pci_reset_fn_methods`, and the
+/// names those in the sysfs file `reset_method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Method {
-    /// A quirk of the PCI core for this device.
+    /// A device-specific quirk of the PCI core.
     DeviceSpecific = 1,
-    /// The firmware's `_RST`.
+    /// ACPI's `_RST` method.
     Acpi,
-    /// Function level reset.
+    /// Function level reset (FLR) of the PCI Express capability.
     Flr,
-    /// Function level reset of the Advanced Features capability.
+    /// Function level reset (FLR) of the Advanced Features capability.
     AfFlr,
-    /// To D3hot and back.
+    /// Power-management reset: a transition to D3hot and back to D0.
     Pm,
-    /// Hot reset by the bridge above, of a function that is alone there.
+    /// Secondary bus reset by the bridge above. Works only for a function that is alone on its bus.
     Bus,
-    /// The same for CXL.
+    /// Secondary bus reset for a CXL device.
     CxlBus,
 }
 
@@ -66,13 +66,14 @@ impl Method {
         Self::CxlBus,
     ];
 
-    /// The method with this number; 0 is none.
+    /// Returns the method with this number. `None` for 0, which ends the core's list, and for
+    /// unknown numbers.
     pub(crate) fn from_index(index: u8) -> Option<Self> {
         let index = usize::from(index).checked_sub(1)?;
         Self::ALL.get(index).copied()
     }
 
-    /// The kind of reset this is.
+    /// Returns the kind of reset that the method does.
     pub fn kind(self) -> Kind {
         match self {
             Self::Flr | Self::AfFlr => Kind::Flr,
@@ -81,7 +82,7 @@ impl Method {
         }
     }
 
-    /// Whether the bridge above does it.
+    /// Returns whether the bridge above the function does the reset.
     pub fn is_by_bridge(self) -> bool {
         self.kind() == Kind::Hot
     }
@@ -99,34 +100,36 @@ impl Method {
     }
 }
 
-/// Formats as in the file `reset_method`.
+/// Formats as in the sysfs file `reset_method`.
 impl kernel::fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-/// A function whose configuration only this task uses, until the value is dropped.
+/// A guard that blocks other users of the function's configuration space. See
+/// [`Locked::undisturbed`].
 ///
 /// # Invariants
 ///
-/// Access to the configuration is locked, by this value.
+/// `pci_cfg_access_lock()` was called for this value.
 pub struct Undisturbed(ARef<Device>);
 
 impl Drop for Undisturbed {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant the access is locked.
         unsafe { bindings::pci_cfg_access_unlock(as_raw(&self.0)) };
     }
 }
 
-/// The methods that the PCI core tries for `dev`, in this order.
+/// Returns the methods that the PCI core tries for `dev`, in this order.
 ///
-/// The core lists them before it knows the function's siblings, but a bridge resets only a function
-/// that is alone behind it: such a method is left out if there are others.
+/// The core lists the methods before it has found the function's siblings. A bridge resets a
+/// function only if it is alone on its bus, so this skips methods of the bridge for other
+/// functions.
 fn usable_methods(dev: &Device) -> impl Iterator<Item = Method> + '_ {
-    // SAFETY: A valid `struct pci_dev`. User space may change the bytes meanwhile; each is read
-    // once.
+    // SAFETY: `dev` is a valid `struct pci_dev`. User space may change the methods at any time;
+    // each byte is read once.
     let methods = unsafe { reset_methods(dev).read_volatile() };
     methods
         .into_iter()
@@ -134,16 +137,17 @@ fn usable_methods(dev: &Device) -> impl Iterator<Item = Method> + '_ {
         .filter(|method| !method.is_by_bridge() || is_alone(dev))
 }
 
-/// Whether there is no other function on the bus of `dev`.
+/// Returns whether `dev` is the only function on its bus.
 fn is_alone(dev: &Device) -> bool {
-    // SAFETY: Valid `struct pci_dev`s, which keep their buses; the pointers are only compared.
+    // SAFETY: `dev` is a valid `struct pci_dev`. The pointer to its bus is only compared.
     let bus = |dev: &Device| unsafe { (*as_raw(dev)).bus };
     pci::iter().all(|other| as_raw(&other) == as_raw(dev) || bus(&other) != bus(dev))
 }
 
-/// Resets of functions, whoever has them.
+/// The reset method of any function. This is a trait since [`Device`] belongs to the kernel crate.
 pub trait Reset {
-    /// The method by which [`Locked::reset`] resets the function; `None` if there is none.
+    /// Returns the method by which [`Locked::reset`] resets the function; `None` if there is none.
+    /// May sleep.
     fn reset_method(&self) -> Option<Method>;
 }
 
@@ -154,32 +158,33 @@ impl Reset for Device {
 }
 
 impl Locked {
-    /// Resets the function by the best method it has; its configuration is restored. May sleep, for
-    /// a second and more.
+    /// Resets the function by its first usable method, and restores its configuration. May sleep,
+    /// for a second and more.
     ///
-    /// Memory decoding is turned off before, and on again after the BARs are back, in a way that
-    /// Xen's vPCI sees. A driver's [`reset_prepare`](super::driver::Driver::reset_prepare) and
-    /// [`reset_done`](super::driver::Driver::reset_done) are called as for anybody else's reset.
+    /// The PCI core calls the driver's [`reset_prepare`](super::driver::Driver::reset_prepare) and
+    /// [`reset_done`](super::driver::Driver::reset_done). It disables memory decoding before the
+    /// reset, and enables it after it has restored the BARs. Xen's vPCI sees both writes.
     ///
-    /// Errors: `ENOTTY` if the function has no method; `ETIMEDOUT` if it did not come back; else
-    /// those of the method.
+    /// Errors: `ENOTTY` if the function has no method; `ETIMEDOUT` if it did not come back in time;
+    /// else those of the method.
     pub fn reset(&self) -> Result {
         fault::point("reset")?;
         let _undisturbed = self.undisturbed();
-        // SAFETY: A valid `struct pci_dev`, whose lock is held.
+        // SAFETY: `self` is a valid `struct pci_dev`, whose device lock is held.
         self.told(unsafe { bindings::pci_reset_function_locked(as_raw(self)) })
     }
 
-    /// The same for a caller that has stopped the function, and restores its configuration, which
-    /// is lost: no driver is called, nothing is saved or restored.
+    /// Resets a function that the caller has stopped. The PCI core calls no driver, and neither
+    /// saves nor restores the configuration, which the reset clears: the caller has to restore it.
+    /// Sleeps and fails as [`Locked::reset`] does.
     pub fn reset_stopped(&self, _undisturbed: &Undisturbed) -> Result {
         fault::point("reset")?;
-        // SAFETY: A valid `struct pci_dev`, whose lock is held.
+        // SAFETY: `self` is a valid `struct pci_dev`, whose device lock is held.
         self.told(unsafe { bindings::__pci_reset_function_locked(as_raw(self)) })
     }
 
-    /// The result of a reset. The core's `ENOTTY` may be that of a function that has a method, but
-    /// did not come back in time.
+    /// Converts the result of a reset. The PCI core also returns `ENOTTY` for a function that has a
+    /// method but did not come back in time.
     fn told(&self, errno: c_int) -> Result {
         match to_result(errno) {
             Err(e) if e == ENOTTY && self.reset_method().is_some() => Err(ETIMEDOUT),
@@ -187,21 +192,25 @@ impl Locked {
         }
     }
 
-    /// Keeps user space, and drivers who ask, from the function's configuration.
+    /// Blocks access to the function's configuration space by user space, and by other callers of
+    /// `pci_cfg_access_lock()`, until the guard is dropped. May sleep.
     pub fn undisturbed(&self) -> Undisturbed {
-        // SAFETY: A valid `struct pci_dev`. It sleeps until nobody else has locked it.
+        // SAFETY: `self` is a valid `struct pci_dev`. This sleeps until no other task has locked
+        // the access.
         unsafe { bindings::pci_cfg_access_lock(as_raw(self)) };
-        // INVARIANT: Locked just now.
+        // INVARIANT: `pci_cfg_access_lock()` was called.
         Undisturbed((&**self).into())
     }
 
-    /// Makes the function one that cannot be reset, until the returned value is dropped.
+    /// Clears the function's list of reset methods: no task can reset the function until the
+    /// returned value is dropped.
     pub fn forbid_reset(&self) -> ResetForbidden {
         let methods = reset_methods(self);
-        // SAFETY: A valid `struct pci_dev`. The core reads the methods one by one up to a zero, and
-        // user space changes them, without a lock.
+        // SAFETY: `self` is a valid `struct pci_dev`. The core reads the methods one by one up to a
+        // zero, without a lock, and user space writes them without a lock.
         let before = unsafe { methods.read_volatile() };
-        // SAFETY: As above.
+        // SAFETY: `self` is a valid `struct pci_dev`. The core and user space access the methods
+        // without a lock.
         unsafe { methods.write_volatile(Default::default()) };
         ResetForbidden {
             dev: (&**self).into(),
@@ -210,15 +219,16 @@ impl Locked {
     }
 }
 
-/// The reset methods of a function, in the order in which they are tried; 0 ends the list.
+/// The reset methods of a function, in the order in which the PCI core tries them. 0 ends the list.
 type Methods = [u8; bindings::PCI_NUM_RESET_METHODS as usize];
 
 fn reset_methods(dev: &Device) -> *mut Methods {
-    // SAFETY: The place of a field of a valid `struct pci_dev`.
+    // SAFETY: `dev` is a valid `struct pci_dev`, so its field is in bounds.
     unsafe { &raw mut (*as_raw(dev)).reset_methods }
 }
 
-/// A function that cannot be reset. See [`Locked::forbid_reset`].
+/// A function that cannot be reset. Dropping the value restores the reset methods. See
+/// [`Locked::forbid_reset`].
 pub struct ResetForbidden {
     dev: ARef<Device>,
     before: Methods,
@@ -227,11 +237,13 @@ pub struct ResetForbidden {
 impl Drop for ResetForbidden {
     fn drop(&mut self) {
         let methods = reset_methods(&self.dev);
-        // SAFETY: As in `forbid_reset`.
+        // SAFETY: `dev` is a valid `struct pci_dev`. The core and user space access the methods
+        // without a lock.
         let now = unsafe { methods.read_volatile() };
-        // An administrator who has written `reset_method` meanwhile knows better.
+        // Keep the methods that an administrator has written to `reset_method` meanwhile.
         if now == Methods::default() {
-            // SAFETY: As above.
+            // SAFETY: `dev` is a valid `struct pci_dev`. The core and user space access the methods
+            // without a lock.
             unsafe { methods.write_volatile(self.before) };
         }
     }

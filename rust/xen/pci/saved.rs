@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A function's whole configuration: saved, restored, compared.
+//! Saving, restoring and comparing the configuration of a function.
 //!
 //! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
 
@@ -22,7 +22,21 @@ use crate::{
     }, //
 };
 
-/// A function's whole configuration, as it was at one time.
+/// The saved configuration of a function: the header, and the capabilities that `pci_save_state()`
+/// covers.
+///
+/// # Examples
+///
+/// ```
+/// # use kernel::prelude::*;
+/// # use xen::pci::{Locked, Saved};
+/// fn with_configuration_restored(dev: &Locked, f: impl FnOnce()) -> Result {
+///     let saved = Saved::new(dev)?;
+///     f();
+///     saved.restore(dev)?;
+///     saved.verify()
+/// }
+/// ```
 ///
 /// # Invariants
 ///
@@ -33,27 +47,29 @@ pub struct Saved {
     registers: Registers,
 }
 
-// SAFETY: Plain memory.
+// SAFETY: `state` points to plain memory.
 unsafe impl Send for Saved {}
-// SAFETY: Only read.
+// SAFETY: A shared reference only reads `state`.
 unsafe impl Sync for Saved {}
 
 impl Saved {
-    /// Saves the configuration as it is now. `ENOMEM`, or `EIO` if the function does not answer.
+    /// Saves the current configuration. May sleep.
+    ///
+    /// Errors: `EIO` if the function does not answer; `ENOMEM`; else those of `pci_save_state()`.
     pub fn new(dev: &Locked) -> Result<Self> {
         let config = ConfigSpace::of(dev);
         config.require_present()?;
         let raw = as_raw(dev);
         fault::point("saving the configuration")?;
-        // SAFETY: A valid `struct pci_dev`, whose lock is held.
+        // SAFETY: `raw` is a valid `struct pci_dev`, whose device lock is held.
         let registers = unsafe {
             to_result(bindings::pci_save_state(raw))?;
             Registers::new((*raw).saved_config_space)
         };
         fault::point("keeping the configuration")?;
-        // SAFETY: As above.
+        // SAFETY: `raw` is a valid `struct pci_dev`, whose device lock is held.
         let state = unsafe { bindings::pci_store_saved_state(raw) };
-        // INVARIANT: Stored just now.
+        // INVARIANT: `pci_store_saved_state()` has allocated the state for this value.
         Ok(Self {
             config,
             state: NonNull::new(state).ok_or(ENOMEM)?,
@@ -61,27 +77,32 @@ impl Saved {
         })
     }
 
-    /// Restores the configuration of `dev`; `EINVAL` if it is another function's. May sleep.
+    /// Restores the configuration of `dev`. May sleep.
     ///
-    /// A BAR that Xen's vPCI takes for used keeps its value: see [`Saved::verify`].
+    /// Xen's vPCI drops writes to a BAR that it treats as mapped, so that this may succeed without
+    /// effect: call [`Saved::verify`] afterwards.
+    ///
+    /// Errors: `EINVAL` if `dev` is not the function that was saved; else those of
+    /// `pci_load_saved_state()`.
     pub fn restore(&self, dev: &Locked) -> Result {
         let raw = as_raw(dev);
         if raw != as_raw(self.config.device()) {
             return Err(EINVAL);
         }
         let loaded = fault::point("restoring the configuration").and_then(|()| {
-            // SAFETY: A valid `struct pci_dev` whose lock is held, and by the type invariant a
-            // state of this device.
+            // SAFETY: `raw` is a valid `struct pci_dev`, whose device lock is held. By the type
+            // invariant the state belongs to this function.
             to_result(unsafe { bindings::pci_load_saved_state(raw, self.state.as_ptr()) })
         });
-        // Without it, the state that the PCI core saved last, if any: BARs of zero are no use.
-        // SAFETY: As above.
+        // If loading fails, restore the state that the PCI core saved last, if any: it is better
+        // than BARs of zero.
+        // SAFETY: `raw` is a valid `struct pci_dev`, whose device lock is held.
         unsafe { bindings::pci_restore_state(raw) };
         loaded
     }
 
-    /// Reads the header back, with BARs and COMMAND. `EIO`, and a line in the log, if a register
-    /// differs.
+    /// Reads the header and compares it with the saved header, including the BARs and COMMAND.
+    /// `EIO` if the function does not answer, or if a register differs, which is logged.
     pub fn verify(&self) -> Result {
         match self.config.header()?.differs(&self.registers) {
             None => Ok(()),
@@ -98,7 +119,7 @@ impl Saved {
         }
     }
 
-    /// Whether the header is as it was, and MSI and MSI-X are off. Logs nothing.
+    /// Returns whether the header equals the saved header, and MSI and MSI-X are off. Logs nothing.
     pub fn is_current(&self) -> bool {
         self.config.header().is_ok_and(|now| now == self.registers)
             && self.config.has_message_interrupts_off() == Ok(true)
@@ -107,7 +128,8 @@ impl Saved {
 
 impl Drop for Saved {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant this value owns it; C allocated it with `kzalloc()`.
+        // SAFETY: By the type invariant this value owns the state, which C allocated with
+        // `kzalloc()`.
         unsafe { bindings::kfree(self.state.as_ptr().cast()) };
     }
 }

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The address of a PCI function.
+//! Addresses of PCI functions.
 
 use core::fmt;
 
 /// The address of a PCI function: segment, bus, device, function.
 ///
-/// Xen, libxl and the `IOCTL_PRIVCMD_PCIDEV_GET_GSI` of
-/// [`include/uapi/xen/privcmd.h`](srctree/include/uapi/xen/privcmd.h) pack it into 32 bits: segment
-/// in bits 31:16, bus in 15:8, device in 7:3, function in 2:0. Every 32-bit value is an address.
+/// Xen, libxl and `IOCTL_PRIVCMD_PCIDEV_GET_GSI` of
+/// [`include/uapi/xen/privcmd.h`](srctree/include/uapi/xen/privcmd.h) encode an address in 32 bits:
+/// segment in bits 31:16, bus in 15:8, device in 7:3, function in 2:0. Every 32-bit value is a
+/// valid address.
 ///
 /// # Examples
 ///
 /// ```
-/// # use xen::Sbdf;
+/// # use xen::pci::Sbdf;
 /// let nic = Sbdf::new(0, 3, 0x20);
 /// assert_eq!(nic.to_u32(), 0x0320);
 /// assert_eq!((nic.device(), nic.function()), (4, 0));
@@ -22,13 +23,14 @@ use core::fmt;
 pub struct Sbdf(u32);
 
 impl Sbdf {
-    /// The function `devfn` (device in bits 7:3, function in 2:0) on `bus` of `segment`.
+    /// Creates the address of the function `devfn` on `bus` of `segment`. `devfn` has the device in
+    /// bits 7:3 and the function in 2:0.
     pub const fn new(segment: u16, bus: u8, devfn: u8) -> Self {
         Self((segment as u32) << 16 | (bus as u32) << 8 | devfn as u32)
     }
 
-    /// Reads an address in the form that Linux and libxl give it, `0000:03:00.0`: all digits are
-    /// hexadecimal and all fields are there.
+    /// Parses an address in the form of Linux and libxl, `0000:03:00.0`. All fields are required,
+    /// and all digits are hexadecimal.
     pub fn parse(text: &str) -> Option<Self> {
         let (segment, rest) = text.split_once(':')?;
         let (bus, rest) = rest.split_once(':')?;
@@ -41,43 +43,43 @@ impl Sbdf {
         ))
     }
 
-    /// The address that Xen and libxl write as `value`.
+    /// Decodes the 32-bit encoding of Xen and libxl.
     pub const fn from_u32(value: u32) -> Self {
         Self(value)
     }
 
-    /// The address as Xen and libxl write it.
+    /// Returns the 32-bit encoding of Xen and libxl.
     pub const fn to_u32(self) -> u32 {
         self.0
     }
 
-    /// PCI segment group, the "domain" of Linux.
+    /// Returns the PCI segment, which Linux calls "domain".
     pub const fn segment(self) -> u16 {
         (self.0 >> 16) as u16
     }
 
-    /// Bus number.
+    /// Returns the bus number.
     pub const fn bus(self) -> u8 {
         (self.0 >> 8) as u8
     }
 
-    /// Device and function in one byte, as configuration space wants them.
+    /// Returns the device number in bits 7:3 and the function number in 2:0.
     pub const fn devfn(self) -> u8 {
         self.0 as u8
     }
 
-    /// Device number, 0 to 31.
+    /// Returns the device number, 0 to 31.
     pub const fn device(self) -> u8 {
         self.devfn() >> 3
     }
 
-    /// Function number, 0 to 7.
+    /// Returns the function number, 0 to 7.
     pub const fn function(self) -> u8 {
         self.devfn() & 7
     }
 }
 
-/// Reads a hexadecimal number up to `most`, without sign or prefix.
+/// Parses a hexadecimal number up to `most`, without sign or prefix.
 pub fn hex(digits: &str, most: u32) -> Option<u32> {
     u32::from_str_radix(digits, 16)
         .ok()
@@ -102,7 +104,7 @@ impl fmt::Display for Sbdf {
 mod tests {
     use super::*;
 
-    /// Fields do not run into each other, at their limits either.
+    /// No field overflows into another, even at the limits.
     #[test]
     fn fields_have_their_places() {
         let last = Sbdf::new(0xffff, 0xff, 0xff);
@@ -119,7 +121,7 @@ mod tests {
         assert_eq!(Sbdf::new(0, 0, 1).function(), 1);
     }
 
-    /// Every 32-bit value is an address, and the same one again.
+    /// Every 32-bit value converts to an address and back.
     #[test]
     fn values_come_back() {
         for bit in 0..32 {
@@ -131,7 +133,7 @@ mod tests {
         }
     }
 
-    /// The order is that of segment, bus, device, function.
+    /// Addresses are ordered by segment, bus, device and function.
     #[test]
     fn order_is_that_of_the_fields() {
         let sorted = [
@@ -145,7 +147,7 @@ mod tests {
         assert!(sorted.windows(2).all(|pair| pair[0] < pair[1]));
     }
 
-    /// Where a formatted text stands against what it should be.
+    /// Compares formatted text with an expected text, of which it holds the rest.
     struct Compare<'a>(&'a str);
 
     impl fmt::Write for Compare<'_> {
@@ -155,7 +157,7 @@ mod tests {
         }
     }
 
-    /// Names are those of Linux: libxl and xl are given them.
+    /// Addresses format as Linux names devices, the form that libxl and xl expect.
     #[test]
     fn names_are_those_of_linux() {
         for (sbdf, name) in [

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Keeping a function's MSI-X table known to Xen.
+//! Holding an MSI-X table: keeping its location known to Xen.
 //!
-//! Xen maps MSI-X interrupts for a guest only if it learnt the table's address while dom0 owned
-//! the function. `PHYSDEVOP_prepare_msix` tells it, but Xen up to 4.22 refuses that operation to a
-//! PVH dom0. Mapping one entry to dom0 itself has the same effect for as long as the mapping lives.
+//! Xen maps MSI-X interrupts for a guest only if it learnt the address of the table while dom0
+//! owned the function. `PHYSDEVOP_prepare_msix` records the address, but Xen up to 4.22 refuses
+//! that operation to a PVH dom0. Mapping one entry to dom0 records the address as well, for as long
+//! as the mapping exists.
 //!
-//! A guest that uses the function by MSI ends that: Xen then takes the mapping for the guest's own
-//! MSI-X, gives it up, and miscounts from then on. Nobody's MSI-X works any more, dom0's neither.
+//! If a guest uses MSI on the function, Xen takes the mapping for the guest's own MSI-X, drops it,
+//! and miscounts from then on. MSI-X of the function then works neither for guests nor for dom0.
 //! This can be repaired only once dom0 owns the function again.
 //!
-//! A guest may use that entry, too. Its address and data then come from the guest's mapping, but
-//! Xen applies the guest's masking and unmasking to the first mapping, ours, and unmasks an entry
-//! in hardware only if dom0's side of its mapping is unmasked as well: so ours is bound, too.
+//! A guest may use the mapped entry, too. The entry then has the address and data of the guest's
+//! mapping. But Xen applies the guest's masking to the first mapping, which is dom0's, and unmasks
+//! the entry in hardware only if dom0's side of its mapping is unmasked as well. The pirq of the
+//! mapping is therefore bound.
 
 use kernel::{
     pci::Device,
@@ -36,37 +38,38 @@ use crate::{
     vpci::Function, //
 };
 
-/// The error of a mapping if Xen does not know the table, and does not look for it.
-// CAST: A small number.
+/// The error of `PHYSDEVOP_map_pirq` if Xen does not know the table and does not look for it.
+// CAST: An errno is a small number.
 const ENODATA: c_int = bindings::ENODATA as c_int;
 
-/// How Xen was made to know the table.
+/// How Xen was told of the table.
 enum Means {
-    /// `PHYSDEVOP_prepare_msix`, to be undone by `PHYSDEVOP_release_msix`.
+    /// By `PHYSDEVOP_prepare_msix`. `PHYSDEVOP_release_msix` undoes it.
     Prepared,
-    /// Somebody else's `PHYSDEVOP_prepare_msix`: nothing is ours to undo.
+    /// By a `PHYSDEVOP_prepare_msix` of another caller, who undoes it.
     PreparedByOther,
-    /// The table's last entry is mapped to this domain.
+    /// By a mapping of the table's last entry to dom0.
     Mapped(Mapping),
-    /// The hold was undone.
+    /// The hold was released.
     Released,
 }
 
-/// A pirq of this domain, and its binding. Guests cannot use the entry unless it is bound.
+/// A mapped pirq of dom0, and its binding. Guests can use the mapped entry only if the pirq is
+/// bound.
 struct Mapping {
     pirq: i32,
     bound: Result<domctl::Bound>,
 }
 
-/// Makes guests able to use the function's MSI-X for as long as this value lives.
+/// A hold on the MSI-X table of a function: guests can use MSI-X until this value is dropped.
 ///
-/// Making one and dropping one mask the table's last entry in hardware, and so must not happen
-/// while a guest has the function: [`Hold::new`] is refused then, and before a drop
-/// [`owned_by_dom0`] can tell.
+/// Mapping and unmapping mask the table's last entry in hardware, so neither must happen while a
+/// guest has the function. [`Hold::new`] fails then. Before dropping the value, check
+/// [`owned_by_dom0`].
 ///
 /// # Invariants
 ///
-/// Unless it is [`Means::Released`], Xen knows the table by `means`, which is still to be undone.
+/// Unless `means` is [`Means::Released`], Xen knows the table by `means`, which was not undone.
 pub struct Hold {
     dev: ARef<Device>,
     function: Function,
@@ -75,12 +78,12 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Makes Xen learn where `table` of `dev` is.
+    /// Tells Xen the location of `table`, the MSI-X table of `dev`. `function` is the identity of
+    /// `dev`.
     ///
-    /// Errors: `ENODEV` if dom0 does not own the function, because it is quarantined, a guest's, or
-    /// Xen refused it; `ENXIO` if its memory decoding is off; else those of `PHYSDEVOP_map_pirq`.
-    ///
-    /// `function` is `dev` as Xen is told of it; `EINVAL` if it is another one.
+    /// Errors: `EINVAL` if `function` is another function; `ENODEV` if dom0 does not own the
+    /// function: it is quarantined, assigned to a guest, or refused by Xen; `ENXIO` if memory
+    /// decoding is off; else those of `PHYSDEVOP_map_pirq`.
     pub fn new(dev: &Locked, function: Function, table: MsixTable) -> Result<Self> {
         function.require(dev)?;
         Self::once(dev, function, table).or_else(|e| {
@@ -95,7 +98,7 @@ impl Hold {
             Err(e) if e == EBUSY => Means::PreparedByOther,
             Err(_) => Means::Mapped(Mapping::new(map_last(dev, table)?)),
         };
-        // INVARIANT: Xen knows it by now.
+        // INVARIANT: Xen knows the table by `means`.
         Ok(Self {
             dev: dev.into(),
             function,
@@ -104,7 +107,7 @@ impl Hold {
         })
     }
 
-    /// The pirq that the table's last entry is mapped to, if it had to be.
+    /// Returns the pirq of the table's last entry; `None` if the entry is not mapped.
     pub fn pirq(&self) -> Option<i32> {
         match &self.means {
             Means::Mapped(mapping) => Some(mapping.pirq),
@@ -112,13 +115,13 @@ impl Hold {
         }
     }
 
-    /// The table.
+    /// Returns the location and size of the table.
     pub fn table(&self) -> MsixTable {
         self.table
     }
 
-    /// Whether guests can use the table's last entry; else, why Xen did not bind it. `EACCES` for a
-    /// Xen that is not known here.
+    /// Checks whether guests can use the table's last entry. If not, returns the error with which
+    /// Xen refused to bind the pirq: `EACCES` for an unknown version of Xen.
     pub fn last_entry(&self) -> Result {
         match &self.means {
             Means::Mapped(Mapping { bound: Err(e), .. }) => Err(*e),
@@ -126,11 +129,13 @@ impl Hold {
         }
     }
 
-    /// Undoes the hold, and makes Xen able to map the table to dom0's own drivers again.
+    /// Releases the hold, and makes sure that dom0's own drivers can use MSI-X again. Logs if they
+    /// may be unable to.
     ///
-    /// Dom0 has to own the function, and no driver may use its interrupts. After an error there
-    /// still is a hold. Errors: `EINVAL` if `dev` is another function; else those of
-    /// `PHYSDEVOP_release_msix` or `PHYSDEVOP_unmap_pirq`.
+    /// Dom0 has to own the function, and no driver may use its interrupts.
+    ///
+    /// Errors: `EINVAL` if `dev` is another function; else those of `PHYSDEVOP_release_msix` or
+    /// `PHYSDEVOP_unmap_pirq`. After an error the hold still exists.
     pub fn give_back(&mut self, dev: &Locked) -> Result {
         self.function.require(dev)?;
         self.release()?;
@@ -144,8 +149,8 @@ impl Hold {
         self.release()
     }
 
-    /// Tries to map the table, which makes this a hold again, and repairs the damage that a guest's
-    /// MSI has done to it. Does nothing without BARs.
+    /// Maps the last entry again, which makes this a hold again. If Xen has lost the table because
+    /// a guest used MSI, makes Xen rediscover the function. Does nothing if the BARs were lost.
     fn repair(&mut self, dev: &Locked) -> Result {
         if !ConfigSpace::of(dev).has_its_bars()? {
             return Ok(());
@@ -165,14 +170,15 @@ impl Hold {
         Ok(())
     }
 
-    /// Undoes the hold, as dropping it does, and returns Xen's error. After an error it stays.
+    /// Releases the hold, as dropping it does, and returns Xen's error. After an error the hold
+    /// still exists.
     pub fn release(&mut self) -> Result {
         match &mut self.means {
             Means::Prepared => physdev::release_msix(self.function.sbdf)?,
             Means::Mapped(mapping) => mapping.undo()?,
             Means::PreparedByOther | Means::Released => (),
         }
-        // INVARIANT: Nothing is left to be undone.
+        // INVARIANT: `means` was undone.
         self.means = Means::Released;
         Ok(())
     }
@@ -187,7 +193,7 @@ impl Drop for Hold {
 }
 
 impl Mapping {
-    /// Binds `pirq`.
+    /// Binds `pirq`, which is mapped.
     fn new(pirq: i32) -> Self {
         Self {
             pirq,
@@ -195,7 +201,7 @@ impl Mapping {
         }
     }
 
-    /// Unbinds and unmaps it. After an error it is as it was.
+    /// Unbinds and unmaps the pirq. After an error it is still mapped, and bound again if possible.
     fn undo(&mut self) -> Result {
         if let Ok(bound) = &mut self.bound {
             bound.release()?;
@@ -204,10 +210,10 @@ impl Mapping {
     }
 }
 
-/// Whether Xen gives the function to dom0 now, rather than to a guest or to its quarantine.
+/// Returns whether dom0 owns the function, rather than a guest or Xen's quarantine.
 ///
-/// Asked by mapping an entry that `table` does not have, which changes nothing: `ENODEV` unless
-/// dom0 owns the function, and only then `EINVAL`.
+/// The check maps an entry that `table` does not have, which changes nothing: Xen fails with
+/// `ENODEV` if dom0 does not own the function, and with `EINVAL` otherwise.
 pub fn owned_by_dom0(dev: &Device, table: MsixTable) -> Result<bool> {
     match map(dev, table, table.entries) {
         Ok(pirq) => physdev::unmap_pirq(pirq).map(|()| true),
@@ -217,7 +223,8 @@ pub fn owned_by_dom0(dev: &Device, table: MsixTable) -> Result<bool> {
     }
 }
 
-/// Makes Xen find the function again if `error`, of a mapping, says that it has lost the table.
+/// Makes Xen rediscover the function if `error`, of a mapping, says that Xen has lost the table.
+/// Returns other errors.
 fn rediscover_lost(dev: &Locked, function: Function, error: Error) -> Result {
     if error.to_errno() != -ENODATA {
         return Err(error);
@@ -229,7 +236,7 @@ fn rediscover_lost(dev: &Locked, function: Function, error: Error) -> Result {
     function.rediscover(dev)
 }
 
-/// Maps the last entry of `table` to this domain; returns the pirq.
+/// Maps the last entry of `table` to dom0, and returns the pirq.
 fn map_last(dev: &Device, table: MsixTable) -> Result<i32> {
     map(dev, table, table.entries.saturating_sub(1))
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `backend/pci/DOMAIN/0`: the functions that a toolstack wants a guest to have.
+//! The directory `backend/pci/DOMAIN/0`, in which a toolstack lists the functions of a guest.
 //!
-//! The directory has `num_devs`, `state`, `online`, and for each function `dev-N` and `state-N`.
-//! Toolstacks change several of them in one transaction, and so they are read in one.
+//! The directory holds `num_devs`, `state` and `online`, and for each function `dev-N` and
+//! `state-N`. Toolstacks change several of these nodes in one transaction, so the directory has to
+//! be read in one transaction, too.
 
 use core::str::FromStr;
 
@@ -17,48 +18,49 @@ use crate::{
     xenbus::State, //
 };
 
-/// The directory of all guests.
+/// The parent of all guests' directories.
 pub const PATH: &CStr = c"backend/pci";
 
-/// The largest `num_devs` that is accepted. Guests have far fewer functions.
+/// The largest accepted value of `num_devs`. Guests have far fewer functions.
 pub const MOST: u32 = 1024;
 
-/// The nodes of one directory, all as they are at one time.
+/// A consistent view of the nodes in one directory.
 pub trait Nodes {
     /// The value of a node.
     type Value: AsRef<[u8]>;
 
-    /// Reads the node `name`; `None` if there is none.
+    /// Reads the node `name`; `None` if it does not exist.
     fn read(&self, name: &CStr) -> Result<Option<Self::Value>>;
 }
 
-/// An entry of the directory: a function that the guest is to have.
+/// An entry of the directory: a function that the toolstack wants the guest to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The N of `dev-N`.
     pub index: u32,
-    /// The function; `None` if `dev-N` holds no address.
+    /// The address of the function. `None` if the value of `dev-N` is no valid address.
     pub function: Option<Sbdf>,
-    /// `state-N`: the last answer of the driver, or a wish of the toolstack.
+    /// The value of `state-N`, which the driver and the toolstack write.
     pub state: State,
 }
 
-/// A directory, read as a whole.
+/// The contents of a directory, read at one time.
 pub struct Directory {
-    /// `state`.
+    /// The value of `state`.
     pub state: State,
-    /// Whether `online` says that the toolstack keeps the backend, whatever its state.
+    /// Whether `online` is 1: the toolstack keeps the backend in any state.
     pub is_online: bool,
-    /// The entries, but those that the toolstack wants closed.
+    /// The entries, without those that the toolstack is closing.
     pub entries: KVec<Entry>,
-    /// The functions of entries that the toolstack wants closed.
+    /// The functions of the entries that the toolstack is closing.
     pub closing: KVec<Sbdf>,
 }
 
 impl Directory {
-    /// Reads it; `None` if there is no `state`, so no directory, or an incomplete one.
+    /// Reads the directory. `None` if it has no `state`: it does not exist, or is incomplete.
     ///
-    /// Errors: `EINVAL` if `num_devs` is no number, `E2BIG` if it is above [`MOST`].
+    /// Errors: `EINVAL` if `num_devs` is no number; `E2BIG` if it is above [`MOST`]; `ENOMEM`; else
+    /// those of `nodes`.
     pub fn read(nodes: &impl Nodes) -> Result<Option<Self>> {
         let Some(state) = nodes.read(c"state")? else {
             return Ok(None);
@@ -98,14 +100,14 @@ impl Directory {
         }))
     }
 
-    /// The functions that the guest is to have.
+    /// Returns the functions that the toolstack wants the guest to have.
     pub fn functions(&self) -> impl Iterator<Item = Sbdf> + '_ {
         self.entries.iter().filter_map(|entry| entry.function)
     }
 }
 
-/// The domain of `backend/pci/DOMAIN/0`, if `path` is that directory or in it. Toolstacks make no
-/// other NUMBER than 0, and no other is followed.
+/// Returns the DOMAIN if `path` is `backend/pci/DOMAIN/0` or below it. Toolstacks create no other
+/// number than 0, and drivers ignore other numbers.
 pub fn domain(path: &[u8]) -> Option<u16> {
     let rest = path.strip_prefix(PATH.to_bytes())?.strip_prefix(b"/")?;
     let mut parts = rest.split(|byte| *byte == b'/');
@@ -113,15 +115,16 @@ pub fn domain(path: &[u8]) -> Option<u16> {
     (parts.next()? == b"0").then_some(domain)
 }
 
-/// The directory of `domain`.
+/// Returns the path of the directory of `domain`. `ENOMEM` on failure.
 pub fn node(domain: u16) -> Result<CString> {
     CString::try_from_fmt(fmt!("backend/pci/{domain}/0"))
 }
 
-/// Whether a change of `path` tells of other functions, or of another state that is wanted.
+/// Returns whether a change of `path` can be a change of the functions or the state that a
+/// toolstack wants.
 ///
-/// Toolstacks write `num_devs` or `state` with whatever they change, and remove whole directories.
-/// Other nodes need not be looked at, the driver's own answers least of all.
+/// Toolstacks write `num_devs` or `state` with every change, or remove a whole directory. Changes
+/// of other nodes, such as the driver's own answers, can be ignored.
 pub fn tells(path: &[u8]) -> bool {
     match path.split(|byte| *byte == b'/').nth(4) {
         None => true,
@@ -129,19 +132,19 @@ pub fn tells(path: &[u8]) -> bool {
     }
 }
 
-/// A number: the value of `num_devs`, and the name of a domain's directory.
+/// Parses a decimal number, such as the value of `num_devs` or the name of a domain's directory.
 pub fn decimal<T: FromStr>(value: &[u8]) -> Option<T> {
     let digits = core::str::from_utf8(value).ok()?;
-    // Nobody writes a sign.
+    // Toolstacks write no sign.
     digits.parse().ok().filter(|_| !digits.starts_with('+'))
 }
 
-/// The value of `state` and `state-N`.
+/// Parses the value of `state` or `state-N`. Invalid values are [`State::Unknown`].
 pub fn state(value: &[u8]) -> State {
     decimal::<u32>(value).map_or(State::Unknown, State::from)
 }
 
-/// The value of `dev-N`; `None` if it is no address.
+/// Parses the value of `dev-N`; `None` if it is no valid address.
 pub fn function(value: &[u8]) -> Option<Sbdf> {
     Sbdf::parse(core::str::from_utf8(value).ok()?)
 }
@@ -150,7 +153,7 @@ pub fn function(value: &[u8]) -> Option<Sbdf> {
 mod tests {
     use super::*;
 
-    /// The paths of watches. No other directory than 0 names functions of a domain.
+    /// Only paths in a directory with the number 0 name a domain.
     #[test]
     fn domains_are_found() {
         for path in [
@@ -182,7 +185,7 @@ mod tests {
         }
     }
 
-    /// A toolstack changes these last, or a whole directory.
+    /// Only `num_devs`, `state` and whole directories are relevant.
     #[test]
     fn changes_are_told() {
         for path in [
@@ -203,7 +206,7 @@ mod tests {
         }
     }
 
-    /// A value that is not understood is no state, and no function.
+    /// Invalid values are no state and no function.
     #[test]
     fn values_are_read() {
         assert_eq!(state(b"4"), State::Connected);
@@ -214,7 +217,7 @@ mod tests {
         assert_eq!(function(b"0000:03:04.0\0"), None);
     }
 
-    /// A directory as a list of nodes.
+    /// A directory with constant nodes.
     struct Fixed(&'static [(&'static CStr, &'static [u8])]);
 
     impl Nodes for Fixed {
@@ -230,7 +233,7 @@ mod tests {
         Directory::read(&Fixed(nodes))
     }
 
-    /// What libxl writes: an entry that is to close, and a gap, are left out.
+    /// Entries as libxl writes them. Closing entries and missing entries are left out.
     #[test]
     fn directories_are_read() -> Result {
         assert!(read(&[(c"num_devs", b"1")])?.is_none());
@@ -264,7 +267,7 @@ mod tests {
         Ok(())
     }
 
-    /// Counts that no toolstack writes.
+    /// Counts that toolstacks do not write are errors.
     #[test]
     fn counts_are_checked() {
         for (count, error) in [

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The states of a device's halves, as XenStore has them.
+//! The states of frontends and backends in XenStore.
 
-/// Where a half of a device is in connecting to the other.
+/// The state of a frontend or backend, `enum xenbus_state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum State {
-    /// Nobody knows.
+    /// The state is missing or invalid.
     Unknown,
-    /// Beginning.
+    /// The half is being initialized.
     Initialising,
-    /// Ready for the other half's details.
+    /// The half waits for details of the other half.
     InitWait,
-    /// Waiting for the other half to connect.
+    /// The half is initialized, and waits for the other half to connect.
     Initialised,
-    /// In use.
+    /// The halves are connected.
     Connected,
-    /// About to be closed.
+    /// The half is being closed.
     Closing,
-    /// Closed.
+    /// The half is closed.
     Closed,
-    /// The toolstack changes what the device consists of.
+    /// The toolstack is changing the configuration of the device.
     Reconfiguring,
-    /// What changed is known.
+    /// The change of the configuration is complete.
     Reconfigured,
 }
 
@@ -39,7 +39,7 @@ impl From<u32> for State {
             Self::Reconfigured,
         ]
         .into_iter()
-        // CAST: The enumeration has the interface's numbers.
+        // CAST: The variants are the numbers of the interface.
         .find(|state| *state as u32 == number)
         .unwrap_or(Self::Unknown)
     }

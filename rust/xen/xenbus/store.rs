@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reading and writing XenStore.
+//! Reading and writing XenStore, and transactions.
 //!
 //! C header: [`include/xen/xenbus.h`](srctree/include/xen/xenbus.h)
 
@@ -27,23 +27,23 @@ use crate::{
     }, //
 };
 
-/// No transaction, `XBT_NIL`.
+/// `XBT_NIL`: no transaction.
 const NO_TRANSACTION: bindings::xenbus_transaction = bindings::xenbus_transaction { id: 0 };
 
-/// What a node holds.
+/// The value of a node.
 ///
 /// # Invariants
 ///
-/// `data` is an allocation of at least `len` bytes that this value owns.
+/// `data` points to an allocation of at least `len` bytes, which this value owns.
 pub struct Value {
     data: NonNull<u8>,
     len: usize,
 }
 
 impl Value {
-    /// The bytes.
+    /// Returns the value as bytes.
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant `data` is valid for `len` bytes.
         unsafe { slice::from_raw_parts(self.data.as_ptr(), self.len) }
     }
 }
@@ -56,14 +56,17 @@ impl AsRef<[u8]> for Value {
 
 impl Drop for Value {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the allocation is ours.
+        // SAFETY: By the type invariant this value owns the allocation.
         unsafe { bindings::kfree(self.data.as_ptr().cast()) };
     }
 }
 
-/// Reads `node` in `dir`, which is relative to this domain's own directory unless it begins with a
-/// slash. `None` if there is no such node. May sleep, and must not be called before xenstored is
-/// there.
+/// Reads `node` in `dir`; `None` if the node does not exist. `dir` is relative to this domain's
+/// directory unless it begins with a slash.
+///
+/// May sleep. Must not be called before xenstored runs.
+///
+/// Errors: `ENOMEM`, and the errors of xenstored.
 pub fn read(dir: &CStr, node: &CStr) -> Result<Option<Value>> {
     read_in(NO_TRANSACTION, dir, node)
 }
@@ -75,12 +78,12 @@ fn read_in(
 ) -> Result<Option<Value>> {
     fault::point("reading XenStore")?;
     let mut len = 0;
-    // SAFETY: C strings, and an output that outlives the call.
+    // SAFETY: `dir` and `node` are C strings, and `len` outlives the call.
     let data = from_err_ptr(unsafe {
         bindings::xenbus_read(transaction, dir.as_char_ptr(), node.as_char_ptr(), &mut len)
     });
     match data {
-        // INVARIANT: The call returned an allocation of this length.
+        // INVARIANT: `xenbus_read()` has returned an allocation of this length.
         Ok(data) => Ok(Some(Value {
             data: NonNull::new(data.cast()).ok_or(ENOMEM)?,
             len: len as usize,
@@ -90,7 +93,21 @@ fn read_in(
     }
 }
 
-/// Reads that see one state of XenStore, and writes that are made all at once or not at all.
+/// A transaction of XenStore: all reads see one state, and all writes take effect at once or not at
+/// all.
+///
+/// # Examples
+///
+/// ```
+/// # use kernel::prelude::*;
+/// # use xen::xenbus::store::Transaction;
+/// fn is_online(dir: &CStr) -> Result<bool> {
+///     Transaction::run(|transaction| {
+///         let online = transaction.read(dir, c"online")?;
+///         Ok(online.is_some_and(|value| value.bytes() == b"1"))
+///     })
+/// }
+/// ```
 ///
 /// # Invariants
 ///
@@ -100,18 +117,22 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// Runs `f` in a transaction, again if somebody else changed a node that it used. May sleep.
+    /// Runs `f` in a transaction, and runs it again if another client changed a node that `f` used.
+    /// May sleep.
     ///
-    /// What `f` saw is one state of XenStore only if this succeeds: until then, nodes may be from
-    /// different times. `EAGAIN` if others interfere too often; else the errors of `f`.
+    /// The nodes that `f` reads are consistent only if this succeeds, so `f` must tolerate nodes of
+    /// different times.
+    ///
+    /// Errors: `EAGAIN` if every attempt, 100 in all, met a concurrent change; else those of `f`
+    /// and of xenstored.
     pub fn run<R>(mut f: impl FnMut(&Self) -> Result<R>) -> Result<R> {
         const ATTEMPTS: u32 = 100;
         for _ in 0..ATTEMPTS {
             fault::point("beginning a transaction of XenStore")?;
             let mut raw = NO_TRANSACTION;
-            // SAFETY: An output that outlives the call.
+            // SAFETY: `raw` outlives the call.
             to_result(unsafe { bindings::xenbus_transaction_start(&mut raw) })?;
-            // INVARIANT: Opened just now.
+            // INVARIANT: `xenbus_transaction_start()` has opened the transaction.
             let transaction = Self { id: raw.id };
             let result = f(&transaction)?;
             match transaction.commit() {
@@ -122,15 +143,16 @@ impl Transaction {
         Err(EAGAIN)
     }
 
-    /// Reads `node` in `dir`, as [`read`] does.
+    /// Reads `node` in `dir` as [`read`] does.
     pub fn read(&self, dir: &CStr, node: &CStr) -> Result<Option<Value>> {
         read_in(self.raw(), dir, node)
     }
 
-    /// Writes `value` to `node` in `dir`, and makes what is missing of the path.
+    /// Writes `value` to `node` in `dir`. xenstored creates missing nodes and their parents. May
+    /// sleep.
     pub fn write(&self, dir: &CStr, node: &CStr, value: &CStr) -> Result {
         fault::point("writing XenStore")?;
-        // SAFETY: By the type invariant; C strings.
+        // SAFETY: By the type invariant the transaction is open. The arguments are C strings.
         to_result(unsafe {
             bindings::xenbus_write(
                 self.raw(),
@@ -149,14 +171,16 @@ impl Transaction {
         fault::point("ending a transaction of XenStore")?;
         let raw = self.raw();
         core::mem::forget(self);
-        // SAFETY: By the type invariant, which this ends.
+        // SAFETY: By the type invariant the transaction is open. The value was forgotten, so this
+        // is the only end.
         to_result(unsafe { bindings::xenbus_transaction_end(raw, false) })
     }
 }
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant. Nothing is lost if it fails: nothing is changed.
+        // SAFETY: By the type invariant the transaction is open. Aborting it changes nothing in
+        // XenStore, so a failure can be ignored.
         unsafe { bindings::xenbus_transaction_end(self.raw(), true) };
     }
 }
@@ -165,35 +189,37 @@ impl Drop for Transaction {
 ///
 /// # Invariants
 ///
-/// `names` is an allocation of `count` pointers to C strings within it, which this value owns.
+/// `names` is an allocation that holds `count` pointers and the C strings that they point to. This
+/// value owns it.
 pub struct Names {
     names: NonNull<*mut c_char>,
     count: usize,
 }
 
 impl Names {
-    /// The names.
+    /// Iterates over the names.
     pub fn iter(&self) -> impl Iterator<Item = &CStr> {
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant `names` is valid for `count` pointers.
         unsafe { slice::from_raw_parts(self.names.as_ptr(), self.count) }
             .iter()
-            // SAFETY: By the type invariant.
+            // SAFETY: By the type invariant the pointer points to a C string.
             .map(|name| unsafe { CStr::from_char_ptr(*name) })
     }
 }
 
 impl Drop for Names {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the allocation is ours.
+        // SAFETY: By the type invariant this value owns the allocation.
         unsafe { bindings::kfree(self.names.as_ptr().cast()) };
     }
 }
 
-/// Lists `dir`, under the same conditions as [`read`].
+/// Lists the nodes in `dir`. `ENOENT` if `dir` does not exist. The path, context and other errors
+/// are as for [`read`].
 pub fn list(dir: &CStr) -> Result<Names> {
     fault::point("listing XenStore")?;
     let mut count = 0;
-    // SAFETY: C strings, and an output that outlives the call.
+    // SAFETY: `dir` is a C string, and `count` outlives the call.
     let names = from_err_ptr(unsafe {
         bindings::xenbus_directory(
             NO_TRANSACTION,
@@ -202,14 +228,15 @@ pub fn list(dir: &CStr) -> Result<Names> {
             &mut count,
         )
     })?;
-    // INVARIANT: The call returned an array of this length, in one allocation with its strings.
+    // INVARIANT: `xenbus_directory()` has returned an array of this length in one allocation with
+    // the strings.
     Ok(Names {
         names: NonNull::new(names).ok_or(ENOMEM)?,
         count: count as usize,
     })
 }
 
-/// A directory in a transaction.
+/// A directory, as a transaction sees it.
 struct Snapshot<'a> {
     transaction: &'a Transaction,
     dir: &'a CStr,
@@ -223,7 +250,10 @@ impl Nodes for Snapshot<'_> {
     }
 }
 
-/// Reads the `backend/pci` directory of `domain`; `None` if there is none. May sleep.
+/// Reads the `backend/pci` directory of `domain` in one transaction; `None` if it does not exist.
+/// May sleep.
+///
+/// Errors are those of [`Transaction::run`] and [`Directory::read`].
 pub fn read_pci_backend(domain: u16) -> Result<Option<Directory>> {
     let dir = pci_backend::node(domain)?;
     Transaction::run(|transaction| {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Hearing of changes in XenStore.
+//! Watches: notifications of changes in XenStore.
 //!
 //! C header: [`include/xen/xenbus.h`](srctree/include/xen/xenbus.h)
 
@@ -21,35 +21,59 @@ use crate::{
     linux::fault, //
 };
 
-/// Hears of changes below a node.
+/// Callback for changes in XenStore.
 pub trait Observer: Send + Sync + 'static {
-    /// The node, relative to this domain's own directory unless it begins with a slash.
+    /// The node to watch. It is relative to this domain's directory unless it begins with a slash.
     const PATH: &'static CStr;
 
-    /// `path`, which is [`Self::PATH`] or below it, has changed. Called for [`Self::PATH`] once at
-    /// the beginning. Runs on the kernel's only XenStore thread and may sleep, but all other
-    /// watches of the kernel wait meanwhile.
+    /// `path`, which is [`Self::PATH`] or below it, has changed. XenStore also calls this once for
+    /// [`Self::PATH`] when the watch is registered.
+    ///
+    /// Runs on the kernel's only XenStore thread. May sleep, but all watches of the kernel wait
+    /// meanwhile.
     fn changed(&self, path: &CStr);
 }
 
-/// A watch, and the registration that it belongs to.
+/// A watch with a pointer to its registration.
 #[repr(C)]
 struct Slot<T: Observer> {
     watch: bindings::xenbus_watch,
     owner: *const Watch<T>,
 }
 
-/// Calls an observer from when xenstored is there, for as long as this value lives.
+/// A registered watch. It calls its observer from when xenstored runs until this value is dropped.
+/// Dropping it waits for running calls and may sleep.
+///
+/// # Examples
+///
+/// ```
+/// # use kernel::prelude::*;
+/// # use xen::xenbus::watch::{Observer, Watch};
+/// struct Log;
+///
+/// impl Observer for Log {
+///     const PATH: &'static CStr = c"backend/pci";
+///
+///     fn changed(&self, path: &CStr) {
+///         pr_info!("{path:?} changed\n");
+///     }
+/// }
+///
+/// let _watch = KBox::pin_init(Watch::new(Log), GFP_KERNEL)?;
+/// # Ok::<(), Error>(())
+/// ```
 ///
 /// # Invariants
 ///
-/// - `ready` is registered with `register_xenstore_notifier()`, which calls it or keeps it.
-/// - `registered` is null, or the one watch of `slots` that is registered.
+/// - `ready` is registered with `register_xenstore_notifier()`, which calls it at once or when
+///   xenstored runs.
+/// - `registered` is null, or points to the only watch in `slots` that is registered.
 #[pin_data(PinnedDrop)]
 pub struct Watch<T: Observer> {
     observer: T,
-    /// XenStore identifies a watch by its address. If the kernel has no memory to unregister it, it
-    /// stays, and a module that is loaded again at the same place needs another address.
+    /// The watch, and a spare one. XenStore identifies a watch by its address. If the kernel has no
+    /// memory to unregister a watch, xenstored keeps it, and a module that is loaded again at the
+    /// same address has to use the other one.
     #[pin]
     slots: Opaque<[Slot<T>; 2]>,
     registered: Atomic<*mut bindings::xenbus_watch>,
@@ -59,13 +83,16 @@ pub struct Watch<T: Observer> {
     ready: Opaque<bindings::notifier_block>,
 }
 
-// SAFETY: XenStore's lists have their own locks, and the observer can be sent.
+// SAFETY: The lists of watches and notifiers have their own locks, and `T` is `Send`.
 unsafe impl<T: Observer> Send for Watch<T> {}
-// SAFETY: Nothing can be done with a shared reference.
+// SAFETY: A shared reference has no methods.
 unsafe impl<T: Observer> Sync for Watch<T> {}
 
 impl<T: Observer> Watch<T> {
-    /// Registers `observer`. May sleep, but does not wait for xenstored.
+    /// Registers a watch for `observer`. If xenstored does not run yet, the watch is registered
+    /// when it does, and an error is logged then. May sleep.
+    ///
+    /// Errors are those of `register_xenbus_watch()`.
     pub fn new(observer: T) -> impl PinInit<Self, Error> {
         try_pin_init!(&this in Self {
             observer,
@@ -78,24 +105,25 @@ impl<T: Observer> Watch<T> {
                     },
                     owner: this.as_ptr(),
                 };
-                // SAFETY: `slots` is ours to write.
+                // SAFETY: `slots` is valid for writes.
                 unsafe { slots.write([slot(), slot()]) };
             }),
             registered: Atomic::new(ptr::null_mut()),
             errno: Atomic::new(0),
             ready <- Opaque::try_ffi_init(|block: *mut bindings::notifier_block| {
-                // SAFETY: `block` is ours to write; it is pinned, and unregistered before it is
-                // freed. The other fields of `this` are initialized.
+                // SAFETY: `block` is valid for writes. It is pinned, and unregistered before it is
+                // freed. All other fields of `this` are initialized.
                 to_result(unsafe {
                     block.write(bindings::notifier_block {
                         notifier_call: Some(Self::ready),
                         ..pin_init::zeroed()
                     });
-                    // Calls `Self::ready`, or keeps it for later.
+                    // Calls `Self::ready` now, or when xenstored runs.
                     bindings::register_xenstore_notifier(block);
                     (*this.as_ptr()).errno.load(Relaxed)
                 })
-                // SAFETY: As above. The notifier must not outlive a failed initialization.
+                // SAFETY: `block` is registered. A failed initialization frees it, so it must be
+                // unregistered.
                 .inspect_err(|_| unsafe { bindings::unregister_xenstore_notifier(block) })
             }),
         }? Error)
@@ -113,7 +141,7 @@ impl<T: Observer> Watch<T> {
         // SAFETY: By the function's requirement.
         let this = unsafe { &*kernel::container_of!(block, Self, ready) };
         match this.register() {
-            // INVARIANT: Registered just now.
+            // INVARIANT: `register_xenbus_watch()` has registered the watch.
             Ok(watch) => this.registered.store(watch, Relaxed),
             Err(e) => {
                 pr_err!("{:?} in XenStore cannot be watched: {e:?}\n", T::PATH);
@@ -128,7 +156,7 @@ impl<T: Observer> Watch<T> {
         let first: *mut Slot<T> = self.slots.get().cast();
         let mut result = Err(EEXIST);
         for slot in [first, first.wrapping_add(1)] {
-            // A slot begins with its watch.
+            // The watch is the first field of its slot.
             let watch: *mut bindings::xenbus_watch = slot.cast();
             // SAFETY: The watch is pinned, and unregistered before it is freed.
             result = to_result(unsafe { bindings::register_xenbus_watch(watch) }).map(|()| watch);
@@ -141,14 +169,14 @@ impl<T: Observer> Watch<T> {
 
     /// # Safety
     ///
-    /// Called by XenStore's thread, for a watch that [`Self::ready`] registered.
+    /// Must only be called by XenStore's thread for a watch that [`Self::ready`] registered.
     unsafe extern "C" fn changed(
         watch: *mut bindings::xenbus_watch,
         path: *const c_char,
         _token: *const c_char,
     ) {
-        // SAFETY: By the function's requirement the watch is in a slot of a registration, which
-        // waits for this call before it goes. XenStore passes a C string that stays meanwhile.
+        // SAFETY: By the function's requirement the watch is in a slot of a `Watch<T>`, whose drop
+        // waits for this call. `path` is a C string that is valid during the call.
         unsafe {
             let owner = (*watch.cast::<Slot<T>>()).owner;
             (*owner).observer.changed(CStr::from_char_ptr(path));
@@ -159,8 +187,9 @@ impl<T: Observer> Watch<T> {
 #[pinned_drop]
 impl<T: Observer> PinnedDrop for Watch<T> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariants. Both wait for running calls, and after the first the
-        // second is not registered any more.
+        // SAFETY: By the type invariants the notifier is registered, and so is the watch unless it
+        // is null. Both calls wait for running callbacks. The notifier cannot register a watch
+        // after the first call.
         unsafe {
             bindings::unregister_xenstore_notifier(self.ready.get());
             let watch = self.registered.load(Relaxed);
