@@ -2,8 +2,8 @@
 
 //! The ioctls of `/dev/xen/pcidev` for Rust, with the layout of `xen/pcidev.h`.
 //!
-//! The kernel module and programs share these definitions. `Documentation/pcidev-ioctl.rst`
-//! describes each call.
+//! The kernel module and programs share these definitions.
+//! `Documentation/pcidev-ioctl.rst` describes each call.
 
 /// Returns the number of an ioctl, `_IO(0xBE, number)`.
 const fn io(number: u32) -> u32 {

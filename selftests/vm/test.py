@@ -344,11 +344,13 @@ class Selection:
         return not self.part or self.part == part
 
     def check(self) -> None:
-        """A part that does not exist is a mistake of whoever asks for it."""
+        """A part or a test that does not exist is a mistake of whoever asks for it."""
         parts = {path.stem.partition("-")[0] for _, path in programs_of(HARD)}
         parts |= {boot.part for boot in read_plan("hard.toml") if boot.part}
         if self.part and self.part not in parts:
             sys.exit(f"test: there is no part '{self.part}': {', '.join(sorted(parts))}")
+        if not self.boots() and not list(self.programs()):
+            sys.exit(f"test: there is no test '{self.pattern}': give one glob, such as 'guests*' or 'pvh/lookup'")
 
 
 async def run_all(selection: Selection, jobs: int) -> Count:
