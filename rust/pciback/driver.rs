@@ -13,10 +13,7 @@ use kernel::{
 
 use xen::{
     hypercall::domain,
-    linux::{
-        sysfs::Directory,
-        uevent, //
-    },
+    linux::sysfs::Directory,
     pci::{
         driver::{
             Driver,
@@ -24,6 +21,7 @@ use xen::{
         },
         driver_files::DriverFile,
         reset::Reset,
+        uevent,
         ConfigSpace,
         InTree,
         Locked, //

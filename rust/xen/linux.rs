@@ -12,5 +12,4 @@ pub mod miscdevice;
 pub mod module;
 pub mod sysfs;
 pub mod task;
-pub mod uevent;
 pub mod workqueue;

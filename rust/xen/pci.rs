@@ -17,11 +17,9 @@ mod power;
 pub mod reset;
 mod saved;
 mod sbdf;
+pub mod uevent;
 
-pub(crate) use self::device::{
-    as_raw,
-    as_raw_device, //
-};
+pub(crate) use self::device::as_raw;
 pub use self::{
     claim::Claim,
     command::Command,

@@ -15,7 +15,7 @@ use crate::{
     bindings,
     linux::fault,
     pci::{
-        as_raw_device,
+        device::as_raw_device,
         Locked, //
     }, //
 };

@@ -33,7 +33,7 @@ pub(crate) fn as_raw(dev: &Device) -> *mut bindings::pci_dev {
 }
 
 /// Returns the `struct device` in the `struct pci_dev` of `dev`.
-pub(crate) fn as_raw_device(dev: &Device) -> *mut bindings::device {
+pub(super) fn as_raw_device(dev: &Device) -> *mut bindings::device {
     // SAFETY: `dev` is a valid `struct pci_dev`, so its field `dev` is in bounds.
     unsafe { &raw mut (*as_raw(dev)).dev }
 }

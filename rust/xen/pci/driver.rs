@@ -34,7 +34,7 @@ use crate::{
         module, //
     },
     pci::{
-        as_raw_device,
+        device::as_raw_device,
         driver_files::{
             DriverFile,
             DriverFiles, //

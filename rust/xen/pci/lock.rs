@@ -27,8 +27,10 @@ use crate::{
     },
     pci::{
         as_raw,
-        as_raw_device,
-        device, //
+        device::{
+            self,
+            as_raw_device, //
+        }, //
     }, //
 };
 

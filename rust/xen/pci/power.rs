@@ -17,8 +17,8 @@ use crate::{
     linux::fault,
     pci::{
         as_raw,
-        as_raw_device,
         config::ConfigSpace,
+        device::as_raw_device,
         Locked, //
     }, //
 };

@@ -66,6 +66,19 @@ pub mod pci {
         sbdf::{hex, Sbdf},
     };
 
+    pub mod uevent {
+        //! What udev is told.
+
+        use core::ffi::CStr;
+        use kernel::error::Result;
+
+        use crate::pci::Locked;
+
+        pub fn changed(_dev: &Locked, _text: [&CStr; 2]) -> Result {
+            Ok(())
+        }
+    }
+
     pub mod driver_files {
         //! The files are left out.
 
@@ -130,19 +143,6 @@ pub mod linux {
             pub fn new() -> Self {
                 Self(PhantomData)
             }
-        }
-    }
-
-    pub mod uevent {
-        //! What udev is told.
-
-        use core::ffi::CStr;
-        use kernel::error::Result;
-
-        use crate::pci::Locked;
-
-        pub fn changed(_dev: &Locked, _text: [&CStr; 2]) -> Result {
-            Ok(())
         }
     }
 }

@@ -15,7 +15,7 @@ use kernel::{
 use crate::{
     bindings,
     linux::fault,
-    pci::as_raw_device, //
+    pci::device::as_raw_device, //
 };
 
 /// Sends a `change` uevent for `dev` with two variables, each `NAME=value`. May sleep.
