@@ -114,7 +114,7 @@ pub mod xenbus {
 pub mod linux {
     //! Kernel services.
 
-    pub use crate::{global, workqueue};
+    pub use crate::workqueue;
 
     pub mod module {
         //! This module.
@@ -185,54 +185,6 @@ pub mod vpci {
 
         pub fn was_reset(&self, _dev: &Locked, _kind: Kind) -> Result {
             Ok(())
-        }
-    }
-}
-
-pub mod global {
-    //! State that everybody reaches; its own orders are tried in global.rs.
-
-    use core::cell::RefCell;
-    use std::sync::Arc;
-
-    use kernel::error::Result;
-
-    /// A place for the state of one order.
-    pub struct Global<T: 'static>(RefCell<Option<Arc<T>>>);
-
-    // SAFETY: loom runs all its threads on one of the machine's.
-    unsafe impl<T> Sync for Global<T> {}
-
-    impl<T> Global<T> {
-        #[allow(clippy::new_without_default)]
-        pub const fn new() -> Self {
-            Self(RefCell::new(None))
-        }
-
-        pub fn publish(&'static self, value: Arc<T>) -> Result<Published<T>> {
-            *self.0.borrow_mut() = Some(value);
-            Ok(Published(self))
-        }
-
-        pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
-            let value = self.0.borrow().clone();
-            value.map(|value| f(&value))
-        }
-    }
-
-    /// Keeps it published.
-    pub struct Published<T: 'static>(&'static Global<T>);
-
-    impl<T> Drop for Published<T> {
-        fn drop(&mut self) {
-            let value = self.0 .0.borrow_mut().take();
-            // Others may be using it.
-            while value
-                .as_ref()
-                .is_some_and(|value| Arc::strong_count(value) > 1)
-            {
-                checker::loom::thread::yield_now();
-            }
         }
     }
 }

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Functions.
+
+use core::{ffi::CStr, ops::Deref};
+
+use checker::loom::sync::MutexGuard;
+use kernel::{
+    error::Result,
+    pci::Device,
+    sync::aref::{ARef, AlwaysRefCounted},
+};
+
+pub use crate::{header::Pin, msix::MsixTable, sbdf::Sbdf};
+use crate::{
+    linux::sysfs::Directory,
+    world::{self, Driver},
+};
+
+pub fn has_driver(_name: &CStr) -> bool {
+    false
+}
+
+/// All functions that there are now.
+pub fn iter() -> impl Iterator<Item = ARef<Device>> {
+    world::all(|world| world.devices.clone()).into_iter()
+}
+
+pub struct TopologyLock(Vec<ARef<Device>>);
+
+impl TopologyLock {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        Self(iter().collect())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = InTree<'_>> {
+        self.0.iter().map(|dev| InTree::new(dev))
+    }
+}
+
+/// A function that is not removed.
+pub struct InTree<'a>(&'a Device);
+
+impl<'a> InTree<'a> {
+    pub(crate) fn new(dev: &'a Device) -> Self {
+        Self(dev)
+    }
+
+    pub fn add_directory<T>(&self, files: T) -> Result<Directory<T>> {
+        self.require();
+        Ok(Directory {
+            dev: self.0.reference(),
+            _files: files,
+        })
+    }
+
+    pub(crate) fn require(&self) {
+        assert!(!world::get(self.0).is_removed, "used after it was removed");
+    }
+}
+
+impl Deref for InTree<'_> {
+    type Target = Device;
+
+    fn deref(&self) -> &Device {
+        self.0
+    }
+}
+
+/// A function whose lock is held.
+pub struct Locked(ARef<Device>);
+
+impl Locked {
+    pub(crate) fn new(dev: &Device) -> Self {
+        Self(dev.reference())
+    }
+
+    pub fn driver_name(&self) -> Option<&CStr> {
+        self.core(|core| core.driver)
+    }
+
+    pub fn driver_hears_resets(&self) -> bool {
+        world::get(self).driver == Some(Driver::Rust)
+    }
+
+    pub fn intx_irq(&self) -> Option<u32> {
+        Some(11)
+    }
+
+    pub fn in_tree(&self) -> Option<InTree<'_>> {
+        self.driver_name().map(|_| InTree(self))
+    }
+
+    pub fn reset(&self) -> Result {
+        let hardware = world::get(self);
+        assert!(!hardware.is_probed, "reset in the middle of a probe");
+        assert!(
+            !hardware.is_reset_forbidden,
+            "reset while that is forbidden"
+        );
+        // The stock driver, too, resets what is unbound under a guest.
+        assert!(
+            !hardware.is_assigned || hardware.driver.is_none(),
+            "reset under a guest"
+        );
+        Ok(())
+    }
+
+    pub fn forbid_reset(&self) -> reset::ResetForbidden {
+        world::of(self, |hardware| hardware.is_reset_forbidden = true);
+        reset::ResetForbidden(self.0.clone())
+    }
+}
+
+impl Deref for Locked {
+    type Target = Device;
+
+    fn deref(&self) -> &Device {
+        &self.0
+    }
+}
+
+pub struct DeviceLock<'a> {
+    locked: Locked,
+    _lock: Option<MutexGuard<'a, ()>>,
+}
+
+impl<'a> DeviceLock<'a> {
+    pub fn new(dev: &'a Device) -> Self {
+        let lock = dev.device_lock();
+        Self {
+            locked: Locked::new(dev),
+            _lock: lock,
+        }
+    }
+}
+
+impl Deref for DeviceLock<'_> {
+    type Target = Locked;
+
+    fn deref(&self) -> &Locked {
+        &self.locked
+    }
+}
+
+pub trait DeviceExt {
+    fn sbdf(&self) -> Result<Sbdf>;
+    fn pin(&self) -> Option<Pin>;
+    fn msix_table(&self) -> Result<Option<MsixTable>>;
+}
+
+impl DeviceExt for Device {
+    fn sbdf(&self) -> Result<Sbdf> {
+        Ok(Sbdf::new(0, 0, self.devfn))
+    }
+
+    fn pin(&self) -> Option<Pin> {
+        Pin::decode(1)
+    }
+
+    fn msix_table(&self) -> Result<Option<MsixTable>> {
+        Ok(MsixTable::decode(4, 0))
+    }
+}
+
+/// Nothing falls asleep here.
+pub struct Awake;
+
+impl Awake {
+    pub fn new(_dev: &Device) -> Self {
+        Self
+    }
+}
+
+pub struct Command;
+
+impl Command {
+    pub fn keep(_dev: &Device) -> Result<Self> {
+        Ok(Self)
+    }
+
+    pub fn disable_intx(&self) -> Result {
+        Ok(())
+    }
+}
+
+pub mod reset {
+    //! Resets.
+
+    use kernel::{pci::Device, sync::aref::ARef};
+
+    use crate::world;
+
+    pub struct ResetForbidden(pub(super) ARef<Device>);
+
+    impl Drop for ResetForbidden {
+        fn drop(&mut self) {
+            world::of(&self.0, |hardware| hardware.is_reset_forbidden = false);
+        }
+    }
+}
+
+pub mod bus {
+    //! Notifications.
+
+    use std::sync::Arc;
+
+    use checker::loom::sync::RwLock;
+    use kernel::pci::Device;
+
+    use super::{InTree, Locked};
+    use crate::world;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Event {
+        Binding,
+        Bound,
+        NotBound,
+        Unbinding,
+        Unbound,
+    }
+
+    pub trait Observer: Send + Sync + 'static {
+        fn added(&self, dev: &InTree<'_>);
+        fn removing(&self, dev: &Device);
+        fn driver(&self, dev: &Locked, event: Event);
+    }
+
+    pub struct Registration(Arc<RwLock<Option<Arc<dyn Observer>>>>);
+
+    impl Registration {
+        pub fn new(observer: impl Observer) -> Self {
+            let observer: Arc<dyn Observer> = Arc::new(observer);
+            let slot = Arc::new(RwLock::new(Some(observer)));
+            world::all(|world| world.bus.push(slot.clone()));
+            Self(slot)
+        }
+    }
+
+    impl Drop for Registration {
+        fn drop(&mut self) {
+            // Waits for running calls.
+            *self.0.write().expect("nobody panics") = None;
+        }
+    }
+}
