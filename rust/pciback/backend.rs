@@ -9,6 +9,10 @@ use kernel::{
     str::CString,
     sync::{
         aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         Mutex, //
     },
@@ -98,6 +102,7 @@ impl Backends {
 
     /// Queues the work of a backend, which follows its directory.
     pub(crate) fn enqueue(&self, backend: &Arc<Backend>) {
+        backend.is_changed.store(true, Relaxed);
         // Fails only if the work is queued already. It then sees all changes up to now.
         let _ = self.queue.enqueue(backend.clone());
     }
@@ -166,6 +171,8 @@ pub(crate) struct Backend {
     /// Locked while XenStore is read, but not while functions are reset.
     #[pin]
     guest: Mutex<Guest>,
+    /// Whether the directory may have changed since it was last followed.
+    is_changed: Atomic<bool>,
     #[pin]
     work: Work<Backend>,
 }
@@ -178,6 +185,10 @@ impl WorkItem for Backend {
     type Pointer = Arc<Backend>;
 
     fn run(this: Arc<Backend>) {
+        store::settle();
+        if !this.is_changed.xchg(false, Relaxed) {
+            return;
+        }
         for attempt in 0..ATTEMPTS {
             let Err(e) = this.follow() else { return };
             if attempt == 0 {
@@ -207,6 +218,7 @@ impl Backend {
                 },
                 dev <- new_mutex!(None),
                 guest <- new_mutex!(Guest::new()),
+                is_changed: Atomic::new(false),
                 work <- new_work!("pciback::Backend"),
             }),
             GFP_KERNEL,

@@ -73,6 +73,7 @@ impl WorkItem for Reader {
     /// were, and its directory is read again with the next change. Unmapping a line too late is
     /// harmless, unmapping it while a guest uses it is not.
     fn run(this: Arc<Reader>) {
+        store::settle();
         let changed = mem::take(&mut *this.changed.lock());
         for domain in &changed {
             let result = match domain {

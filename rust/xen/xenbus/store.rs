@@ -14,7 +14,11 @@ use kernel::{
         from_err_ptr,
         to_result, //
     },
-    prelude::*, //
+    prelude::*,
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
 };
 
 use crate::{
@@ -248,6 +252,16 @@ impl Nodes for Snapshot<'_> {
     fn read(&self, name: &CStr) -> Result<Option<Value>> {
         self.transaction.read(self.dir, name)
     }
+}
+
+/// Waits until a toolstack has probably written all nodes that it changes together: 10 ms.
+///
+/// Work that reads a directory after its first change calls this, as it would else read while the
+/// toolstack writes and the kernel's XenStore thread tells of the other nodes. Everybody would wait
+/// for xenstored then, and the directory would be read twice.
+pub fn settle() {
+    const TIME: Delta = Delta::from_millis(10);
+    fsleep(TIME);
 }
 
 /// Reads the `backend/pci` directory of `domain` in one transaction; `None` if it does not exist.
