@@ -7,17 +7,20 @@
 
 . "${0%/*}/ktap.sh"
 
+# All but bus mastering, which stays off until a driver wants it.
 registers() { # SBDF
 	for bar in 0 1 2 3 4 5; do config $1 BASE_ADDRESS_$bar.l; done
 	config $1 ROM_ADDRESS.l
-	config $1 COMMAND
+	printf '%04x\n' $((0x$(config $1 COMMAND) & ~0x4))
 }
 
 round() { # SBDF
 	before=$(registers $1)
+	setpci -s $1 COMMAND=4:4
 	seize $1
 	give_back $1
 	same "registers of returned $1" "$before" "$(registers $1)"
+	same "bus mastering of returned $1" 0 $((0x$(config $1 COMMAND) & 0x4))
 }
 
 refused() { # SBDF ERRNO
