@@ -4,13 +4,17 @@
 
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    sync::{
+        atomic::Relaxed,
+        Arc, //
+    }, //
 };
 
 use xen::{
     linux::module,
     pci::{
         DeviceLock,
+        Locked,
         Sbdf, //
     }, //
 };
@@ -20,6 +24,8 @@ use crate::{
     life::{
         Domain,
         Export,
+        Life,
+        Outcome,
         Refusal, //
     }, //
 };
@@ -36,6 +42,14 @@ pub(crate) struct Assignment {
 }
 
 impl Assignment {
+    fn new(function: &Arc<Function>, is_usable: bool, pinned: module::Pinned) -> Self {
+        Self {
+            function: function.clone(),
+            is_usable,
+            _pinned: pinned,
+        }
+    }
+
     /// Returns the address of the function.
     pub(crate) fn sbdf(&self) -> Sbdf {
         self.function.sbdf
@@ -59,25 +73,43 @@ impl Function {
     /// long. The device lock excludes other resets and unbinding meanwhile.
     pub(crate) fn export(self: &Arc<Self>, domain: Domain) -> Result<Assignment, Refusal> {
         let pinned = module::Pinned::new().map_err(Refusal::Failed)?;
-        let dev = DeviceLock::new(&self.dev);
-        loop {
-            let export = {
-                let mut inner = self.inner.lock();
-                if inner.seized.is_none() {
-                    return Err(Refusal::Gone);
-                }
-                inner.life.export(domain)?
-            };
-            if export != Export::Reset {
-                dev.mark_assigned();
-                return Ok(Assignment {
-                    function: self.clone(),
-                    is_usable: export == Export::Done,
-                    _pinned: pinned,
-                });
-            }
-            // `reset()` has already logged the error.
-            let _ = self.reset(&dev);
+        if let Some(is_usable) =
+            self.assign(&DeviceLock::new(&self.dev), |life| life.export(domain))?
+        {
+            return Ok(Assignment::new(self, is_usable, pinned));
         }
+        loop {
+            let lock = self.lock_for_reset().map_err(Refusal::Failed)?;
+            let assign = |life: &mut Life| life.export(domain);
+            let mut assigned = self.assign(&lock, assign)?;
+            // `reset()` logs the error.
+            if assigned.is_none() && self.reset(&lock, false) == Ok(Outcome::Postponed) {
+                let insists = self.allow_unreset.load(Relaxed);
+                assigned = self.assign(&lock, |life| life.export_unreset(domain, insists))?;
+                dev_warn!(lock, "not reset before domain {} gets it\n", domain);
+            }
+            if let Some(is_usable) = assigned {
+                return Ok(Assignment::new(self, is_usable, pinned));
+            }
+        }
+    }
+
+    /// Assigns the function by `export`, and returns whether the guest can use it; `None` if it has
+    /// to be reset first.
+    fn assign(
+        &self,
+        dev: &Locked,
+        export: impl FnOnce(&mut Life) -> Result<Export, Refusal>,
+    ) -> Result<Option<bool>, Refusal> {
+        let mut inner = self.inner.lock();
+        if inner.seized.is_none() {
+            return Err(Refusal::Gone);
+        }
+        let export = export(&mut inner.life)?;
+        if export == Export::Reset {
+            return Ok(None);
+        }
+        dev.mark_assigned();
+        Ok(Some(export == Export::Done))
     }
 }

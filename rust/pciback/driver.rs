@@ -20,7 +20,6 @@ use xen::{
             Severity, //
         },
         driver_files::DriverFile,
-        reset::Reset,
         uevent,
         ConfigSpace,
         InTree,
@@ -81,10 +80,11 @@ impl Driver for PciBack {
             dev_err!(dev, "not seized: {:?}\n", e);
             function.give_up(dev);
         })?;
-        match dev.reset_method() {
-            Some(method) => dev_info!(dev, "seized, reset by {}\n", method),
+        match function.reset_name() {
+            Some(name) => dev_info!(dev, "seized, reset by {}\n", name),
             None => dev_info!(dev, "seized; no reset method\n"),
         }
+        function.queue_if_due();
         Ok(bound)
     }
 

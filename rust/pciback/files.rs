@@ -24,7 +24,6 @@ use xen::{
             File,
             Text, //
         },
-        reset::Reset,
         DeviceExt,
         InTree, //
     }, //
@@ -46,6 +45,7 @@ pub(crate) const OF_DRIVER: &[DriverFile<PciBack>] = &[
     DriverFile::new::<DoFlr>(),
     DriverFile::new::<Permissive>(),
     DriverFile::new::<InterruptControl>(),
+    DriverFile::new::<AllowUnreset>(),
     DriverFile::new::<Quirks>(),
     DriverFile::new::<IrqHandlers>(),
     DriverFile::new::<IrqHandlerState>(),
@@ -163,6 +163,27 @@ impl File<PciBack> for InterruptControl {
     }
 }
 
+struct AllowUnreset;
+
+impl File<PciBack> for AllowUnreset {
+    const NAME: &'static CStr = c"allow_unreset";
+    const MODE: u16 = 0o644;
+
+    fn show(driver: &PciBack, out: &mut Text) -> Result {
+        names(driver, out, |function| function.allow_unreset.load(Relaxed))
+    }
+
+    fn store(driver: &PciBack, request: &[u8]) -> Result {
+        let function = seized(driver, request)?;
+        function.allow_unreset.store(true, Relaxed);
+        dev_warn!(
+            function.dev,
+            "the next guest may get it without a reset: allow_unreset was written\n"
+        );
+        Ok(())
+    }
+}
+
 struct Quirks;
 
 impl File<PciBack> for Quirks {
@@ -246,6 +267,7 @@ impl sysfs::Files for OfFunction {
     const FILES: &'static [sysfs::File<Self>] = &[
         sysfs::File::new(c"state", Self::state),
         sysfs::File::new(c"reset", Self::reset),
+        sysfs::File::new(c"reset_blocked_by", Self::reset_blocked_by),
     ];
 }
 
@@ -262,9 +284,16 @@ impl OfFunction {
     }
 
     fn reset(&self, out: &mut Formatter<'_>) -> Result {
-        Ok(match self.0.dev.reset_method() {
-            Some(method) => out.write_fmt(fmt!("{method}\n")),
+        Ok(match self.0.reset_name() {
+            Some(name) => out.write_fmt(fmt!("{name}\n")),
             None => out.write_fmt(fmt!("none\n")),
         }?)
+    }
+
+    fn reset_blocked_by(&self, out: &mut Formatter<'_>) -> Result {
+        for sbdf in self.0.reset_blocked_by() {
+            out.write_fmt(fmt!("{sbdf}\n"))?;
+        }
+        Ok(())
     }
 }

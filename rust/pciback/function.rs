@@ -67,6 +67,8 @@ pub(crate) struct Function {
     pub(crate) permissive: Atomic<bool>,
     /// See `permissive`.
     pub(crate) interrupt_control: Atomic<bool>,
+    /// Whether the next guest gets the function without the reset that it waits for.
+    pub(crate) allow_unreset: Atomic<bool>,
     /// See `permissive`.
     #[pin]
     pub(crate) quirks: Mutex<KVec<Quirk>>,
@@ -139,6 +141,7 @@ impl Function {
                 }),
                 permissive: Atomic::new(false),
                 interrupt_control: Atomic::new(false),
+                allow_unreset: Atomic::new(false),
                 quirks <- new_mutex!(KVec::new()),
                 registry: registry.clone(),
                 work <- new_work!("pciback::Function"),
@@ -150,7 +153,7 @@ impl Function {
     /// Prepares the function for guests: enables it, saves its configuration, and resets it. After
     /// an error it is as the driver found it, but stopped if a reset failed. Logs errors. Sleeps
     /// for as long as the reset takes.
-    pub(crate) fn seize(&self, dev: &Locked) -> Result {
+    pub(crate) fn seize(self: &Arc<Self>, dev: &Locked) -> Result {
         let failed =
             |step| move |e: &Error| dev_err!(dev, "not seized: {} failed: {:?}\n", step, e);
 
@@ -177,7 +180,9 @@ impl Function {
         let result = match Saved::new(dev).inspect_err(failed("saving its configuration")) {
             Ok(saved) => {
                 self.saved.populate(saved);
-                let result = self.reset(dev).inspect_err(failed("resetting it"));
+                let result = self
+                    .reset_in_callback(dev)
+                    .inspect_err(failed("resetting it"));
                 if result.is_err() {
                     found.leave_stopped(dev);
                 }
@@ -225,11 +230,12 @@ impl Function {
     /// This also resets a function that was unbound while assigned: libxl requests the reset when
     /// it destroys the guest, and does not use another method.
     ///
-    /// Errors: `EBUSY` if another driver has the function; `EAGAIN` while Linux recovers from an
-    /// error; `ENOTTY` if the function has no reset method; else those of the reset.
+    /// Errors: `EBUSY` if another driver has the function, or if a guest has one that is reset with
+    /// it; `EAGAIN` while Linux recovers from an error; `ENOTTY` if the function cannot be
+    /// reset; else those of the reset.
     pub(crate) fn flr(self: &Arc<Self>) -> Result {
         let result = {
-            let dev = DeviceLock::new(&self.dev);
+            let dev = self.lock_for_reset()?;
             let is_seized = self.is_seized();
             if !is_seized && dev.driver_name().is_some() {
                 return Err(EBUSY);
@@ -246,7 +252,7 @@ impl Function {
                 Flr::Quiesce => return ConfigSpace::of(&dev).quiesce(),
                 Flr::Nothing | Flr::Reset => (),
             }
-            let result = self.reset(&dev);
+            let result = self.reset(&dev, false);
             if !is_seized {
                 // Leave the function stopped. A dom0 driver enables it.
                 let _ = ConfigSpace::of(&dev).quiesce();
@@ -257,7 +263,8 @@ impl Function {
         self.look_after();
         match result? {
             Outcome::Unresettable => Err(ENOTTY),
-            _ => Ok(()),
+            Outcome::Postponed => Err(EBUSY),
+            Outcome::Reset | Outcome::Failed => Ok(()),
         }
     }
 
@@ -265,6 +272,7 @@ impl Function {
     pub(crate) fn give_back(self: &Arc<Self>) {
         self.permissive.store(false, Relaxed);
         self.interrupt_control.store(false, Relaxed);
+        self.allow_unreset.store(false, Relaxed);
         {
             // Release last: the next guest may get the function immediately.
             let mut inner = self.inner.lock();
@@ -273,6 +281,7 @@ impl Function {
             inner.life.release();
         }
         self.queue();
+        self.queue_others();
     }
 
     /// Queues the work that gives a broken function up, as callers hold locks that this needs.
@@ -293,6 +302,30 @@ impl Function {
         if is_due {
             self.queue();
         }
+        if !recovering {
+            self.queue_others();
+        }
+    }
+
+    /// Queues the reset of a function that was seized without one.
+    pub(crate) fn queue_if_due(self: &Arc<Self>) {
+        if self.inner.lock().life.is_due() {
+            self.queue();
+        }
+    }
+
+    /// Queues the resets of functions on the same bus that may have waited for this one.
+    fn queue_others(&self) {
+        let waits = |other: &Function| {
+            other.sbdf.segment() == self.sbdf.segment()
+                && other.sbdf.bus() == self.sbdf.bus()
+                && other.sbdf != self.sbdf
+                && other.inner.lock().life.is_due()
+        };
+        match self.registry.list(waits) {
+            Ok(others) => others.iter().for_each(|other| other.queue()),
+            Err(e) => dev_warn!(self.dev, "others are not reset with it: {:?}\n", e),
+        }
     }
 
     fn queue(self: &Arc<Self>) {
@@ -311,7 +344,7 @@ impl Function {
 
     /// Gives the function up: the driver is being unbound. Resets the function unless it is clean,
     /// and restores the state in which the driver found it.
-    pub(crate) fn give_up(&self, dev: &Locked) {
+    pub(crate) fn give_up(self: &Arc<Self>, dev: &Locked) {
         let (guest, needs_reset, found) = {
             let mut inner = self.inner.lock();
             let life = &inner.life;
@@ -320,7 +353,10 @@ impl Function {
         let Some(mut found) = found else { return };
         // The reset of a function that does not answer would wait a minute for it.
         let is_fit = ConfigSpace::of(dev).is_present()
-            && (!needs_reset && self.is_as_saved() || self.reset(dev).is_ok());
+            && (!needs_reset && self.is_as_saved()
+                || self
+                    .reset_in_callback(dev)
+                    .is_ok_and(|outcome| outcome != Outcome::Postponed));
         if let Some(domain) = guest {
             dev_warn!(
                 dev,
@@ -350,8 +386,14 @@ impl Function {
 
     /// Resets a returned function if that is due. Also ends the tracking of a function that was
     /// unbound while assigned.
-    fn freshen(&self) {
-        let dev = DeviceLock::new(&self.dev);
+    fn freshen(self: &Arc<Self>) {
+        let dev = match self.lock_for_reset() {
+            Ok(dev) => dev,
+            Err(e) => {
+                dev_err!(self.dev, "not reset: its bus cannot be locked: {:?}\n", e);
+                return;
+            }
+        };
         if !self.registry.has(self.sbdf, self) {
             return;
         }
@@ -370,30 +412,11 @@ impl Function {
         if is_seized {
             if is_due {
                 // `reset()` has already logged the error.
-                let _ = self.reset(&dev);
+                let _ = self.reset(&dev, true);
             }
         } else {
             self.registry.remove(self.sbdf, self);
             self.reset_unbound(&dev);
-        }
-    }
-
-    /// Resets a function that was unbound while assigned, and that the guest does not have any
-    /// more.
-    fn reset_unbound(&self, dev: &Locked) {
-        if let Some(driver) = dev.driver_name() {
-            dev_warn!(
-                dev,
-                "bound to {:?} without a reset since a guest had it; unbind it and reset it\n",
-                driver
-            );
-            return;
-        }
-        let config = ConfigSpace::of(dev);
-        if config.is_present() {
-            // `reset()` has already logged the error.
-            let _ = self.reset(dev);
-            let _ = config.quiesce();
         }
     }
 }

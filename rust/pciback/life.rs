@@ -18,7 +18,9 @@
 //! ```
 //!
 //! One rule holds for every path: between two guests, a reset of the function succeeds. If the
-//! function has no reset method, its configuration is restored instead.
+//! function cannot be reset, its configuration is restored instead. If it can only be reset
+//! together with a function that a guest has, it stays returned: until the reset, only its last
+//! guest can have it again, or any guest if an administrator insists.
 
 use kernel::prelude::*;
 
@@ -75,6 +77,8 @@ pub(crate) enum Refusal {
     Busy,
     /// Linux is recovering from an error of the function or its link, and may reset the link.
     Recovering,
+    /// The function has to be reset together with another one, which a guest has.
+    Postponed,
     /// There is no memory, or the module is being unloaded.
     Failed(Error),
 }
@@ -84,8 +88,10 @@ pub(crate) enum Refusal {
 pub(crate) enum Outcome {
     /// The reset and its verification succeeded.
     Reset,
-    /// The function has no reset method. Its configuration was restored.
+    /// The function cannot be reset. Its configuration was restored.
     Unresettable,
+    /// The function was not reset: it has to wait for another function, which is reset with it.
+    Postponed,
     /// The reset or its verification failed.
     Failed,
 }
@@ -96,6 +102,8 @@ pub(crate) struct Life {
     state: State,
     /// Linux has reported an error, and its recovery has not ended.
     recovering: bool,
+    /// The last guest that had the function, until the function is reset.
+    last: Option<Domain>,
 }
 
 impl Life {
@@ -104,6 +112,7 @@ impl Life {
         Self {
             state: State::Returned,
             recovering: false,
+            last: None,
         }
     }
 
@@ -123,11 +132,12 @@ impl Life {
     /// use it.
     pub(crate) fn was_reset(&mut self, outcome: Outcome) {
         self.state = match (self.state, outcome) {
-            (State::Assigned(_) | State::Lost(_), _) => self.state,
+            (State::Assigned(_) | State::Lost(_), _) | (_, Outcome::Postponed) => return,
             (_, Outcome::Reset) => State::Clean,
             (_, Outcome::Unresettable) => State::Touched,
             (_, Outcome::Failed) => State::Broken,
         };
+        self.last = None;
     }
 
     /// Returns how to serve a request for a reset. The requester may use the function next, or may
@@ -163,11 +173,32 @@ impl Life {
         Ok(export)
     }
 
+    /// Assigns a function whose reset is postponed to a guest. Only its last guest gets it, unless
+    /// an administrator insists.
+    pub(crate) fn export_unreset(
+        &mut self,
+        domain: Domain,
+        insists: bool,
+    ) -> Result<Export, Refusal> {
+        match self.export(domain)? {
+            Export::Reset if insists || self.last == Some(domain) => {
+                self.state = State::Assigned(domain);
+                Ok(Export::Done)
+            }
+            Export::Reset => Err(Refusal::Postponed),
+            export => Ok(export),
+        }
+    }
+
     /// Records that the guest has returned the function.
     pub(crate) fn release(&mut self) {
-        if self.guest().is_some() {
-            self.state = State::Returned;
-        }
+        self.last = match self.state {
+            State::Assigned(domain) => Some(domain),
+            // Its guest could not use it, and does not get it again without a reset, either.
+            State::Lost(_) => None,
+            _ => return,
+        };
+        self.state = State::Returned;
     }
 
     /// Records that Linux begins or ends the recovery from an error.
@@ -202,18 +233,21 @@ mod tests {
         Flr,
         Touch,
         Export(Domain),
+        ExportUnreset(Domain),
         Release,
         Recovering(bool),
     }
 
-    const EVENTS: [Event; 10] = [
+    const EVENTS: [Event; 12] = [
         Event::WasReset(Outcome::Reset),
         Event::WasReset(Outcome::Unresettable),
         Event::WasReset(Outcome::Failed),
+        Event::WasReset(Outcome::Postponed),
         Event::Flr,
         Event::Touch,
         Event::Export(1),
         Event::Export(2),
+        Event::ExportUnreset(2),
         Event::Release,
         Event::Recovering(true),
         Event::Recovering(false),
@@ -223,19 +257,49 @@ mod tests {
     #[derive(Clone, Copy)]
     struct Truth {
         owner: Option<Domain>,
-        /// Whether a guest has had the function since its last reset.
+        /// Whether the function was used since its last reset.
         dirty: bool,
+        /// The last guest that had the function since its last reset.
+        last: Option<Domain>,
         /// Whether the last reset failed.
         failed: bool,
         recovering: bool,
+    }
+
+    fn exported(export: Result<Export, Refusal>, truth: &mut Truth, domain: Domain) {
+        match export {
+            Ok(Export::Done) => {
+                assert!(truth.owner.is_none() && !truth.failed && !truth.recovering);
+                truth.owner = Some(domain);
+                truth.dirty = true;
+            }
+            // The guest cannot use the function, but it is assigned in Xen.
+            Ok(Export::Lost) => {
+                assert!(truth.owner.is_none() && truth.failed);
+                truth.owner = Some(domain);
+                truth.dirty = true;
+            }
+            Ok(Export::Reset) => assert!(truth.owner.is_none() && !truth.recovering),
+            Err(Refusal::Postponed) => assert!(truth.owner.is_none() && truth.dirty),
+            Err(refusal) => assert_eq!(
+                refusal,
+                if truth.owner.is_some() {
+                    Refusal::Busy
+                } else {
+                    assert!(truth.recovering);
+                    Refusal::Recovering
+                }
+            ),
+        }
     }
 
     fn step(life: &mut Life, truth: &mut Truth, event: Event) {
         match event {
             Event::WasReset(outcome) => {
                 life.was_reset(outcome);
-                if truth.owner.is_none() {
+                if truth.owner.is_none() && outcome != Outcome::Postponed {
                     truth.dirty = false;
+                    truth.last = None;
                     truth.failed = outcome == Outcome::Failed;
                 }
             }
@@ -246,33 +310,20 @@ mod tests {
                 assert!(wanted != Flr::Nothing || (!truth.dirty && !truth.failed));
             }
             Event::Touch => life.touch(),
-            Event::Export(domain) => match life.export(domain) {
-                Ok(Export::Done) => {
-                    // The rule: the guest gets a function that was reset.
-                    assert!(truth.owner.is_none() && !truth.dirty);
-                    assert!(!truth.failed && !truth.recovering);
-                    truth.owner = Some(domain);
-                    truth.dirty = true;
-                }
-                // The guest cannot use the function, but it is assigned in Xen.
-                Ok(Export::Lost) => {
-                    assert!(truth.owner.is_none() && truth.failed);
-                    truth.owner = Some(domain);
-                    truth.dirty = true;
-                }
-                Ok(Export::Reset) => assert!(truth.owner.is_none() && !truth.recovering),
-                Err(refusal) => assert_eq!(
-                    refusal,
-                    if truth.owner.is_some() {
-                        Refusal::Busy
-                    } else {
-                        assert!(truth.recovering);
-                        Refusal::Recovering
-                    }
-                ),
-            },
+            Event::Export(domain) => {
+                let export = life.export(domain);
+                // The rule: the guest gets a function that was reset.
+                assert!(export != Ok(Export::Done) || !truth.dirty);
+                exported(export, truth, domain);
+            }
+            Event::ExportUnreset(domain) => {
+                let export = life.export_unreset(domain, false);
+                assert!(export != Ok(Export::Done) || !truth.dirty || truth.last == Some(domain));
+                exported(export, truth, domain);
+            }
             Event::Release => {
                 life.release();
+                truth.last = truth.owner.or(truth.last).filter(|_| !truth.failed);
                 truth.owner = None;
             }
             Event::Recovering(recovering) => {
@@ -300,16 +351,17 @@ mod tests {
             .sum()
     }
 
-    /// The rule holds in every sequence of six events, a million in all.
+    /// The rule holds in every sequence of six events, three million in all.
     #[test]
     fn no_path_hands_a_used_function_on() {
         let truth = Truth {
             owner: None,
             dirty: true,
+            last: None,
             failed: false,
             recovering: false,
         };
-        assert_eq!(walk(Life::new(), truth, 6), 10u64.pow(6));
+        assert_eq!(walk(Life::new(), truth, 6), 12u64.pow(6));
     }
 
     /// `xl pci-assignable-add`, `create`, `destroy` and `pci-assignable-remove` take two resets.
@@ -352,6 +404,23 @@ mod tests {
         assert_eq!(life.state(), State::Lost(1));
         life.release();
         assert!(life.is_due());
+    }
+
+    /// Until its reset, a function whose reset is postponed goes to its last guest only, or to the
+    /// one for which an administrator insists.
+    #[test]
+    fn a_postponed_reset_is_waited_for() {
+        let mut life = Life::new();
+        life.was_reset(Outcome::Postponed);
+        assert!(life.is_due());
+        assert_eq!(life.export_unreset(1, false), Err(Refusal::Postponed));
+        assert_eq!(life.export_unreset(1, true), Ok(Export::Done));
+        life.release();
+        assert_eq!(life.export_unreset(2, false), Err(Refusal::Postponed));
+        assert_eq!(life.export_unreset(1, false), Ok(Export::Done));
+        life.release();
+        life.was_reset(Outcome::Reset);
+        assert_eq!(life.export_unreset(2, false), Ok(Export::Done));
     }
 
     /// Linux may reset the link until it has recovered from an error, so no guest gets the

@@ -16,6 +16,7 @@ mod answers;
 mod assignment;
 mod backend;
 mod backends;
+mod card;
 mod context;
 mod driver;
 mod files;

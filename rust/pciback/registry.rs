@@ -22,14 +22,11 @@ pub(crate) const AT_A_TIME: u16 = 64;
 
 /// The functions `T` that the driver has seized, or that a guest has.
 ///
-/// Lock order: the device lock of a function, `all`, `Function::inner`.
+/// Lock order: the lock of a bus or the device lock of a function, `all`, `Function::inner`.
 #[pin_data]
 pub(crate) struct Registry<T> {
     #[pin]
     all: Mutex<RBTree<Sbdf, Arc<T>>>,
-    /// Held while a bridge resets a function behind it.
-    #[pin]
-    pub(crate) bridges: Mutex<()>,
     /// The queue of resets of returned functions.
     pub(crate) returns: Queue,
 }
@@ -40,7 +37,6 @@ impl<T> Registry<T> {
         Arc::pin_init(
             pin_init!(Self {
                 all <- new_mutex!(RBTree::new()),
-                bridges <- new_mutex!(()),
                 returns,
             }),
             GFP_KERNEL,

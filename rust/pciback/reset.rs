@@ -13,7 +13,13 @@
 //! after an error, it does not stop the function first. Xen is therefore told once more before the
 //! configuration is restored.
 
-use kernel::prelude::*;
+use core::ops::Deref;
+
+use kernel::{
+    pci::Device,
+    prelude::*,
+    sync::Arc, //
+};
 
 use xen::pci::{
     reset::{
@@ -21,7 +27,9 @@ use xen::pci::{
         Method,
         Reset, //
     },
+    BusLock,
     ConfigSpace,
+    DeviceLock,
     Locked, //
 };
 
@@ -31,12 +39,86 @@ use crate::{
     TELL, //
 };
 
+/// The locks that a reset of a function needs.
+pub(crate) enum ResetLock<'a> {
+    /// The function has a reset of its own, or none at all.
+    Function(DeviceLock<'a>),
+    /// The function is reset together with all functions on its bus.
+    Bus(BusLock<'a>),
+}
+
+impl Deref for ResetLock<'_> {
+    type Target = Locked;
+
+    fn deref(&self) -> &Locked {
+        match self {
+            Self::Function(dev) => dev,
+            Self::Bus(bus) => bus,
+        }
+    }
+}
+
+/// Returns whether `dev` has a reset of its own, which reaches no other function.
+pub(super) fn own_method(dev: &Device) -> Option<Method> {
+    dev.reset_method().filter(|method| !method.is_by_bridge())
+}
+
 impl Function {
-    /// Resets the function by its first usable method, or only restores its configuration if it has
-    /// none. Records the result, and logs errors.
-    pub(super) fn reset(&self, dev: &Locked) -> Result<Outcome> {
-        let method = dev.reset_method();
-        let result = self.reset_by(dev, method);
+    /// Takes the locks that a reset of the function needs. The caller must hold no device lock. May
+    /// sleep for as long as a reset of the function, or of one that is reset with it, takes.
+    ///
+    /// Errors are those of [`BusLock::new`], without `ENOTTY`.
+    pub(crate) fn lock_for_reset(&self) -> Result<ResetLock<'_>> {
+        if own_method(&self.dev).is_none() {
+            match BusLock::new(&self.dev) {
+                Err(e) if e == ENOTTY => (),
+                bus => return bus.map(ResetLock::Bus),
+            }
+        }
+        Ok(ResetLock::Function(DeviceLock::new(&self.dev)))
+    }
+
+    /// Resets the function alone, or together with all functions on its bus. With `patience`, the
+    /// reset is postponed for functions that are being seized. Records the result, and logs errors.
+    pub(crate) fn reset(self: &Arc<Self>, lock: &ResetLock<'_>, patience: bool) -> Result<Outcome> {
+        match lock {
+            ResetLock::Function(dev) => self.reset_alone(dev),
+            ResetLock::Bus(bus) => self.reset_bus(bus, patience),
+        }
+    }
+
+    /// As [`Function::reset`] with patience, in a callback of the driver core, which holds the
+    /// device lock. Postponed if the bus cannot be locked.
+    pub(crate) fn reset_in_callback(self: &Arc<Self>, dev: &Locked) -> Result<Outcome> {
+        if own_method(dev).is_some() {
+            return self.reset_alone(dev);
+        }
+        match BusLock::around(dev) {
+            Ok(bus) => self.reset_bus(&bus, true),
+            Err(e) if e == ENOTTY => self.reset_alone(dev),
+            Err(e) if e == EAGAIN => Ok(Outcome::Postponed),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Resets the function by its first method, or only restores its configuration if it has none.
+    fn reset_alone(&self, dev: &Locked) -> Result<Outcome> {
+        let method = own_method(dev);
+        let undisturbed = dev.undisturbed();
+        let prepared = prepare(dev);
+        // If the function still decodes its BARs, vPCI would drop the restored addresses.
+        let result = prepared.and_then(|()| match method {
+            Some(method) => dev.reset_stopped(&undisturbed, method),
+            None => Ok(()),
+        });
+        drop(undisturbed);
+        let restored = self.put_back(dev, method.map_or(Kind::Warm, Method::kind));
+        let done = if method.is_some() {
+            Outcome::Reset
+        } else {
+            Outcome::Unresettable
+        };
+        let result = result.and(restored).map(|()| done);
         match (result, method) {
             (Err(e), Some(method)) => dev_err!(dev, "reset ({}) failed: {:?}\n", method, e),
             (Err(e), None) => dev_err!(dev, "cannot restore its configuration: {:?}\n", e),
@@ -45,27 +127,33 @@ impl Function {
             }
             _ => (),
         }
-        self.inner
-            .lock()
-            .life
-            .was_reset(result.unwrap_or(Outcome::Failed));
-        result
+        self.was_reset(result)
     }
 
-    fn reset_by(&self, dev: &Locked, method: Option<Method>) -> Result<Outcome> {
-        // Only one function at a time is reset by its bridge.
-        let is_by_bridge = method.is_some_and(Method::is_by_bridge);
-        let _in_turn = is_by_bridge.then(|| self.registry.bridges.lock());
-        let undisturbed = dev.undisturbed();
-        let prepared = prepare(dev);
-        // If the function still decodes its BARs, vPCI would drop the restored addresses.
-        let result = prepared.and_then(|()| dev.reset_stopped(&undisturbed));
-        let restored = self.put_back(dev, kind(method));
-        match result {
-            Err(e) if e == ENOTTY => restored.map(|()| Outcome::Unresettable),
-            Err(e) => Err(e),
-            Ok(()) => restored.map(|()| Outcome::Reset),
+    /// Resets a function that was unbound while assigned, and that the guest does not have any
+    /// more.
+    pub(super) fn reset_unbound(self: &Arc<Self>, dev: &ResetLock<'_>) {
+        if let Some(driver) = dev.driver_name() {
+            dev_warn!(
+                dev,
+                "bound to {:?} without a reset since a guest had it; unbind it and reset it\n",
+                driver
+            );
+            return;
         }
+        let config = ConfigSpace::of(dev);
+        if config.is_present() {
+            // `reset()` has already logged the error.
+            let _ = self.reset(dev, false);
+            let _ = config.quiesce();
+        }
+    }
+
+    /// Records the result of a reset.
+    pub(super) fn was_reset(&self, result: Result<Outcome>) -> Result<Outcome> {
+        let outcome = result.unwrap_or(Outcome::Failed);
+        self.inner.lock().life.was_reset(outcome);
+        result
     }
 
     /// Called before any reset by the PCI core, no matter which task requested it.
@@ -108,7 +196,7 @@ impl Function {
         }
     }
 
-    fn put_back(&self, dev: &Locked, kind: Kind) -> Result {
+    pub(super) fn put_back(&self, dev: &Locked, kind: Kind) -> Result {
         let saved = self.saved.as_ref().ok_or(ENODEV)?;
         saved.restore(dev)?;
         self.tell(dev, kind).inspect_err(|e| {
@@ -132,7 +220,7 @@ impl Function {
 
 /// Stops the function and wakes it up. Succeeds for a function that does not answer: there is
 /// nothing to stop, and the reset may wake it up.
-fn prepare(dev: &Locked) -> Result {
+pub(super) fn prepare(dev: &Locked) -> Result {
     let config = ConfigSpace::of(dev);
     config.quiesce().and_then(|()| dev.wake()).or_else(|e| {
         if config.is_present() {

@@ -23,7 +23,7 @@ use xen::{
     },
     linux::module,
     pci::{
-        reset::ResetForbidden,
+        reset::ReplacedMethods,
         Awake,
         Command,
         DeviceExt,
@@ -63,7 +63,7 @@ struct Resources {
     /// Keeps the Linux irq of the INTx line, so that look-ups can report it.
     line: Option<gsi::Mapping>,
     hold: Option<Hold>,
-    forbidden_reset: Option<ResetForbidden>,
+    forbidden_reset: Option<ReplacedMethods>,
 }
 
 /// A hold on the function's MSI-X table. It pins the module: a release masks an interrupt that a

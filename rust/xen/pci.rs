@@ -3,6 +3,7 @@
 //! PCI functions: their addresses, configuration, locks, drivers and resets.
 
 pub mod bus;
+mod bus_lock;
 mod claim;
 mod command;
 mod config;
@@ -21,6 +22,10 @@ pub mod uevent;
 
 pub(crate) use self::device::as_raw;
 pub use self::{
+    bus_lock::{
+        can_reset_bus_of,
+        BusLock, //
+    },
     claim::Claim,
     command::Command,
     config::{
@@ -31,6 +36,7 @@ pub use self::{
         find,
         has_driver,
         iter,
+        on_bus_of,
         DeviceExt,
         Iter, //
     },

@@ -3,7 +3,7 @@
 #
 # Functions that are less simple than QEMU's NICs: with a sibling behind the same port,
 # or with BARs that are no registers. Would catch: a reset of the bus that is announced
-# and never happens, a link that is reset under a guest because a sibling's driver asks
+# and never happens, a function that goes to another guest unreset, a link that is reset under a guest because a sibling's driver asks
 # for it, and a function that is refused because its BARs are taken for lost.
 
 . "${0%/*}/ktap.sh"
@@ -18,25 +18,154 @@ port=0000:00:0a.0
 # An IDE controller in legacy mode: its first four BARs are the addresses of old.
 ide=0000:00:19.0
 
-method() { # SBDF
+reset_of() { # SBDF
 	cat $devices/$1/pciback/reset
 }
 
-no_method() {
+blocked_by() { # SBDF
+	cat $devices/$1/pciback/reset_blocked_by
+}
+
+# A register of the NIC that a reset clears, and no configuration holds (RDBAL).
+tattoo() { # SBDF [VALUE]
+	bar=$(head -n 1 $devices/$1/resource | cut -d' ' -f1)
+	setpci -s $1 COMMAND=2:2
+	[ "${2-}" = "" ] || busybox devmem $((bar + 0x2800)) 32 $2
+	busybox devmem $((bar + 0x2800)) 32
+	setpci -s $1 COMMAND=0:2
+}
+
+leave_tattoos() {
+	for function in $first $second; do
+		same "tattoo" 0x12345670 "$(tattoo $function 0x12345670)"
+	done
+}
+
+tattoos_are() { # VALUE
+	for function in $first $second; do
+		same "tattoo of $function" $1 "$(tattoo $function)"
+	done
+}
+
+half_a_card() {
 	# Made when the second function was not there yet.
 	same "the kernel's list" bus "$(cat $devices/$first/reset_method)"
 	for function in $first $second; do
+		if [ $function = $first ]; then other=$second; else other=$first; fi
 		seize $function
-		same "reset" none "$(method $function)"
-		log | grep -q "$function: seized; no reset method" || die "the log does not say so"
+		same "reset" none "$(reset_of $function)"
+		same "blocked by" $other "$(blocked_by $function)"
+		log | grep -q "$function: not reset, as $other on its bus is not seized" || die "the log does not say so"
+		log | grep -q "$function: seized; no reset method" || die "the log says that it has one"
 		! echo $function >$pciback/do_flr 2>/dev/null || die "do_flr says that it did"
 		give_back $function
 	done
 }
 
+whole_card() {
+	leave_tattoos
+	seize $first
+	same "tattoo" 0x12345670 "$(tattoo $first)"
+	seize $second
+	for function in $first $second; do
+		same "reset" bus "$(reset_of $function)"
+		same "blocked by" "" "$(blocked_by $function)"
+		is $function clean
+	done
+	tattoos_are 0x00000000
+	leave_tattoos
+	# The registers that are left are not those that were saved.
+	echo $second >$pciback/do_flr || die "do_flr fails"
+	echo $second >$pciback/do_flr || die "do_flr fails"
+	tattoos_are 0x00000000
+}
+
+refused() { # DOMAIN SBDF
+	log | grep -q "cannot assign $2 to domain $1: another domain has it, or a function that is reset with it"
+}
+
+other_guest=32748
+
+postponed() {
+	assign $first $second
+	is $first "assigned $guest"
+	is $second "assigned $guest"
+	leave_tattoos
+	detach_first
+	is $first returned
+	log | grep -q "$first: not reset until domain $guest returns $second" || die "the log does not say so"
+	same "blocked by" $second "$(blocked_by $first)"
+	! echo $first >$pciback/do_flr 2>/dev/null || die "do_flr says that it did"
+
+	# Not for another guest, but for the same one.
+	same_guest=$guest
+	plays $other_guest
+	assign $first
+	wait_for 10 refused $guest $first
+	is $first returned
+	gone
+	plays $same_guest
+	number=1
+	add $first
+	is $first "assigned $guest"
+	gone
+	is $first clean
+	is $second clean
+	tattoos_are 0x00000000
+}
+
+insisted() {
+	assign $second
+	is $second "assigned $guest"
+	echo $first >$pciback/do_flr
+	same_guest=$guest
+	plays $other_guest
+	assign $first
+	is $first "assigned $guest"
+	leave_tattoos
+	gone
+	is $first returned
+	# One more guest: that is not the one that had it.
+	plays $((other_guest - 1))
+	assign $first
+	wait_for 10 refused $guest $first
+	gone
+	echo $first >$pciback/allow_unreset
+	same "those that may" $first "$(cat $pciback/allow_unreset)"
+	log | grep -q "$first: the next guest may get it without a reset" || die "the log does not say so"
+	assign $first
+	is $first "assigned $guest"
+	log | grep -q "$first: not reset before domain $guest gets it" || die "the log does not say so"
+	gone
+	is $first returned
+	same "those that may" "" "$(cat $pciback/allow_unreset)"
+	plays $same_guest
+	gone
+	is $first clean
+	is $second clean
+	tattoos_are 0x00000000
+}
+
+all_given_back() {
+	give_back $first
+	give_back $second
+	same "first" "" "$(driver_of $first)"
+}
+
+hidden() {
+	leave_tattoos
+	rmmod xen_pciback
+	insmod "$(module_file xen-pciback)" "hide=(0000:01:00.*)" || die "not loaded"
+	is $first clean
+	is $second clean
+	tattoos_are 0x00000000
+	give_back $first
+	give_back $second
+}
+
 by_bus() {
 	seize $alone
-	same "reset" bus "$(method $alone)"
+	same "reset" bus "$(reset_of $alone)"
 	log | grep -q "$alone: seized, reset by bus" || die "the log does not say so"
 	echo $alone >$pciback/do_flr && echo $alone >$pciback/do_flr || die "do_flr fails"
 	give_back $alone
@@ -72,8 +201,13 @@ fixed_bars() {
 
 [ -e $pciback/do_flr ] && in_vm && [ -e $devices/$sibling ] || skip_all "see tests.toml"
 
-plan 4
-check "two functions that only their bus can reset have no reset, and the log says so" no_method
+plan 9
+check "a function whose sibling is not seized has no reset, and the log and sysfs say so" half_a_card
+check "two functions that only their bus can reset are reset together" whole_card
+check "one whose sibling a guest has waits for its reset, and goes to the same guest only" postponed
+check "unless an administrator insists" insisted
+check "all are given back" all_given_back
+check "functions of a card that are hidden are reset together" hidden
 check "one that is alone on its bus is reset by that" by_bus
 check "a link that is reset after a nonfatal error stops the guest" nonfatal_error
 check "BARs that are no registers are not taken for lost" fixed_bars

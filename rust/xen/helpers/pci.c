@@ -3,6 +3,7 @@
 #include <linux/acpi.h>
 #include <linux/msi.h>
 #include <linux/pci.h>
+#include <linux/pci_hotplug.h>
 
 __rust_helper void rust_helper_pci_clear_dev_assigned(struct pci_dev *dev)
 {
@@ -32,6 +33,23 @@ __rust_helper struct pci_dev *rust_helper_pci_physfn(struct pci_dev *dev)
 __rust_helper void rust_helper_pci_set_dev_assigned(struct pci_dev *dev)
 {
 	pci_set_dev_assigned(dev);
+}
+
+/*
+ * Resets a slot by its hotplug driver. The caller has locked the bridge above and
+ * all functions behind it. The PCI core's function for this is private.
+ */
+__rust_helper int rust_helper_pci_slot_reset(struct pci_slot *slot)
+{
+	struct hotplug_slot *hotplug = slot->hotplug;
+	int ret = -ENOTTY;
+
+	if (!hotplug || !try_module_get(hotplug->owner))
+		return ret;
+	if (hotplug->ops->reset_slot)
+		ret = hotplug->ops->reset_slot(hotplug, PCI_RESET_DO_RESET);
+	module_put(hotplug->owner);
+	return ret;
 }
 
 __rust_helper struct pci_dev *rust_helper_pci_upstream_bridge(struct pci_dev *dev)

@@ -93,6 +93,12 @@ impl Drop for Claim {
 }
 
 impl Locked {
+    /// Returns whether the function has a `driver_override`, set by user space or by a [`Claim`].
+    pub fn has_override(&self) -> bool {
+        // SAFETY: `self` is a valid device.
+        unsafe { bindings::device_has_any_override(as_raw_device(self)) }
+    }
+
     /// Returns whether the function's `driver_override`, set by user space or by a [`Claim`], names
     /// the driver that the function is bound to, or being bound to.
     pub fn is_overridden(&self) -> bool {

@@ -7,7 +7,13 @@
 use kernel::{
     pci::Device,
     prelude::*,
-    sync::aref::ARef, //
+    sync::aref::ARef,
+    time::{
+        delay::fsleep,
+        Delta,
+        Instant,
+        Monotonic, //
+    }, //
 };
 
 use crate::{
@@ -129,6 +135,27 @@ impl ConfigSpace {
                 // pointer to a PF.
                 unsafe { bindings::pci_device_is_present(as_raw(witness)) }
             })
+    }
+
+    /// Waits until the function answers after a reset, until a minute after the reset `began`. Logs
+    /// that after 1, 10 and 30 seconds. `ETIMEDOUT` if it does not answer.
+    pub fn wait_until_present(&self, began: Instant<Monotonic>) -> Result {
+        const SECONDS: i64 = 60;
+        let mut logged = 0;
+        while !self.is_present() {
+            let seconds = began.elapsed().as_millis() / 1000;
+            if seconds >= SECONDS {
+                return Err(ETIMEDOUT);
+            }
+            if let Some(passed) = [30, 10, 1].into_iter().find(|passed| *passed <= seconds) {
+                if passed > logged {
+                    dev_info!(self.dev, "no answer {} s after a reset; waiting\n", seconds);
+                    logged = passed;
+                }
+            }
+            fsleep(Delta::from_millis(50));
+        }
+        Ok(())
     }
 
     /// Fails with `EIO` if the function does not answer.

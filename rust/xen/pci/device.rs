@@ -202,6 +202,15 @@ impl Iterator for Iter {
     }
 }
 
+/// Iterates over all functions on the bus of `dev`, which include `dev` unless it was removed. As
+/// for [`iter`], a function that is added or removed meanwhile may be missed. May sleep.
+pub fn on_bus_of(dev: &Device) -> impl Iterator<Item = ARef<Device>> {
+    // SAFETY: `dev` is a valid `struct pci_dev`. The pointer to its bus is only compared.
+    let bus = |dev: &Device| unsafe { (*as_raw(dev)).bus };
+    let wanted = bus(dev);
+    iter().filter(move |other| bus(other) == wanted)
+}
+
 /// Returns whether a PCI driver called `name` is registered.
 pub fn has_driver(name: &CStr) -> bool {
     // SAFETY: `name` is a C string, and the PCI bus always exists. The driver may be unregistered

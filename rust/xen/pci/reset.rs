@@ -139,9 +139,7 @@ fn usable_methods(dev: &Device) -> impl Iterator<Item = Method> + '_ {
 
 /// Returns whether `dev` is the only function on its bus.
 fn is_alone(dev: &Device) -> bool {
-    // SAFETY: `dev` is a valid `struct pci_dev`. The pointer to its bus is only compared.
-    let bus = |dev: &Device| unsafe { (*as_raw(dev)).bus };
-    pci::iter().all(|other| as_raw(&other) == as_raw(dev) || bus(&other) != bus(dev))
+    pci::on_bus_of(dev).all(|other| as_raw(&other) == as_raw(dev))
 }
 
 /// The reset method of any function. This is a trait since [`Device`] belongs to the kernel crate.
@@ -174,11 +172,15 @@ impl Locked {
         self.told(unsafe { bindings::pci_reset_function_locked(as_raw(self)) })
     }
 
-    /// Resets a function that the caller has stopped. The PCI core calls no driver, and neither
-    /// saves nor restores the configuration, which the reset clears: the caller has to restore it.
-    /// Sleeps and fails as [`Locked::reset`] does.
-    pub fn reset_stopped(&self, _undisturbed: &Undisturbed) -> Result {
+    /// Resets a function that the caller has stopped, by `method` only. The PCI core calls no
+    /// driver, and neither saves nor restores the configuration, which the reset clears: the caller
+    /// has to restore it. Sleeps and fails as [`Locked::reset`] does.
+    pub fn reset_stopped(&self, _undisturbed: &Undisturbed, method: Method) -> Result {
         fault::point("reset")?;
+        // Otherwise the PCI core tries its next method if this one fails, maybe of another kind.
+        let mut only = Methods::default();
+        only[0] = method as u8;
+        let _only = self.replace_methods(only);
         // SAFETY: `self` is a valid `struct pci_dev`, whose device lock is held.
         self.told(unsafe { bindings::__pci_reset_function_locked(as_raw(self)) })
     }
@@ -204,17 +206,22 @@ impl Locked {
 
     /// Clears the function's list of reset methods: no task can reset the function until the
     /// returned value is dropped.
-    pub fn forbid_reset(&self) -> ResetForbidden {
+    pub fn forbid_reset(&self) -> ReplacedMethods {
+        self.replace_methods(Methods::default())
+    }
+
+    fn replace_methods(&self, replacement: Methods) -> ReplacedMethods {
         let methods = reset_methods(self);
         // SAFETY: `self` is a valid `struct pci_dev`. The core reads the methods one by one up to a
         // zero, without a lock, and user space writes them without a lock.
         let before = unsafe { methods.read_volatile() };
         // SAFETY: `self` is a valid `struct pci_dev`. The core and user space access the methods
         // without a lock.
-        unsafe { methods.write_volatile(Default::default()) };
-        ResetForbidden {
+        unsafe { methods.write_volatile(replacement) };
+        ReplacedMethods {
             dev: (&**self).into(),
             before,
+            replacement,
         }
     }
 }
@@ -227,21 +234,22 @@ fn reset_methods(dev: &Device) -> *mut Methods {
     unsafe { &raw mut (*as_raw(dev)).reset_methods }
 }
 
-/// A function that cannot be reset. Dropping the value restores the reset methods. See
+/// A function whose list of reset methods was replaced. Dropping the value restores the list. See
 /// [`Locked::forbid_reset`].
-pub struct ResetForbidden {
+pub struct ReplacedMethods {
     dev: ARef<Device>,
     before: Methods,
+    replacement: Methods,
 }
 
-impl Drop for ResetForbidden {
+impl Drop for ReplacedMethods {
     fn drop(&mut self) {
         let methods = reset_methods(&self.dev);
         // SAFETY: `dev` is a valid `struct pci_dev`. The core and user space access the methods
         // without a lock.
         let now = unsafe { methods.read_volatile() };
         // Keep the methods that an administrator has written to `reset_method` meanwhile.
-        if now == Methods::default() {
+        if now == self.replacement {
             // SAFETY: `dev` is a valid `struct pci_dev`. The core and user space access the methods
             // without a lock.
             unsafe { methods.write_volatile(self.before) };

@@ -22,6 +22,8 @@ struct Truth {
     /// Somebody has had the right to use it since, or it has no reset.
     touched: bool,
     recovering: bool,
+    /// The last guest that could use it, until it is reset.
+    last: Option<u16>,
 }
 
 impl Truth {
@@ -37,7 +39,8 @@ impl Truth {
     }
 
     fn was_reset(&mut self, outcome: Outcome) {
-        if self.owner.is_none() {
+        if self.owner.is_none() && outcome != Outcome::Postponed {
+            self.last = None;
             self.failed = outcome == Outcome::Failed;
             self.touched = outcome == Outcome::Unresettable;
             self.used = false;
@@ -74,8 +77,21 @@ impl Truth {
         })
     }
 
+    fn export_unreset(&mut self, domain: u16, insists: bool) -> Result<Export, Refusal> {
+        let export = self.export(domain);
+        if export != Ok(Export::Reset) {
+            return export;
+        }
+        if !insists && self.last != Some(domain) {
+            return Err(Refusal::Postponed);
+        }
+        self.owner = Some(domain);
+        Ok(Export::Done)
+    }
+
     fn release(&mut self) {
-        if self.owner.take().is_some() {
+        if let Some(owner) = self.owner.take() {
+            self.last = (!self.failed).then_some(owner);
             self.used = true;
             self.failed = false;
         }
@@ -106,10 +122,16 @@ pub(crate) fn run(input: &[u8]) {
                 life.set_recovering(which == 5);
                 truth.recovering = which == 5;
             }
+            which @ (9 | 10) => {
+                let insists = which == 10;
+                let export = life.export_unreset(domain, insists);
+                assert_eq!(export, truth.export_unreset(domain, insists));
+            }
             which => {
                 let outcome = match which {
                     7 => Outcome::Unresettable,
                     8 => Outcome::Failed,
+                    11 => Outcome::Postponed,
                     _ => Outcome::Reset,
                 };
                 life.was_reset(outcome);

@@ -54,6 +54,11 @@ impl Drop for Claim {
 }
 
 impl Locked {
+    /// Whether it may have one driver only.
+    pub fn has_override(&self) -> bool {
+        self.core(|core| core.only.is_some())
+    }
+
     /// Whether it may have this driver only.
     pub fn is_overridden(&self) -> bool {
         self.core(|core| core.only.is_some() && core.only == core.driver)

@@ -6,6 +6,7 @@ use kernel::{
     error::{Result, EIO},
     pci::Device,
     sync::aref::ARef,
+    time::Instant,
 };
 
 use crate::pci::Locked;
@@ -24,6 +25,10 @@ impl ConfigSpace {
 
     pub fn is_present(&self) -> bool {
         self.0.registers(|registers| registers.present)
+    }
+
+    pub fn wait_until_present(&self, _began: Instant) -> Result {
+        Ok(())
     }
 
     pub fn quiesce(&self) -> Result {

@@ -4,14 +4,13 @@
 
 use core::{cell::RefCell, ffi::CStr, marker::PhantomData, ops::Deref};
 
-use checker::loom::sync::MutexGuard;
 use kernel::{
     error::Result,
-    pci::Device,
+    pci::{Device, DeviceGuard},
     sync::aref::{ARef, AlwaysRefCounted},
 };
 
-use crate::pci::{MsixTable, Pin, Sbdf};
+use crate::pci::{reset::Method, MsixTable, Pin, Sbdf};
 
 /// A function whose lock is held.
 pub struct Locked(ARef<Device>);
@@ -61,7 +60,7 @@ impl Locked {
         if let Some(driver) = &driver {
             driver.reset_prepare(self);
         }
-        let result = self.reset_stopped(&self.undisturbed());
+        let result = self.reset_stopped(&self.undisturbed(), Method::Flr);
         if let Some(driver) = &driver {
             driver.reset_done(self);
         }
@@ -69,19 +68,9 @@ impl Locked {
     }
 
     /// The reset alone.
-    pub fn reset_stopped(&self, _: &Undisturbed) -> Result {
-        self.save();
-        self.registers(|registers| {
-            registers.in_reset = true;
-            registers.command = false;
-            registers.bars = false;
-            registers.dirt = 0;
-        });
-        self.registers(|registers| {
-            registers.in_reset = false;
-            registers.bars = true;
-        });
-        self.restore();
+    pub fn reset_stopped(&self, _: &Undisturbed, _: Method) -> Result {
+        self.begin_reset();
+        self.end_reset();
         Ok(())
     }
 
@@ -104,7 +93,7 @@ impl Deref for Locked {
 /// Holds a function's lock.
 pub struct DeviceLock<'a> {
     locked: Locked,
-    _guard: Option<MutexGuard<'a, ()>>,
+    _guard: Option<DeviceGuard<'a>>,
 }
 
 impl<'a> DeviceLock<'a> {
@@ -136,7 +125,7 @@ pub trait DeviceExt {
 
 impl DeviceExt for Device {
     fn sbdf(&self) -> Result<Sbdf> {
-        Ok(Sbdf::new(0, 0, self.devfn))
+        Ok(Sbdf::new(0, self.bus, self.devfn))
     }
 
     fn is_plain(&self) -> bool {
@@ -206,6 +195,14 @@ pub fn plugged(functions: &[&ARef<Device>]) {
             .map(|function| (*function).clone())
             .collect(),
     );
+}
+
+/// All of them, for as long as the scenario runs.
+pub fn plugged_for_good() -> Vec<&'static Device> {
+    iter()
+        // SAFETY: `PLUGGED` keeps them until the next scenario begins.
+        .map(|dev| unsafe { &*core::ptr::from_ref(&*dev) })
+        .collect()
 }
 
 /// All of them.

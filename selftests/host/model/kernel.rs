@@ -379,6 +379,16 @@ pub mod time {
         }
     }
 
+    /// A moment.
+    #[derive(Clone, Copy)]
+    pub struct Instant;
+
+    impl Instant {
+        pub fn now() -> Self {
+            Self
+        }
+    }
+
     pub mod delay {
         //! Sleeping.
 

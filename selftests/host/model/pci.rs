@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use checker::loom::sync::{Mutex, MutexGuard};
+use checker::loom::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::{
     context,
@@ -54,11 +54,54 @@ pub struct Core {
     saved: Option<bool>,
 }
 
+/// A lock that can be tried: loom's own waits then, too.
+#[derive(Default)]
+struct Held {
+    is_held: Mutex<bool>,
+    free: Condvar,
+}
+
+impl Held {
+    fn lock(&self) -> HeldGuard<'_> {
+        let mut is_held = self.is_held.lock().expect("nobody panics");
+        while *is_held {
+            is_held = self.free.wait(is_held).expect("nobody panics");
+        }
+        *is_held = true;
+        HeldGuard(self)
+    }
+
+    fn try_lock(&self) -> Option<HeldGuard<'_>> {
+        let mut is_held = self.is_held.lock().expect("nobody panics");
+        (!core::mem::replace(&mut *is_held, true)).then(|| HeldGuard(self))
+    }
+}
+
+/// The lock, held until this is dropped.
+pub struct HeldGuard<'a>(&'a Held);
+
+impl Drop for HeldGuard<'_> {
+    fn drop(&mut self) {
+        *self.0.is_held.lock().expect("nobody panics") = false;
+        self.0.free.notify_all();
+    }
+}
+
+/// The lock of a function, held until this is dropped.
+#[allow(dead_code)]
+pub enum DeviceGuard<'a> {
+    Mutex(MutexGuard<'a, ()>),
+    Held(HeldGuard<'a>),
+}
+
 /// A PCI function.
 pub struct Device {
     me: Weak<Device>,
+    /// On bus 0 it has a reset of its own, elsewhere it is reset with its bus.
+    pub bus: u8,
     pub devfn: u8,
     lock: Mutex<()>,
+    held: Held,
     registers: Mutex<Registers>,
     core: RefCell<Core>,
 }
@@ -77,10 +120,17 @@ impl AlwaysRefCounted for Device {
 impl Device {
     /// A function that its firmware has set up.
     pub fn plug(devfn: u8) -> ARef<Self> {
+        Self::plug_behind(0, devfn)
+    }
+
+    /// One on that bus.
+    pub fn plug_behind(bus: u8, devfn: u8) -> ARef<Self> {
         ARef::new(Arc::new_cyclic(|me| Self {
             me: me.clone(),
+            bus,
             devfn,
             lock: Mutex::new(()),
+            held: Held::default(),
             registers: Mutex::new(Registers {
                 command: true,
                 bars: true,
@@ -94,9 +144,37 @@ impl Device {
     }
 
     /// The function's lock.
-    pub fn device_lock(&self) -> Option<MutexGuard<'_, ()>> {
+    pub fn device_lock(&self) -> Option<DeviceGuard<'_>> {
         context::might_sleep();
-        (!checker::without("device-lock")).then(|| self.lock.lock().expect("nobody panics"))
+        (!checker::without("device-lock")).then(|| match self.bus {
+            0 => DeviceGuard::Mutex(self.lock.lock().expect("nobody panics")),
+            _ => DeviceGuard::Held(self.held.lock()),
+        })
+    }
+
+    /// The function's lock, if nobody has it.
+    pub fn device_try_lock(&self) -> Option<DeviceGuard<'_>> {
+        self.held.try_lock().map(DeviceGuard::Held)
+    }
+
+    /// A reset. What was there is gone, and the function does not answer.
+    pub fn begin_reset(&self) {
+        self.save();
+        self.registers(|registers| {
+            registers.in_reset = true;
+            registers.command = false;
+            registers.bars = false;
+            registers.dirt = 0;
+        });
+    }
+
+    /// The function answers again, as the PCI core has restored it.
+    pub fn end_reset(&self) {
+        self.registers(|registers| {
+            registers.in_reset = false;
+            registers.bars = true;
+        });
+        self.restore();
     }
 
     /// Reads or changes registers. Every access is one that others can come before or after.

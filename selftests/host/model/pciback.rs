@@ -14,6 +14,8 @@ mod assignment;
 mod backend;
 #[path = "../../../rust/pciback/backends.rs"]
 mod backends;
+#[path = "../../../rust/pciback/card.rs"]
+mod card;
 #[path = "../../../rust/pciback/context.rs"]
 mod context;
 #[path = "../../../rust/pciback/driver.rs"]
@@ -43,6 +45,7 @@ mod topology;
 #[path = "../../../rust/pciback/unplug.rs"]
 mod unplug;
 
+mod cards;
 mod scenarios;
 
 mod files {
@@ -81,7 +84,7 @@ impl<T: Copy> Parameter<T> {
 
 static PASSTHROUGH: Parameter<bool> = Parameter(false);
 static TELL: Parameter<bool> = Parameter(true);
-static HIDE: Parameter<Option<&'static CStr>> = Parameter(Some(c"(0000:00:04.0)"));
+static HIDE: Parameter<Option<&'static CStr>> = Parameter(Some(c"(0000:00:04.0)(0000:01:00.*)"));
 
 fn main() -> ExitCode {
     checker::main(scenarios::ALL)

@@ -13,9 +13,11 @@ pub enum Kind {
     Flr,
 }
 
-/// The only method here.
 #[derive(Clone, Copy, Debug)]
-pub struct Method;
+pub enum Method {
+    Flr,
+    Bus,
+}
 
 impl Method {
     pub fn kind(self) -> Kind {
@@ -23,13 +25,13 @@ impl Method {
     }
 
     pub fn is_by_bridge(self) -> bool {
-        false
+        matches!(self, Self::Bus)
     }
 }
 
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("flr")
+        f.write_str("a method")
     }
 }
 
@@ -40,6 +42,6 @@ pub trait Reset {
 
 impl Reset for Device {
     fn reset_method(&self) -> Option<Method> {
-        Some(Method)
+        (self.bus == 0).then_some(Method::Flr)
     }
 }

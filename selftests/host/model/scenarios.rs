@@ -19,6 +19,7 @@ use crate::{
     assignment::Assignment,
     backend::Backends,
     backends::{self, BackendDriver, Changes},
+    cards,
     context::PciBack,
     function::Function,
     functions::{self, Functions},
@@ -45,6 +46,14 @@ pub(crate) const ALL: &[Scenario] = &[
     ("hidden-while-bound", hidden_while_bound),
     ("hidden-while-falling-asleep", hidden_while_falling_asleep),
     ("unloaded-while-returned", unloaded_while_returned),
+    ("card-returned-by-two", cards::returned_by_two),
+    ("card-returned-while-in-use", cards::returned_while_in_use),
+    (
+        "card-returned-while-handed-over",
+        cards::returned_while_handed_over,
+    ),
+    ("card-returned-while-taken", cards::returned_while_taken),
+    ("card-hidden", cards::hidden),
 ];
 
 const DEVFN: u8 = 4 << 3;
@@ -181,7 +190,7 @@ impl Guest {
     }
 }
 
-fn use_it(domain: Domain, device: &Device) {
+pub(crate) fn use_it(domain: Domain, device: &Device) {
     device.registers(|registers| {
         assert!(
             registers.dirt == 0 || registers.dirt == domain,
@@ -192,11 +201,11 @@ fn use_it(domain: Domain, device: &Device) {
     });
 }
 
-fn spawn(f: impl FnOnce() + 'static) -> JoinHandle<()> {
+pub(crate) fn spawn(f: impl FnOnce() + 'static) -> JoinHandle<()> {
     thread::spawn(f)
 }
 
-fn join(thread: JoinHandle<()>) {
+pub(crate) fn join(thread: JoinHandle<()>) {
     thread.join().expect("nobody panics");
 }
 
@@ -249,7 +258,10 @@ fn taken_while_handed_over() {
     );
     assert_eq!(machine.driver.bind(&device), !got);
     drop(guest);
-    assert!(machine.driver.bind(&device) || !got);
+    assert!(
+        machine.driver.bind(&device) || !got,
+        "returned, and cannot be bound"
+    );
     machine.ends_stopped();
 }
 

@@ -21,6 +21,7 @@ mod state;
 
 mod backends;
 pub mod bus;
+mod bus_lock;
 mod claim;
 mod config;
 pub mod driver;
@@ -52,12 +53,13 @@ pub mod pci {
 
     pub use crate::{
         bus,
+        bus_lock::{can_reset_bus_of, on_bus_of, BusLock},
         claim::Claim,
         config::{Command, ConfigSpace, Saved},
         driver,
         functions::{
-            find, iter, plugged, DeviceExt, DeviceLock, Enabled, InTree, Locked, TopologyLock,
-            Undisturbed,
+            find, iter, plugged, plugged_for_good, DeviceExt, DeviceLock, Enabled, InTree, Locked,
+            TopologyLock, Undisturbed,
         },
         header::Pin,
         msix::MsixTable,

@@ -4,10 +4,9 @@
 
 use core::{ffi::CStr, ops::Deref};
 
-use checker::loom::sync::MutexGuard;
 use kernel::{
     error::Result,
-    pci::Device,
+    pci::{Device, DeviceGuard},
     sync::aref::{ARef, AlwaysRefCounted},
 };
 
@@ -107,9 +106,9 @@ impl Locked {
         Ok(())
     }
 
-    pub fn forbid_reset(&self) -> reset::ResetForbidden {
+    pub fn forbid_reset(&self) -> reset::ReplacedMethods {
         world::of(self, |hardware| hardware.is_reset_forbidden = true);
-        reset::ResetForbidden(self.0.clone())
+        reset::ReplacedMethods(self.0.clone())
     }
 }
 
@@ -123,7 +122,7 @@ impl Deref for Locked {
 
 pub struct DeviceLock<'a> {
     locked: Locked,
-    _lock: Option<MutexGuard<'a, ()>>,
+    _lock: Option<DeviceGuard<'a>>,
 }
 
 impl<'a> DeviceLock<'a> {
@@ -192,9 +191,9 @@ pub mod reset {
 
     use crate::world;
 
-    pub struct ResetForbidden(pub(super) ARef<Device>);
+    pub struct ReplacedMethods(pub(super) ARef<Device>);
 
-    impl Drop for ResetForbidden {
+    impl Drop for ReplacedMethods {
         fn drop(&mut self) {
             world::of(&self.0, |hardware| hardware.is_reset_forbidden = false);
         }

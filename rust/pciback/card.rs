@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The reset of functions that share a bus, such as those of a graphics card.
+//!
+//! A function without a reset of its own can be reset with its bus, together with all others there.
+//! That is done once for all of them, when the driver has them all and no guest has any of them.
+
+use kernel::{
+    prelude::*,
+    sync::Arc,
+    time::Instant, //
+};
+
+use xen::pci::{
+    self,
+    reset::{
+        Kind,
+        Method, //
+    },
+    BusLock,
+    ConfigSpace,
+    DeviceExt,
+    Locked,
+    Sbdf, //
+};
+
+use crate::{
+    function::Function,
+    life::{
+        Domain,
+        Outcome, //
+    },
+    reset::{
+        own_method,
+        prepare, //
+    }, //
+};
+
+/// Why a function on the bus prevents the reset of the bus.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// This guest has the function.
+    Assigned(Domain),
+    /// Linux is recovering from an error of the function.
+    Recovering,
+    /// The driver is seizing the function.
+    Coming,
+    /// The driver has not seized the function.
+    Foreign,
+}
+
+impl Function {
+    /// Returns how the function is reset at present; `None` if it cannot be reset.
+    pub(crate) fn reset_name(&self) -> Option<Method> {
+        let is_foreign = |sbdf| self.obstacle(sbdf) == Some(Obstacle::Foreign);
+        own_method(&self.dev).or_else(|| {
+            let mut bus = pci::on_bus_of(&self.dev).filter_map(|dev| dev.sbdf().ok());
+            (pci::can_reset_bus_of(&self.dev) && !bus.any(is_foreign)).then_some(Method::Bus)
+        })
+    }
+
+    /// Returns the functions that prevent the reset of this one at present.
+    pub(crate) fn reset_blocked_by(&self) -> impl Iterator<Item = Sbdf> + '_ {
+        let is_by_bus = own_method(&self.dev).is_none() && pci::can_reset_bus_of(&self.dev);
+        pci::on_bus_of(&self.dev)
+            .filter(move |_| is_by_bus)
+            .filter_map(|dev| dev.sbdf().ok())
+            .filter(|sbdf| *sbdf != self.sbdf && self.obstacle(*sbdf).is_some())
+    }
+
+    /// Returns whether and why the function at `sbdf`, on the same bus, prevents the reset.
+    fn obstacle(&self, sbdf: Sbdf) -> Option<Obstacle> {
+        let other = self.registry.get(sbdf);
+        let other = match &other {
+            Ok(other) => &**other,
+            // The function is not registered while it is being seized.
+            Err(_) if sbdf == self.sbdf => self,
+            Err(_) => return Some(Obstacle::Foreign),
+        };
+        let inner = other.inner.lock();
+        if let Some(domain) = inner.life.guest() {
+            Some(Obstacle::Assigned(domain))
+        } else if inner.life.is_recovering() {
+            Some(Obstacle::Recovering)
+        } else if inner.seized.is_none() && sbdf != self.sbdf {
+            Some(Obstacle::Foreign)
+        } else {
+            None
+        }
+    }
+
+    /// Resets all functions on the bus, unless one of them prevents that. Records the results, and
+    /// logs errors.
+    pub(super) fn reset_bus(
+        self: &Arc<Self>,
+        bus: &BusLock<'_>,
+        patience: bool,
+    ) -> Result<Outcome> {
+        for dev in bus.functions() {
+            let sbdf = dev.sbdf()?;
+            let Some(mut obstacle) = self.obstacle(sbdf) else {
+                continue;
+            };
+            let is_coming = dev.driver_name().is_none() && dev.has_override();
+            if obstacle == Obstacle::Foreign && is_coming && patience {
+                obstacle = Obstacle::Coming;
+            }
+            return self.was_not_reset(bus, sbdf, obstacle);
+        }
+        if !pci::can_reset_bus_of(bus) {
+            dev_warn!(bus, "no reset method: state leaks to the next owner\n");
+            return self.without_reset(bus);
+        }
+        let mut card = KVec::new();
+        for dev in bus.functions() {
+            let function = match self.registry.get(dev.sbdf()?) {
+                Ok(function) => function,
+                Err(_) => self.clone(),
+            };
+            card.push((dev, function), GFP_KERNEL)?;
+        }
+        self.reset_all(bus, &card)
+    }
+
+    fn reset_all(&self, bus: &BusLock<'_>, card: &[(&Locked, Arc<Function>)]) -> Result<Outcome> {
+        let mut prepared = KVec::with_capacity(card.len(), GFP_KERNEL)?;
+        for (dev, _) in card {
+            prepared.push(prepare(dev), GFP_KERNEL)?;
+        }
+        let began = Instant::now();
+        let reset = bus.reset();
+        let mut own = Err(ENODEV);
+        for ((dev, function), prepared) in card.iter().zip(prepared) {
+            let back = reset.and_then(|()| ConfigSpace::of(dev).wait_until_present(began));
+            let restored = function.put_back(dev, Kind::Hot);
+            let result = back.and(prepared).and(restored).map(|()| Outcome::Reset);
+            if let Err(e) = result {
+                dev_err!(dev, "reset ({}) failed: {:?}\n", Method::Bus, e);
+            }
+            let _ = function.was_reset(result);
+            if core::ptr::eq(&**function, self) {
+                own = result;
+            } else {
+                function.look_after();
+            }
+        }
+        own
+    }
+
+    /// Deals with a reset of the bus that the function at `sbdf` prevents.
+    fn was_not_reset(&self, dev: &Locked, sbdf: Sbdf, obstacle: Obstacle) -> Result<Outcome> {
+        match obstacle {
+            Obstacle::Assigned(domain) => dev_info!(
+                dev,
+                "not reset until domain {} returns {}: one bus reset is for both\n",
+                domain,
+                sbdf
+            ),
+            Obstacle::Recovering | Obstacle::Coming => (),
+            Obstacle::Foreign => {
+                dev_warn!(
+                    dev,
+                    "not reset, as {} on its bus is not seized: state leaks to the next owner\n",
+                    sbdf
+                );
+                return self.without_reset(dev);
+            }
+        }
+        Ok(Outcome::Postponed)
+    }
+
+    /// Restores the configuration of a function that cannot be reset.
+    fn without_reset(&self, dev: &Locked) -> Result<Outcome> {
+        let restored = prepare(dev).and_then(|()| self.put_back(dev, Kind::Warm));
+        let result = restored.map(|()| Outcome::Unresettable);
+        if let Err(e) = result {
+            dev_err!(dev, "cannot restore its configuration: {:?}\n", e);
+        }
+        self.was_reset(result)
+    }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What happens at the same time to the two functions of a card, which are reset together only.
+
+use std::sync::Arc;
+
+use kernel::{context, pci::Device, sync::aref::ARef};
+use xen::pci::{self, driver, Sbdf};
+
+use crate::{
+    assignment::Assignment,
+    backend::Backends,
+    context::PciBack,
+    functions::{self, Functions},
+    hide,
+    life::{Domain, State},
+    scenarios::{join, spawn, use_it},
+};
+
+const BUS: u8 = 1;
+
+/// The module, loaded, and a card.
+struct Card {
+    devices: [ARef<Device>; 2],
+    driver: driver::Registration<PciBack>,
+    functions: Arc<Functions>,
+    loaded: functions::Loaded,
+}
+
+impl Card {
+    fn new() -> Self {
+        context::watch_allocations();
+        let devices = [0, 1].map(|devfn| Device::plug_behind(BUS, devfn));
+        pci::plugged(&[&devices[0], &devices[1]]);
+        let functions = Functions::new().expect("nothing fails");
+        for devfn in [0, 1] {
+            let sbdf = Sbdf::new(0, BUS, devfn);
+            functions.slots.lock().add_one(sbdf).expect("a slot");
+        }
+        Self {
+            devices,
+            driver: driver::Registration::new(PciBack {
+                functions: functions.clone(),
+                backends: Backends::new(functions.clone()).expect("nothing fails"),
+            }),
+            loaded: functions::Loaded::new(functions.clone()),
+            functions,
+        }
+    }
+
+    fn seized() -> Self {
+        let card = Self::new();
+        for device in &card.devices {
+            assert!(card.driver.bind(device));
+        }
+        card.functions.drain();
+        card.is_clean();
+        card
+    }
+
+    /// Both functions were reset, and nobody has used them since.
+    fn is_clean(&self) {
+        for devfn in [0, 1] {
+            assert_eq!(self.state(devfn), Some(State::Clean));
+        }
+        for device in &self.devices {
+            device.registers(|registers| {
+                assert_eq!(registers.dirt, 0, "what a guest left in it is still there");
+            });
+        }
+    }
+
+    fn state(&self, devfn: u8) -> Option<State> {
+        let function = self.functions.get(Sbdf::new(0, BUS, devfn)).ok()?;
+        Some(function.state())
+    }
+
+    /// The guest gets the function and uses it, unless it is refused.
+    fn give(&self, devfn: u8, domain: Domain) -> Option<Assignment> {
+        let function = self.functions.get(Sbdf::new(0, BUS, devfn)).ok()?;
+        let assignment = function.export(domain).ok()?;
+        use_it(domain, &self.devices[usize::from(devfn)]);
+        Some(assignment)
+    }
+
+    /// What the guest has left in the function is still there.
+    fn goes_on(&self, devfn: u8, domain: Domain) {
+        self.devices[usize::from(devfn)].registers(|registers| {
+            assert_eq!(registers.dirt, domain, "reset under a guest");
+        });
+    }
+
+    fn unload(self) {
+        self.functions.drain();
+        for device in &self.devices {
+            driver::unbind(device);
+            assert!(!device.core(|core| core.assigned));
+        }
+        self.driver.unregister();
+        drop(self.loaded);
+    }
+}
+
+/// Two guests return a function each.
+pub(crate) fn returned_by_two() {
+    let card = Card::seized();
+    let first = card.give(0, 1).expect("it is free");
+    let second = card.give(1, 2).expect("it is free");
+    let other = spawn(move || drop(first));
+    drop(second);
+    join(other);
+    card.functions.drain();
+    card.is_clean();
+    card.unload();
+}
+
+/// One guest returns its function, and another guest keeps the other one: a third one gets nothing.
+pub(crate) fn returned_while_in_use() {
+    let card = Card::seized();
+    let first = card.give(0, 1).expect("it is free");
+    let second = card.give(1, 2).expect("it is free");
+    let other = spawn(move || drop(first));
+    assert!(card.give(0, 3).is_none(), "a used function was handed on");
+    join(other);
+    card.functions.drain();
+    card.goes_on(1, 2);
+    assert!(card.give(0, 3).is_none(), "a used function was handed on");
+    // But the guest that had it does.
+    let first = card.give(0, 1).expect("its last guest may have it again");
+    drop(second);
+    drop(first);
+    card.functions.drain();
+    card.is_clean();
+    card.unload();
+}
+
+/// One guest returns its function, while another guest gets the other one.
+pub(crate) fn returned_while_handed_over() {
+    let card = Card::seized();
+    let first = card.give(0, 1).expect("it is free");
+    let other = spawn(move || drop(first));
+    let second = card.give(1, 2).expect("it is free");
+    card.goes_on(1, 2);
+    join(other);
+    card.functions.drain();
+    card.goes_on(1, 2);
+    drop(second);
+    card.functions.drain();
+    card.is_clean();
+    card.unload();
+}
+
+/// A guest returns its function, while the other one is unbound.
+pub(crate) fn returned_while_taken() {
+    let card = Card::seized();
+    let first = card.give(0, 1).expect("it is free");
+    let taken = card.devices[1].clone();
+    let other = spawn(move || driver::unbind(&taken));
+    drop(first);
+    join(other);
+    card.functions.drain();
+    // Reset in time, or not at all, which the log says.
+    assert!(matches!(card.state(0), Some(State::Clean | State::Touched)));
+    card.devices[0].registers(|registers| registers.dirt = 0);
+    card.unload();
+}
+
+/// Both are named by the parameter `hide`.
+pub(crate) fn hidden() {
+    let card = Card::new();
+    drop(hide::start(&card.functions).expect("nothing fails"));
+    card.functions.drain();
+    card.is_clean();
+    card.unload();
+}
