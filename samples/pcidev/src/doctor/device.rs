@@ -27,14 +27,19 @@ pub fn no_reset(p: &Patient<'_>) -> Option<Finding> {
     if p.reset_method().is_some() {
         return None;
     }
-    let text = match p.siblings().first() {
-        Some(sibling) if !p.function.reset.is_empty() => {
-            format!("a reset of its bus would reset {sibling}, too: state leaks to its next owner")
-        }
-        _ => "Linux has no way to reset it: state leaks to its next owner".to_owned(),
-    };
-    let finding = Finding::warning(Code::NoReset, text);
-    Some(finding.remedy("assign it only to guests that you trust"))
+    let siblings = p.reset_with();
+    Some(if siblings.is_empty() {
+        let text = "Linux has no way to reset it: state leaks to its next owner";
+        Finding::warning(Code::NoReset, text).remedy("assign it only to guests that you trust")
+    } else {
+        let siblings = list(siblings);
+        let text = format!(
+            "only a reset of its bus resets it, with {siblings}: state leaks to its next owner"
+        );
+        Finding::warning(Code::NoReset, text).remedy(format!(
+            "make {siblings} assignable, too: the Rust xen-pciback resets them together"
+        ))
+    })
 }
 
 /// Whether it is a bridge to conventional PCI, which replaces the requester ID of the functions

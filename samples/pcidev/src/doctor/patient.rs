@@ -60,11 +60,39 @@ impl Patient<'_> {
         self.others(|other| other.sbdf.bus() == self.function.sbdf.bus())
     }
 
-    /// The method that resets it. Linux lists a reset of the bus before it knows the siblings of a
-    /// function, and refuses it if there are any.
-    pub fn reset_method(&self) -> Option<&str> {
+    /// The method that resets it alone. Linux lists a reset of the bus before it knows the siblings
+    /// of a function, and refuses it if there are any.
+    fn own_reset(&self) -> Option<&str> {
         let mut methods = self.function.reset.iter().map(String::as_str);
         methods.find(|method| !method.ends_with("bus") || self.siblings().is_empty())
+    }
+
+    /// The siblings that are reset with it, as only a reset of the bus can reset it.
+    pub fn reset_with(&self) -> Vec<Sbdf> {
+        let is_by_bus = |function: &Function| function.reset.iter().any(|method| method == "bus");
+        let siblings = self.siblings();
+        let known = self.facts.functions.iter();
+        let mut card = known
+            .filter(|other| other.sbdf == self.function.sbdf || siblings.contains(&other.sbdf));
+        if self.own_reset().is_none() && card.any(is_by_bus) {
+            siblings
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The method that resets it: by itself, or, if the Rust xen-pciback has it and all its
+    /// siblings, with them.
+    pub fn reset_method(&self) -> Option<&str> {
+        let with = self.reset_with();
+        let is_ready = |function: &&Function| function.state.is_some();
+        let mut card = self
+            .facts
+            .functions
+            .iter()
+            .filter(|other| other.sbdf == self.function.sbdf || with.contains(&other.sbdf));
+        self.own_reset()
+            .or_else(|| (!with.is_empty() && card.all(|other| is_ready(&other))).then_some("bus"))
     }
 
     /// Whether it is assigned to a guest, or bound to xen-pciback.
@@ -122,7 +150,11 @@ impl Patient<'_> {
             works.push(format!("MSI-X, {} entries{held}", config.msix_entries));
         }
         if let Some(method) = self.reset_method() {
-            works.push(format!("reset by {method}"));
+            let with = match self.reset_with() {
+                siblings if siblings.is_empty() => String::new(),
+                siblings => format!(", with {}", list(siblings)),
+            };
+            works.push(format!("reset by {method}{with}"));
         }
         works
     }

@@ -540,6 +540,27 @@ Fails: 0, warnings: 1 (system, functions for guests, functions named)."
 }
 
 #[test]
+fn a_card_is_reset_together() {
+    let mut facts = well();
+    facts.functions[0].reset = vec!["bus".to_owned()];
+    let mut sibling = nic("0000:04:00.1", 22);
+    sibling.reset.clear();
+    sibling.state = None;
+    sibling.driver = None;
+    facts.functions.push(sibling);
+    let text = Report::new(&facts, &[], &[]).text();
+    assert!(text.contains("only a reset of its bus resets it, with 0000:04:00.1"));
+    assert!(text.contains("-> make 0000:04:00.1 assignable, too"));
+
+    let sibling = facts.functions.last_mut().unwrap();
+    sibling.state = Some("clean".to_owned());
+    sibling.driver = Some("pciback".to_owned());
+    let text = Report::new(&facts, &[], &[]).text();
+    assert!(text.contains("reset by bus, with 0000:04:00.1"));
+    assert!(!text.contains("no-reset"));
+}
+
+#[test]
 fn json() {
     let mut facts = well();
     facts.functions[0].reset.clear();
