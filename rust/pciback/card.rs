@@ -32,6 +32,7 @@ use crate::{
     },
     reset::{
         own_method,
+        patience,
         prepare, //
     }, //
 };
@@ -125,13 +126,15 @@ impl Function {
     fn reset_all(&self, bus: &BusLock<'_>, card: &[(&Locked, Arc<Function>)]) -> Result<Outcome> {
         let mut prepared = KVec::with_capacity(card.len(), GFP_KERNEL)?;
         for (dev, _) in card {
-            prepared.push(prepare(dev), GFP_KERNEL)?;
+            let patience = patience(dev);
+            prepared.push((prepare(dev), patience), GFP_KERNEL)?;
         }
         let began = Instant::now();
         let reset = bus.reset();
         let mut own = Err(ENODEV);
-        for ((dev, function), prepared) in card.iter().zip(prepared) {
-            let back = reset.and_then(|()| ConfigSpace::of(dev).wait_until_present(began));
+        for ((dev, function), (prepared, patience)) in card.iter().zip(prepared) {
+            let back =
+                reset.and_then(|()| ConfigSpace::of(dev).wait_until_present(began, patience));
             let restored = function.put_back(dev, Kind::Hot);
             let result = back.and(prepared).and(restored).map(|()| Outcome::Reset);
             if let Err(e) = result {

@@ -81,8 +81,9 @@ pub(crate) struct Function {
 /// The mutable state of a function.
 pub(super) struct Inner {
     pub(super) life: Life,
-    /// The result of `reset_prepare` for the reset that the PCI core is doing.
-    pub(super) prepared: Result,
+    /// The result of `reset_prepare` for the reset that the PCI core is doing, and how long to wait
+    /// for the function after it, in seconds.
+    pub(super) prepared: Result<i64>,
     /// Present while the function is seized.
     pub(super) seized: Option<AsFound>,
     /// Whether an error was logged since the current guest has the function.
@@ -134,7 +135,7 @@ impl Function {
                 saved: SetOnce::new(),
                 inner <- new_mutex!(Inner {
                     life: Life::new(),
-                    prepared: Ok(()),
+                    prepared: Ok(0),
                     seized: None,
                     error_logged: false,
                     guest_stopped: false,

@@ -18,7 +18,8 @@ use core::ops::Deref;
 use kernel::{
     pci::Device,
     prelude::*,
-    sync::Arc, //
+    sync::Arc,
+    time::Instant, //
 };
 
 use xen::pci::{
@@ -105,10 +106,15 @@ impl Function {
     fn reset_alone(&self, dev: &Locked) -> Result<Outcome> {
         let method = own_method(dev);
         let undisturbed = dev.undisturbed();
+        let patience = patience(dev);
         let prepared = prepare(dev);
         // If the function still decodes its BARs, vPCI would drop the restored addresses.
         let result = prepared.and_then(|()| match method {
-            Some(method) => dev.reset_stopped(&undisturbed, method),
+            Some(method) => {
+                let began = Instant::now();
+                dev.reset_stopped(&undisturbed, method)?;
+                ConfigSpace::of(dev).wait_until_present(began, patience)
+            }
             None => Ok(()),
         });
         drop(undisturbed);
@@ -162,7 +168,8 @@ impl Function {
             dev_warn!(dev, "reset while assigned to domain {}\n", domain);
             return;
         }
-        let prepared = prepare(dev);
+        let patience = patience(dev);
+        let prepared = prepare(dev).map(|()| patience);
         self.inner.lock().prepared = prepared;
     }
 
@@ -172,19 +179,22 @@ impl Function {
         if self.guest().is_some() {
             return;
         }
+        let prepared = self.inner.lock().prepared;
+        let back = prepared
+            .and_then(|patience| ConfigSpace::of(dev).wait_until_present(Instant::now(), patience));
         // Restore the configuration even if `prepare()` failed, as the reset has cleared it.
         let restored = self.put_back(dev, kind(dev.reset_method()));
-        let prepared = self.inner.lock().prepared;
-        self.record(prepared.and(restored));
+        self.record(back.and(restored));
     }
 
     /// Restores the function after a reset of its link, before which the PCI core calls no
     /// callback.
     pub(crate) fn slot_reset(&self, dev: &Locked) -> Result {
+        let back = ConfigSpace::of(dev).wait_until_present(Instant::now(), PATIENCE);
         // This fails for a function with MSI-X, as its BARs are zero, but makes Xen drop its vPCI
         // state.
         let _ = self.tell(dev, Kind::Hot);
-        let result = self.put_back(dev, Kind::Hot);
+        let result = back.and(self.put_back(dev, Kind::Hot));
         self.record(result);
         result
     }
@@ -215,6 +225,19 @@ impl Function {
         } else {
             Ok(())
         }
+    }
+}
+
+/// How long a function may take to come back, in seconds, as for the PCI core.
+const PATIENCE: i64 = 60;
+
+/// Returns how long to wait for the function after its reset, in seconds. A reset seldom helps a
+/// function that does not even answer before it.
+pub(super) fn patience(dev: &Device) -> i64 {
+    if ConfigSpace::of(dev).is_present() {
+        PATIENCE
+    } else {
+        1
     }
 }
 
