@@ -10,7 +10,7 @@ SANDBOX := selftests/vm/sandbox
 
 # Options of a run, for all targets.
 export KERNEL QEMU_ARGS QEMU_NIC PCIBACK PCIDEV DOM0 DOM0_ARGS XEN_ARGS MODPROBE
-export CLOCK SMP MEMORY DOM0_MEMORY TIMEOUT TESTS PART QUICK JOBS SCRIPT DEBIAN_MIRROR KDIR DESTDIR
+export CLOCK SMP MEMORY DOM0_MEMORY TIMEOUT ZOO TESTS PART QUICK JOBS SCRIPT DEBIAN_MIRROR KDIR DESTDIR
 
 .PHONY: help
 help:
@@ -43,18 +43,20 @@ help:
 	@echo '  KERNEL=stock|debug (debug: a kernel that detects bugs; its first build takes minutes)'
 	@echo '  QEMU_ARGS="-device ..." QEMU_NIC=none DOM0_ARGS=... XEN_ARGS=... MODPROBE=...'
 	@echo '  MEMORY=MiB DOM0_MEMORY=MiB'
+	@echo '  ZOO="gpu nic-slow": PCI functions that a program plays, see Documentation/zoo.rst'
 	@echo '  CLOCK=host|instructions (instructions: the clock counts them; host: real time)'
 	@echo 'Options of test and bench: TESTS=GLOB (lint, guests*), JOBS=number of parallel machines'
 	@echo 'Options of set-up: DEBIAN_MIRROR=URL'
 
 .PHONY: setup
 setup:
-	@selftests/vm/setup $$KERNEL
+	@selftests/vm/setup $$KERNEL $${ZOO:+zoo}
 
 .PHONY: run test test-hard bench lint doc patches
 run: setup
 	@$(SANDBOX) selftests/vm/run
-test: setup
+test:
+	@selftests/vm/setup $$KERNEL zoo
 	@$(SANDBOX) selftests/vm/test.py
 # Set up only what the parts need: the debug kernel, a system for the package.
 test-hard: parts := $(or $(PART),debug install)

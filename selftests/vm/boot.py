@@ -29,6 +29,7 @@ from pathlib import Path
 import images
 from cpio import Archive
 from machine import CLOCKS, HANGS, Machine, Options
+from zoo import Zoo, ZooFailed
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
@@ -56,20 +57,27 @@ class Run:
     folder: Path
     started: bool = False
     terminal: list | None = None
+    zoo: Zoo | None = None
 
     async def boot(self) -> int:
         """Boot, run, and return the script's exit status."""
         arguments = self.arguments
+        if arguments.zoo:
+            self.zoo = Zoo(arguments.zoo.split(), self.folder / "zoo.log")
         with (self.folder / "console.log").open("ab") as log, initrd(arguments, self.interactive()) as image:
             machine = Machine(Options(arguments.dom0, arguments.nic != "none", arguments.qemu_args, arguments.xen_args,
                                       arguments.dom0_args, arguments.clock, arguments.smp, arguments.memory,
                                       arguments.dom0_memory, arguments.kernel),
-                              BUILD, log)
+                              BUILD, log, self.zoo)
             try:
+                if self.zoo:
+                    await self.zoo.start()
                 await machine.start(image.fileno())
                 return await self.serve(machine)
             finally:
                 await machine.stop()
+                if self.zoo:
+                    await self.zoo.stop()
                 if self.terminal:
                     termios.tcsetattr(0, termios.TCSADRAIN, self.terminal)
 
@@ -119,10 +127,16 @@ class Run:
                     return int(rest)
                 case "fail":
                     raise VmFailed(f"dom0: {rest}")
-                case "qmp":
-                    answer = await machine.qmp(rest)
+                case "qmp" | "zoo":
+                    answer = await self.ask(machine, verb, rest)
                     writer.write(f"{'error' if 'error' in answer else 'ok'} {json_line(answer)}\n".encode())
         return None
+
+    async def ask(self, machine: Machine, whom: str, request: str) -> dict:
+        """Hand on a request of dom0's to the emulator or to the zoo."""
+        if whom == "qmp":
+            return await machine.qmp(request)
+        return await self.zoo.ask(request) if self.zoo else {"error": "this machine has no zoo (ZOO)"}
 
     def forward_input(self, machine: Machine) -> None:
         """Send our standard input to dom0, byte for byte or in pieces with a length."""
@@ -181,6 +195,7 @@ def initrd(arguments: argparse.Namespace, interactive: bool):
     archive.file("vm/guest.py", HERE / "dom0/guest.py")
     for tool in ("guest-create", "guest-run", "guest-exec", "qmp"):
         archive.file(f"usr/local/bin/{tool}", HERE / "dom0" / tool)
+    archive.file("usr/local/bin/zoo", HERE / "dom0/qmp")
     archive.add("boot/guest.cpio", SCRIPT, guest_image())
     archive.add("boot/vmlinuz", SCRIPT, images.vmlinuz("stock").read_bytes())
     archive.close()
@@ -228,6 +243,7 @@ def parse() -> argparse.Namespace:
     option("pcidev", "", "insert xen-pcidev.ko first; default: yes in a PVH dom0", ("yes", "no", ""))
     option("modprobe", "", "further modules to load")
     option("qemu-args", "", "added to the emulator's command line")
+    option("zoo", "", "animals that the machine has, files of selftests/zoo/animals")
     option("dom0-args", "", "added to dom0's kernel command line")
     option("xen-args", "", "added to Xen's command line")
     parser.add_argument("--nic", default=os.environ.get("QEMU_NIC", ""), help="none: no e1000e in slot 4 [QEMU_NIC]")
@@ -301,6 +317,8 @@ def attempts(arguments: argparse.Namespace) -> int:
             if run.started or attempt == arguments.attempts:
                 raise
             note(f"{fault}: known, retried (attempt {attempt + 1} of {arguments.attempts})")
+        except ZooFailed as failure:
+            raise VmFailed(f"the zoo: {failure}") from None
         except VmFailed as failure:
             note(f"end of the console:\n{end_of_console(folder)}")
             raise VmFailed(f"{failure} (whole console: {folder.relative_to(TOP)}/console.log)") from None

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import images
+from zoo import Zoo
 
 # Xen under emulation survives neither xsave and avx (its PVH guests see sizes that do not
 # fit), nor rdtscp and monitor (TCG reports the wrong instruction, or none, on an intercept).
@@ -92,6 +93,7 @@ class Machine:
     options: Options
     build: Path
     log: BinaryIO
+    zoo: Zoo | None = None
     began: float = field(default_factory=time.monotonic)
     console: bytearray = field(default_factory=bytearray)
     process: asyncio.subprocess.Process | None = None
@@ -152,6 +154,7 @@ class Machine:
         # Without this, QEMU adds a NIC of its own once we name none.
         command += shlex.split(NIC) if options.nic else ["-nic", "none"]
         command += shlex.split(options.qemu_args)
+        command += self.zoo.arguments(options.memory) if self.zoo else []
         command += CLOCKS[options.clock]
         file = f"/proc/self/fd/{initrd}"
         if options.dom0 == "bare":

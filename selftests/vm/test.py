@@ -36,7 +36,7 @@ VM_FAILED = 125
 # Two processors break in the emulator every few minutes.
 ATTEMPTS = 5
 OPTIONS = ("kernel", "dom0", "pciback", "pcidev", "modprobe", "nic", "qemu_args", "xen_args", "dom0_args",
-           "clock", "smp", "memory", "dom0_memory", "timeout")
+           "clock", "smp", "memory", "dom0_memory", "timeout", "zoo")
 
 POINT = re.compile(r"(?P<indent> *)(?P<verdict>ok|not ok) \d+ ?-? ?(?P<text>.*?)(?: # SKIP ?(?P<reason>.*))?$")
 SUBTEST = re.compile(r" *# Subtest: (?P<name>\S+)")
