@@ -140,8 +140,8 @@ impl ConfigSpace {
     /// Waits until the function answers after a reset, for up to `most` seconds since the reset
     /// `began`. Logs that after 1, 10 and 30 seconds. `ETIMEDOUT` if it does not answer.
     ///
-    /// The PCI core waits, too, but looks at COMMAND and STATUS. Xen's vPCI clears the reserved bits
-    /// of STATUS for a PVH dom0, so these are never all ones, and the core does not wait.
+    /// The PCI core waits, too, but looks at COMMAND and STATUS. Xen's vPCI clears the reserved
+    /// bits of STATUS for a PVH dom0, so these are never all ones, and the core does not wait.
     pub fn wait_until_present(&self, began: Instant<Monotonic>, most: i64) -> Result {
         let mut logged = 0;
         while !self.is_present() {
