@@ -192,6 +192,27 @@ nonfatal_error() {
 	give_back $sibling
 }
 
+# Their ports have ACS, and Linux switches it on or not; they themselves have none.
+grouped() {
+	command -v pcidev >/dev/null || die "no pcidev"
+	pcidev groups $first $second $alone --json >/tmp/groups || die "no groups"
+	same "first" "null $second $second" "$(group $first)"
+	same "second" "null $first $first" "$(group $second)"
+	same "alone" "bus - -" "$(group $alone)"
+	pcidev groups $first | grep -q "^$first *[^ ]* *bus *$second *$second " || die "$(pcidev groups $first)"
+	! error=$(pcidev groups 7f:1f.7 2>&1) || die "a function that there is not"
+	case $error in "pcidev: "*"no such PCI function"*) ;; *) die "$error" ;; esac
+}
+
+# What is reached behind the same port: other ports may be isolated or not.
+group() { # SBDF
+	python3 -IS -c '
+import json, sys
+group, = (group for group in json.load(open("/tmp/groups")) if group["sbdf"] == sys.argv[1])
+reached = [other for other in group["reaches"] if other[:7] == sys.argv[1][:7]]
+print(group["reset"] or "null", " ".join(group["reset_with"]) or "-", " ".join(reached) or "-")' $1
+}
+
 fixed_bars() {
 	same "the first BAR in Linux" 0x00000000000001f0 "$(head -n 1 $devices/$ide/resource | cut -d' ' -f1)"
 	same "the first BAR" 00000000 "$(config $ide BASE_ADDRESS_0.l)"
@@ -201,7 +222,8 @@ fixed_bars() {
 
 [ -e $pciback/do_flr ] && in_vm && [ -e $devices/$sibling ] || skip_all "see tests.toml"
 
-plan 9
+plan 10
+check "pcidev groups knows those that are reset together, or reach each other" grouped
 check "a function whose sibling is not seized has no reset, and the log and sysfs say so" half_a_card
 check "two functions that only their bus can reset are reset together" whole_card
 check "one whose sibling a guest has waits for its reset, and goes to the same guest only" postponed

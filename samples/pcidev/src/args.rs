@@ -16,8 +16,8 @@ use crate::{
 
 /// Show the PCI functions of a Xen PVH dom0, and find out why one does not work in a guest.
 ///
-/// Must run as root in dom0. All commands except "doctor" and "completion" need the kernel module
-/// xen-pcidev. Without a command, pcidev lists all functions.
+/// Must run as root in dom0. All commands except "doctor", "groups" and "completion" need the kernel
+/// module xen-pcidev. Without a command, pcidev lists all functions.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 pub struct Args {
@@ -64,6 +64,14 @@ pub enum Command {
         /// Ignore findings of this kind; can be given several times
         #[arg(long, value_name = "CODE")]
         ignore: Vec<Code>,
+    },
+    /// Show which functions are reset together, or reach each other without the IOMMU
+    ///
+    /// Functions that are reset together should be made assignable together. Functions that reach
+    /// each other belong to one guest: the IOMMU cannot keep them apart.
+    Groups {
+        /// The functions to show; by default all but bridges
+        sbdf: Vec<Sbdf>,
     },
     /// Print the completion script for a shell
     Completion {

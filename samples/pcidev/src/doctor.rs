@@ -6,6 +6,7 @@
 //! * [`system`] and [`function`] derive findings from the facts, by the rules in [`owner`],
 //!   [`interrupts`] and [`device`]. They do not access the system.
 //! * [`finding`] and [`report`] present them.
+//! * [`reach`] tells which functions a reset or a request reaches; [`groups`] is `pcidev groups`.
 
 mod config;
 mod device;
@@ -13,9 +14,11 @@ mod facts;
 mod finding;
 mod function;
 mod gather;
+mod groups;
 mod interrupts;
 mod owner;
 mod patient;
+mod reach;
 mod report;
 mod system;
 mod xen;
@@ -24,6 +27,10 @@ mod xen;
 mod tests;
 
 pub use finding::Code;
+pub use groups::{
+    text,
+    Group, //
+};
 pub use report::{
     Report,
     Verdict, //
@@ -37,8 +44,7 @@ use crate::{
     sbdf::Sbdf, //
 };
 
-/// Examines this system.
-pub fn examine(wanted: &[Sbdf], ignored: &[Code]) -> Result<Report, Error> {
+fn facts(wanted: &[Sbdf]) -> Result<facts::Facts, Error> {
     let system = gather::System {
         root: Path::new("/"),
         run: &gather::run,
@@ -48,5 +54,20 @@ pub fn examine(wanted: &[Sbdf], ignored: &[Code]) -> Result<Report, Error> {
     if let Some(&sbdf) = wanted.iter().find(missing) {
         return Err(Error::NoFunction(sbdf));
     }
-    Ok(Report::new(&facts, wanted, ignored))
+    Ok(facts)
+}
+
+/// Examines this system.
+pub fn examine(wanted: &[Sbdf], ignored: &[Code]) -> Result<Report, Error> {
+    Ok(Report::new(&facts(wanted)?, wanted, ignored))
+}
+
+/// Finds out what each function belongs together with.
+pub fn groups(wanted: &[Sbdf]) -> Result<Vec<Group>, Error> {
+    let facts = facts(wanted)?;
+    if facts.privileged {
+        Ok(groups::all(&facts, wanted))
+    } else {
+        Err(Error::NotRoot)
+    }
 }

@@ -27,6 +27,8 @@ pub enum Error {
     NoGsi(u32),
     /// No function is on this irq.
     NoIrq(u32),
+    /// Configuration space cannot be read in full.
+    NotRoot,
     /// The program cannot listen for kernel events.
     Events(io::Error),
     /// The output could not be written.
@@ -66,6 +68,10 @@ impl fmt::Display for Error {
             Self::NoIrq(irq) => write!(
                 f,
                 "irq {irq}: no PCI function uses it for INTx: see 'pcidev list'"
+            ),
+            Self::NotRoot => write!(
+                f,
+                "configuration space cannot be read in full: run this as root"
             ),
             Self::Events(e) => write!(f, "cannot listen for kernel device events: {e}"),
             Self::Output(e) => write!(f, "standard output: {e}"),

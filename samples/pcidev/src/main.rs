@@ -86,6 +86,10 @@ fn run(args: &Args, out: &mut impl Write) -> Result<Verdict, Error> {
             print(args.json, &report, || report.text(), out)?;
             return Ok(report.verdict());
         }
+        Command::Groups { sbdf } => {
+            let groups = doctor::groups(sbdf)?;
+            print(args.json, &groups, || doctor::text(&groups), out)?;
+        }
         Command::Completion { shell } => out.write_all(&args::completion(*shell))?,
     }
     Ok(Verdict::Well)

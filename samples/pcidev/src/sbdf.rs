@@ -31,6 +31,11 @@ impl Sbdf {
     pub const fn bus(self) -> u32 {
         self.0 >> 8
     }
+
+    /// The bus and the device on it.
+    pub const fn slot(self) -> u32 {
+        self.0 >> 3
+    }
 }
 
 impl fmt::Display for Sbdf {

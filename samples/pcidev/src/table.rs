@@ -91,6 +91,17 @@ pub fn many(functions: &[Function]) -> String {
     print(table)
 }
 
+/// Any rows.
+pub fn rows<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let mut table = table();
+    table.set_header(header);
+    table.add_rows(rows);
+    print(table)
+}
+
 /// One line for each property.
 pub fn one(function: &Function) -> String {
     let mut table = table();

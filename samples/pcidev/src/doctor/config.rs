@@ -17,6 +17,33 @@ pub struct Config {
     pub msix_entries: u32,
     /// The PCI Express port type; `None` for conventional PCI.
     pub express: Option<u8>,
+    /// Access Control Services; `None` without them.
+    pub acs: Option<Acs>,
+}
+
+/// Access Control Services (ACS): what keeps a function's requests from reaching other functions
+/// without passing the IOMMU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acs {
+    /// What it can do.
+    pub capability: u16,
+    /// What is switched on.
+    pub control: u16,
+}
+
+impl Acs {
+    /// Request redirect, completion redirect, upstream forwarding.
+    const REDIRECTS: u16 = 0x04 | 0x08 | 0x10;
+
+    /// Whether all of a downstream port's peer-to-peer requests go up to the IOMMU.
+    pub fn isolates_port(self) -> bool {
+        self.control & Self::REDIRECTS == Self::REDIRECTS
+    }
+
+    /// The same for a function, which needs only what it is capable of.
+    pub fn isolates_function(self) -> bool {
+        self.control & Self::REDIRECTS & self.capability == Self::REDIRECTS & self.capability
+    }
 }
 
 const STATUS: usize = 0x06;
@@ -29,16 +56,20 @@ const PIN: usize = 0x3d;
 const CAP_MSI: u8 = 0x05;
 const CAP_EXPRESS: u8 = 0x10;
 const CAP_MSIX: u8 = 0x11;
+const EXTENDED_ACS: u16 = 0x0d;
 
 /// Bytes that every user may read.
 pub const HEADER: usize = 64;
 
 impl Config {
-    /// Bytes that are read.
-    pub const SIZE: usize = 256;
+    /// Bytes that every function has.
+    const SIZE: usize = 256;
+    /// Bytes that are read: those of PCI Express.
+    pub const EXTENDED_SIZE: usize = 4096;
 
-    /// Parses `bytes`; `None` if there are fewer than [`Self::SIZE`].
+    /// Parses `bytes`; `None` if there are fewer than every function has.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let acs = extended(bytes, EXTENDED_ACS);
         let bytes: &[u8; Self::SIZE] = bytes.first_chunk()?;
         let capability = |wanted| capabilities(bytes).find(|&(id, _)| id == wanted);
         // The low bits encode the type of BAR.
@@ -55,8 +86,31 @@ impl Config {
                 (u32::from(control) & 0x7ff).saturating_add(1)
             }),
             express: capability(CAP_EXPRESS).map(|(_, flags)| (flags >> 4 & 0xf) as u8),
+            acs: acs.map(|[capability, control]| Acs {
+                capability,
+                control,
+            }),
         })
     }
+}
+
+/// The first two words of an extended capability after its header.
+fn extended(bytes: &[u8], wanted: u16) -> Option<[u16; 2]> {
+    let long = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+    let mut at = Config::SIZE;
+    // The list may be a ring: stop after as many as fit.
+    for _ in 0..(Config::EXTENDED_SIZE - Config::SIZE) / 8 {
+        let header = long(at)?;
+        if header & 0xffff == u32::from(wanted) {
+            let words = long(at.checked_add(4)?)?;
+            return Some([(words & 0xffff) as u16, (words >> 16) as u16]);
+        }
+        at = usize::try_from(header >> 20 & !3).ok()?;
+        if at < Config::SIZE {
+            break;
+        }
+    }
+    None
 }
 
 /// Each capability: its ID, and the word that follows its header.
@@ -88,6 +142,26 @@ mod tests {
             bytes[at] = value;
         }
         Config::parse(&bytes)
+    }
+
+    #[test]
+    fn access_control_is_found() {
+        let mut bytes = vec![0; Config::EXTENDED_SIZE];
+        // A capability of another kind, ACS, and back again.
+        bytes[0x100..0x104].copy_from_slice(&0x1481_0001_u32.to_le_bytes());
+        bytes[0x148..0x14c].copy_from_slice(&0x1001_000d_u32.to_le_bytes());
+        bytes[0x14c..0x150].copy_from_slice(&[0x1d, 0, 0x1d, 0]);
+        let acs = Config::parse(&bytes).unwrap().acs.unwrap();
+        assert!(acs.isolates_port() && acs.isolates_function());
+        bytes[0x14e] = 0x0d;
+        let acs = Config::parse(&bytes).unwrap().acs.unwrap();
+        assert!(!acs.isolates_port() && !acs.isolates_function());
+        bytes[0x14c] = 0x0d;
+        let acs = Config::parse(&bytes).unwrap().acs.unwrap();
+        assert!(!acs.isolates_port() && acs.isolates_function());
+        bytes[0x148] = 1;
+        assert_eq!(Config::parse(&bytes).unwrap().acs, None);
+        assert_eq!(Config::parse(&bytes[..300]).unwrap().acs, None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::{
             list,
             Patient, //
         },
+        reach::joins, //
     },
     sbdf::Sbdf, //
 };
@@ -40,15 +41,6 @@ pub fn no_reset(p: &Patient<'_>) -> Option<Finding> {
             "make {siblings} assignable, too: the Rust xen-pciback resets them together"
         ))
     })
-}
-
-/// Whether it is a bridge to conventional PCI, which replaces the requester ID of the functions
-/// behind it with its own.
-fn joins(function: &Function) -> bool {
-    const EXPRESS_TO_PCI: u8 = 7;
-    let config = function.config.as_ref();
-    function.class >> 8 == 0x0604
-        && config.is_some_and(|config| matches!(config.express, None | Some(EXPRESS_TO_PCI)))
 }
 
 /// The IOMMU cannot distinguish its DMA from that of other functions.

@@ -175,7 +175,7 @@ impl System<'_> {
         let bridges = bridges.map_while(|path| path.file_name()?.to_str()?.parse().ok());
         let (vendor, device) = (number("vendor"), number("device"));
         let id = u16::try_from(vendor).ok().zip(u16::try_from(device).ok());
-        let bytes = directory.config(Config::SIZE).unwrap_or_default();
+        let bytes = directory.config(Config::EXTENDED_SIZE).unwrap_or_default();
         let group = directory.names("iommu_group/devices");
         Function {
             sbdf,

@@ -3,11 +3,14 @@
 //! A function under examination.
 
 use crate::{
-    doctor::facts::{
-        Facts,
-        Function,
-        Owner,
-        Xen, //
+    doctor::{
+        facts::{
+            Facts,
+            Function,
+            Owner,
+            Xen, //
+        },
+        reach, //
     },
     sbdf::Sbdf, //
 };
@@ -55,30 +58,9 @@ impl Patient<'_> {
             .collect()
     }
 
-    /// The other functions on its bus, which a reset of the bus would reach.
-    pub fn siblings(&self) -> Vec<Sbdf> {
-        self.others(|other| other.sbdf.bus() == self.function.sbdf.bus())
-    }
-
-    /// The method that resets it alone. Linux lists a reset of the bus before it knows the siblings
-    /// of a function, and refuses it if there are any.
-    fn own_reset(&self) -> Option<&str> {
-        let mut methods = self.function.reset.iter().map(String::as_str);
-        methods.find(|method| !method.ends_with("bus") || self.siblings().is_empty())
-    }
-
     /// The siblings that are reset with it, as only a reset of the bus can reset it.
     pub fn reset_with(&self) -> Vec<Sbdf> {
-        let is_by_bus = |function: &Function| function.reset.iter().any(|method| method == "bus");
-        let siblings = self.siblings();
-        let known = self.facts.functions.iter();
-        let mut card = known
-            .filter(|other| other.sbdf == self.function.sbdf || siblings.contains(&other.sbdf));
-        if self.own_reset().is_none() && card.any(is_by_bus) {
-            siblings
-        } else {
-            Vec::new()
-        }
+        reach::reset_with(self.facts, self.function)
     }
 
     /// The method that resets it: by itself, or, if the Rust xen-pciback has it and all its
@@ -91,7 +73,7 @@ impl Patient<'_> {
             .functions
             .iter()
             .filter(|other| other.sbdf == self.function.sbdf || with.contains(&other.sbdf));
-        self.own_reset()
+        reach::own_reset(self.facts, self.function)
             .or_else(|| (!with.is_empty() && card.all(|other| is_ready(&other))).then_some("bus"))
     }
 
