@@ -79,14 +79,24 @@ impl Function {
             return Ok(Assignment::new(self, is_usable, pinned));
         }
         loop {
-            let lock = self.lock_for_reset().map_err(Refusal::Failed)?;
-            let assign = |life: &mut Life| life.export(domain);
-            let mut assigned = self.assign(&lock, assign)?;
-            // `reset()` logs the error.
-            if assigned.is_none() && self.reset(&lock, false) == Ok(Outcome::Postponed) {
-                let insists = self.allow_unreset.load(Relaxed);
-                assigned = self.assign(&lock, |life| life.export_unreset(domain, insists))?;
-                dev_warn!(lock, "not reset before domain {} gets it\n", domain);
+            let lock = self.lock_for_reset().map_err(|e| match e {
+                // Others use the bus for too long.
+                EAGAIN => Refusal::Failed(ETIMEDOUT),
+                e => Refusal::Failed(e),
+            })?;
+            let mut assigned = self.assign(&lock, |life| life.export(domain))?;
+            if assigned.is_none() {
+                // `reset()` logs the error.
+                match self.reset(&lock, false) {
+                    Ok(Outcome::Postponed) => {
+                        let insists = self.allow_unreset.load(Relaxed);
+                        let assign = |life: &mut Life| life.export_unreset(domain, insists);
+                        assigned = self.assign(&lock, assign)?;
+                        log_unreset(&lock, domain, assigned);
+                    }
+                    Err(e) if e == ENOMEM => return Err(Refusal::Failed(e)),
+                    _ => (),
+                }
             }
             if let Some(is_usable) = assigned {
                 return Ok(Assignment::new(self, is_usable, pinned));
@@ -111,5 +121,17 @@ impl Function {
         }
         dev.mark_assigned();
         Ok(Some(export == Export::Done))
+    }
+}
+
+fn log_unreset(dev: &Locked, domain: Domain, is_usable: Option<bool>) {
+    if is_usable == Some(true) {
+        dev_warn!(dev, "not reset before domain {} gets it\n", domain);
+    } else {
+        dev_err!(
+            dev,
+            "domain {} must not use it before its reset: xl pci-detach, or see allow_unreset\n",
+            domain
+        );
     }
 }

@@ -304,7 +304,7 @@ impl Backend {
         }
         exported.map_err(|refusal| match refusal {
             Refusal::Gone => ENODEV,
-            Refusal::Busy | Refusal::Postponed => EBUSY,
+            Refusal::Busy => EBUSY,
             Refusal::Recovering => EAGAIN,
             Refusal::Failed(e) => e,
         })
@@ -325,7 +325,7 @@ impl Backend {
         };
         let why = match error {
             ENODEV => "xen-pciback does not have it: xl pci-assignable-add",
-            EBUSY => "another domain has it, or a function that is reset with it",
+            EBUSY => "another domain has it",
             EIO => "it could not be reset",
             EAGAIN => "Linux is recovering from an error of it: try again",
             ENOSPC => "32 devices are the most that a guest can have",

@@ -254,6 +254,11 @@ impl Function {
                 Flr::Nothing | Flr::Reset => (),
             }
             let result = self.reset(&dev, false);
+            // If this request only finds registers changed, the function is not distrusted: its
+            // siblings may be with the same guest already.
+            if wanted == Flr::Reset && result == Ok(Outcome::Postponed) {
+                self.inner.lock().life.distrust();
+            }
             if !is_seized {
                 // Leave the function stopped. A dom0 driver enables it.
                 let _ = ConfigSpace::of(&dev).quiesce();
@@ -316,7 +321,7 @@ impl Function {
     }
 
     /// Queues the resets of functions on the same bus that may have waited for this one.
-    fn queue_others(&self) {
+    pub(crate) fn queue_others(&self) {
         let waits = |other: &Function| {
             other.sbdf.segment() == self.sbdf.segment()
                 && other.sbdf.bus() == self.sbdf.bus()
@@ -373,6 +378,7 @@ impl Function {
             dev.clear_assigned();
             self.registry.remove(self.sbdf, self);
         }
+        self.queue_others();
     }
 
     /// Returns whether this is the first call since the current guest has the function.
@@ -390,6 +396,15 @@ impl Function {
     fn freshen(self: &Arc<Self>) {
         let dev = match self.lock_for_reset() {
             Ok(dev) => dev,
+            // It was removed: there is nothing to reset.
+            Err(e) if e == ENODEV => {
+                let dev = DeviceLock::new(&self.dev);
+                if self.guest().is_none() && !self.is_seized() {
+                    dev.clear_assigned();
+                    self.registry.remove(self.sbdf, self);
+                }
+                return;
+            }
             Err(e) => {
                 dev_err!(self.dev, "not reset: its bus cannot be locked: {:?}\n", e);
                 return;

@@ -149,8 +149,13 @@ impl Function {
         }
         let config = ConfigSpace::of(dev);
         if config.is_present() {
-            // `reset()` has already logged the error.
-            let _ = self.reset(dev, false);
+            // `reset()` has already logged any other error.
+            if self.reset(dev, false) == Ok(Outcome::Postponed) {
+                dev_err!(
+                    dev,
+                    "left stopped: it was not reset, and holds state of its last owner\n"
+                );
+            }
             let _ = config.quiesce();
         }
     }

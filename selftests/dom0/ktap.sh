@@ -205,7 +205,9 @@ seize() { # SBDF
 		echo $1 >$devices/$1/driver/unbind || die "$1: its driver does not let go"
 	fi
 	echo $1 >$pciback/new_slot || die "$1: xen-pciback does not know new_slot"
-	echo $1 >$pciback/bind || die "$1: xen-pciback does not take it: $(dmesg | grep $1 | tail -n 1)"
+	# The driver core offers it by itself, if it was plugged just now.
+	echo $1 >$pciback/bind || [ "$(driver_of $1)" = pciback ] ||
+		die "$1: xen-pciback does not take it: $(dmesg | grep $1 | tail -n 1)"
 }
 
 give_back() { # SBDF

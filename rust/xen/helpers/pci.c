@@ -35,6 +35,12 @@ __rust_helper void rust_helper_pci_set_dev_assigned(struct pci_dev *dev)
 	pci_set_dev_assigned(dev);
 }
 
+/* Returns whether the hotplug driver of a slot, which may be NULL, can reset it. */
+__rust_helper bool rust_helper_pci_slot_has_reset(struct pci_slot *slot)
+{
+	return slot && slot->hotplug && slot->hotplug->ops->reset_slot;
+}
+
 /*
  * Resets a slot by its hotplug driver. The caller has locked the bridge above and
  * all functions behind it. The PCI core's function for this is private.
@@ -44,10 +50,9 @@ __rust_helper int rust_helper_pci_slot_reset(struct pci_slot *slot)
 	struct hotplug_slot *hotplug = slot->hotplug;
 	int ret = -ENOTTY;
 
-	if (!hotplug || !try_module_get(hotplug->owner))
+	if (!try_module_get(hotplug->owner))
 		return ret;
-	if (hotplug->ops->reset_slot)
-		ret = hotplug->ops->reset_slot(hotplug, PCI_RESET_DO_RESET);
+	ret = hotplug->ops->reset_slot(hotplug, PCI_RESET_DO_RESET);
 	module_put(hotplug->owner);
 	return ret;
 }

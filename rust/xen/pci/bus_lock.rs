@@ -142,14 +142,15 @@ impl<'a> BusLock<'a> {
         if !can_reset_bus_of(self.dev) {
             return Err(ENOTTY);
         }
-        // SAFETY: `dev` is a valid `struct pci_dev`. Its slot is null or valid, and the functions
-        // in it are locked.
+        // SAFETY: `dev` is a valid `struct pci_dev`. The kernel has no reference count for slots:
+        // as in the PCI core's own resets, the hotplug driver must stay bound to the bridge.
         let slot = unsafe { (*as_raw(self.dev)).slot };
         // SAFETY: As above.
-        let result = if unsafe { bindings::pci_probe_reset_slot(slot) } == 0 {
+        let result = if unsafe { bindings::pci_slot_has_reset(slot) } {
             fault::point("reset of the slot")?;
-            // SAFETY: As above. The slot was found to have a reset, so it is not null. By the type
-            // invariant the bridge and all functions behind it are locked.
+            // SAFETY: As above. The slot has a reset, so it is not null. By the type invariant the
+            // bridge and all functions behind it are locked. The only driver with such a reset,
+            // pciehp, has one slot for the whole bus.
             to_result(unsafe { bindings::pci_slot_reset(slot) })
         } else {
             fault::point("reset of the bus")?;
@@ -189,8 +190,10 @@ pub fn can_reset_bus_of(dev: &Device) -> bool {
     let forbids = |dev: &Device| {
         // CAST: The flag is one of the bits of the field.
         let flag = bindings::pci_dev_flags_PCI_DEV_FLAGS_NO_BUS_RESET as u16;
-        // SAFETY: `dev` is a valid `struct pci_dev`. Quirks set the flags during set-up.
-        unsafe { (*as_raw(dev)).dev_flags & flag != 0 }
+        // SAFETY: `dev` is a valid `struct pci_dev`. Quirks set this flag during set-up. Other
+        // flags may change at any time; the field is read once.
+        let flags = unsafe { (&raw const (*as_raw(dev)).dev_flags).read_volatile() };
+        flags & flag != 0
     };
     bridge(dev).is_some_and(|bridge| {
         !forbids(&bridge) && !device::on_bus_of(dev).any(|function| forbids(&function))

@@ -16,8 +16,8 @@ use crate::{
 
 /// Show the PCI functions of a Xen PVH dom0, and find out why one does not work in a guest.
 ///
-/// Must run as root in dom0. All commands except "doctor", "groups" and "completion" need the kernel
-/// module xen-pcidev. Without a command, pcidev lists all functions.
+/// Must run as root in dom0. All commands except "doctor", "groups" and "completion" need the
+/// kernel module xen-pcidev. Without a command, pcidev lists all functions.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 pub struct Args {

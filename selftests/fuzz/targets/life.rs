@@ -24,6 +24,8 @@ struct Truth {
     recovering: bool,
     /// The last guest that could use it, until it is reset.
     last: Option<u16>,
+    /// The owner must not use it.
+    denied: bool,
 }
 
 impl Truth {
@@ -82,16 +84,23 @@ impl Truth {
         if export != Ok(Export::Reset) {
             return export;
         }
-        if !insists && self.last != Some(domain) {
-            return Err(Refusal::Postponed);
-        }
         self.owner = Some(domain);
-        Ok(Export::Done)
+        self.denied = !insists && self.last != Some(domain);
+        Ok(if self.denied {
+            Export::Lost
+        } else {
+            Export::Done
+        })
+    }
+
+    fn distrust(&mut self) {
+        self.used |= self.touched && self.owner.is_none() && !self.failed;
     }
 
     fn release(&mut self) {
         if let Some(owner) = self.owner.take() {
-            self.last = (!self.failed).then_some(owner);
+            let denied = std::mem::take(&mut self.denied);
+            self.last = (!self.failed && !denied).then_some(owner);
             self.used = true;
             self.failed = false;
         }
@@ -126,6 +135,10 @@ pub(crate) fn run(input: &[u8]) {
                 let insists = which == 10;
                 let export = life.export_unreset(domain, insists);
                 assert_eq!(export, truth.export_unreset(domain, insists));
+            }
+            12 => {
+                life.distrust();
+                truth.distrust();
             }
             which => {
                 let outcome = match which {

@@ -36,6 +36,7 @@ pub mod error {
     pub const ENOTTY: Error = Error(25);
     pub const ENOSPC: Error = Error(28);
     pub const EOVERFLOW: Error = Error(75);
+    pub const ETIMEDOUT: Error = Error(110);
 
     impl From<core::num::TryFromIntError> for Error {
         fn from(_: core::num::TryFromIntError) -> Self {
