@@ -92,13 +92,18 @@ told() { # TEXT
 
 other_guest=32748
 
-postponed() {
+# By a guest that keeps the second one.
+half_is_returned() {
 	assign $first $second
 	is $first "assigned $guest"
 	is $second "assigned $guest"
 	leave_tattoos
 	detach_first
 	is $first returned
+}
+
+postponed() {
+	half_is_returned
 	wait_for 5 told "$first: not reset until domain $guest returns $second"
 	same "blocked by" $second "$(blocked_by $first)"
 	! echo $first >$pciback/do_flr 2>/dev/null || die "do_flr says that it did"
@@ -130,12 +135,7 @@ postponed() {
 }
 
 insisted() {
-	assign $first $second
-	is $first "assigned $guest"
-	is $second "assigned $guest"
-	leave_tattoos
-	detach_first
-	is $first returned
+	half_is_returned
 	echo $first >$pciback/allow_unreset
 	same "those that may" $first "$(cat $pciback/allow_unreset)"
 	told "$first: the next guest may get it without a reset" || die "the log does not say so"
