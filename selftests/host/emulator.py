@@ -36,6 +36,8 @@ TWICE = """\
 [  166.9] BUG: ENTRY_TRAMPOLINE stack guard page was hit at fffffe0000001ff8
 [  166.9] RIP: 0010:irqentry_enter+0x15/0x80
 [  166.9] RSP: 0000:fffffe0000002020 EFLAGS: 00000046
+[  166.9]  sysvec_xen_hvm_callback+0xe/0x90
+[  166.9]  asm_sysvec_xen_hvm_callback+0x1a/0x20
 [  166.9] RIP: 0010:asm_sysvec_xen_hvm_callback+0x0/0x20
 [  166.9] Code: 0f 1f 40 d6 f6 87 88 00 00 00
 [  166.9] RSP: 0018:fffffe0000002fd8 EFLAGS: 00000046
@@ -48,7 +50,8 @@ def fault(console: str) -> str | None:
 
 def known() -> list[str]:
     later = TWICE.replace("callback+0x0/", "callback+0x7/").replace("00000046", "00010082")
-    return [f"not known: {console}" for console in (TRIPLE_FAULT, NO_IDT, TWICE, later) if not fault(console)]
+    entry = TWICE.replace("0010:asm_sysvec_xen_hvm_callback+0x0/0x20", "0010:error_entry+0x31/0x120")
+    return [f"not known: {console}" for console in (TRIPLE_FAULT, NO_IDT, TWICE, later, entry) if not fault(console)]
 
 
 def others() -> list[str]:
@@ -57,6 +60,7 @@ def others() -> list[str]:
         "a triple fault by a stack that is gone": NO_IDT.replace("fffffe0000000080", "ffffc900000f0dd0"),
         "a triple fault while interrupts are on": NO_IDT.replace("0000000000000002", "0000000000000202"),
         "an interrupt while interrupts are on": TWICE.replace("00000046", "00000246"),
+        "a fault in an interrupt's entry": TWICE.replace(" asm_sysvec_xen_hvm_callback+0x1a", " asm_exc_page_fault+0x26"),
         "a stack that was used up elsewhere": TWICE.replace("asm_sysvec_xen_hvm_callback", "asm_exc_page_fault"),
         "a panic of dom0": "Kernel panic - not syncing: Fatal exception in interrupt\n",
         "a panic of Xen": "(XEN) Panic on CPU 0:\n(XEN) Xen BUG at arch/x86/irq.c:1757\n",

@@ -56,8 +56,10 @@ EMULATOR_FAULTS = (
                 rb".*cr2: fffffe0000000[0-9a-f]{3}\b", re.S), "dom0 without its IDT"),
     # An interrupt that Xen injects comes twice: QEMU's VMRUN delivers the vector and leaves it in
     # exception_index, so that a kick before the next VM exit delivers it again. It shows when the second
-    # hits the first's entry, which no processor does while EFLAGS.IF (0x200) is clear.
-    (re.compile(rb"ENTRY_TRAMPOLINE stack guard page was hit.*RIP: 0010:asm_sysvec_xen_hvm_callback\+0x[0-9a-f]+/"
+    # hits the first's entry, or the error_entry() that this calls: no processor takes an interrupt while
+    # EFLAGS.IF (0x200) is clear.
+    (re.compile(rb"ENTRY_TRAMPOLINE stack guard page was hit.*[^?] asm_sysvec_xen_hvm_callback\+[^\n]*\n"
+                rb"[^\n]*RIP: 0010:(?:asm_sysvec_xen_hvm_callback|error_entry)\+0x[0-9a-f]+/"
                 rb"(?:[^\n]*\n){2}[^\n]*EFLAGS: [0-9a-f]{5}[014589cd]", re.S),
      "an interrupt delivered twice"),
     (re.compile(rb"^" + STANDS.strip() + rb"$", re.M), "its clock hardly moves"),
