@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use checker::{join, spawn, Scenario};
 use kernel::{context, pci::Device, sync::aref::ARef};
 use xen::pci::{self, driver, Sbdf};
 
@@ -14,8 +15,18 @@ use crate::{
     functions::{self, Functions},
     hide,
     life::{Domain, State},
-    scenarios::{join, spawn, use_it},
 };
+
+pub(crate) const ALL: &[Scenario] = &[
+    ("card-returned-by-two", returned_by_two),
+    ("card-returned-while-in-use", returned_while_in_use),
+    (
+        "card-returned-while-handed-over",
+        returned_while_handed_over,
+    ),
+    ("card-returned-while-taken", returned_while_taken),
+    ("card-hidden", hidden),
+];
 
 const BUS: u8 = 1;
 
@@ -82,7 +93,7 @@ impl Card {
         if !assignment.is_usable() {
             return None;
         }
-        use_it(domain, &self.devices[usize::from(devfn)]);
+        self.devices[usize::from(devfn)].use_by(domain);
         Some(assignment)
     }
 
@@ -105,7 +116,7 @@ impl Card {
 }
 
 /// Two guests return a function each.
-pub(crate) fn returned_by_two() {
+fn returned_by_two() {
     let card = Card::seized();
     let first = card.give(0, 1).expect("it is free");
     let second = card.give(1, 2).expect("it is free");
@@ -118,7 +129,7 @@ pub(crate) fn returned_by_two() {
 }
 
 /// One guest returns its function, and another guest keeps the other one: a third one gets nothing.
-pub(crate) fn returned_while_in_use() {
+fn returned_while_in_use() {
     let card = Card::seized();
     let first = card.give(0, 1).expect("it is free");
     let second = card.give(1, 2).expect("it is free");
@@ -137,7 +148,7 @@ pub(crate) fn returned_while_in_use() {
 }
 
 /// One guest returns its function, while another guest gets the other one.
-pub(crate) fn returned_while_handed_over() {
+fn returned_while_handed_over() {
     let card = Card::seized();
     let first = card.give(0, 1).expect("it is free");
     let other = spawn(move || drop(first));
@@ -153,7 +164,7 @@ pub(crate) fn returned_while_handed_over() {
 }
 
 /// A guest returns its function, while the other one is unbound.
-pub(crate) fn returned_while_taken() {
+fn returned_while_taken() {
     let card = Card::seized();
     let first = card.give(0, 1).expect("it is free");
     let taken = card.devices[1].clone();
@@ -168,7 +179,7 @@ pub(crate) fn returned_while_taken() {
 }
 
 /// Both are named by the parameter `hide`.
-pub(crate) fn hidden() {
+fn hidden() {
     let card = Card::new();
     drop(hide::start(&card.functions).expect("nothing fails"));
     card.functions.drain();

@@ -15,6 +15,8 @@ use std::{
     sync::OnceLock,
 };
 
+use loom::thread::{self, JoinHandle};
+
 /// A scenario, by its name.
 pub type Scenario = (&'static str, fn());
 
@@ -31,14 +33,25 @@ pub fn order() -> u64 {
     ORDERS.load(Ordering::Relaxed)
 }
 
+/// Begins a thread.
+pub fn spawn(f: impl FnOnce() + 'static) -> JoinHandle<()> {
+    thread::spawn(f)
+}
+
+/// Waits for its end.
+pub fn join(thread: JoinHandle<()>) {
+    thread.join().expect("nobody panics");
+}
+
 /// PROGRAM SCENARIO [LEFT-OUT]; `BOUND` is how often a thread is interrupted at most, where it
 /// could have gone on; without it there is no limit. Ends with a panic at the first order that
 /// goes wrong.
-pub fn main(scenarios: &'static [Scenario]) -> ExitCode {
+pub fn main(scenarios: &[&[Scenario]]) -> ExitCode {
+    let scenarios = scenarios.concat();
     let mut arguments = env::args().skip(1);
     let name = arguments.next().unwrap_or_default();
     let _ = LEFT_OUT.set(arguments.next().unwrap_or_default());
-    let Some((_, run)) = scenarios.iter().find(|(other, _)| *other == name) else {
+    let Some((_, run)) = scenarios.iter().copied().find(|(other, _)| *other == name) else {
         for (name, _) in scenarios {
             println!("{name}");
         }
@@ -47,7 +60,7 @@ pub fn main(scenarios: &'static [Scenario]) -> ExitCode {
     let mut builder = loom::model::Builder::new();
     builder.max_branches = 100_000;
     builder.preemption_bound = env::var("BOUND").ok().and_then(|bound| bound.parse().ok());
-    builder.check(|| {
+    builder.check(move || {
         ORDERS.fetch_add(1, Ordering::Relaxed);
         run()
     });

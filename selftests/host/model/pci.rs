@@ -157,6 +157,18 @@ impl Device {
         self.held.try_lock().map(DeviceGuard::Held)
     }
 
+    /// A guest finds no trace of others in it, and leaves its own.
+    pub fn use_by(&self, guest: u16) {
+        self.registers(|registers| {
+            assert!(
+                registers.dirt == 0 || registers.dirt == guest,
+                "a used function was handed on"
+            );
+            registers.dirt = guest;
+            registers.command = true;
+        });
+    }
+
     /// A reset. What was there is gone, and the function does not answer.
     pub fn begin_reset(&self) {
         self.save();

@@ -46,7 +46,9 @@ mod topology;
 mod unplug;
 
 mod cards;
+mod machine;
 mod scenarios;
+mod toolstack;
 
 mod files {
     //! The files of sysfs.
@@ -87,5 +89,5 @@ static TELL: Parameter<bool> = Parameter(true);
 static HIDE: Parameter<Option<&'static CStr>> = Parameter(Some(c"(0000:00:04.0)(0000:01:00.*)"));
 
 fn main() -> ExitCode {
-    checker::main(scenarios::ALL)
+    checker::main(&[scenarios::ALL, toolstack::ALL, cards::ALL])
 }

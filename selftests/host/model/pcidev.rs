@@ -38,10 +38,7 @@ mod files {
 
 use std::{ffi::CStr, process::ExitCode};
 
-use checker::{
-    loom::thread::{self, JoinHandle},
-    Scenario,
-};
+use checker::{join, spawn, Scenario};
 use kernel::{
     context,
     error::{Result, ENODEV, ENOENT},
@@ -88,19 +85,11 @@ const NIC: u8 = 4 << 3;
 const DISK: u8 = 5 << 3;
 
 fn main() -> ExitCode {
-    checker::main(SCENARIOS)
+    checker::main(&[SCENARIOS])
 }
 
 fn sbdf(devfn: u8) -> Sbdf {
     Sbdf::new(0, 0, devfn)
-}
-
-fn spawn(f: impl FnOnce() + 'static) -> JoinHandle<()> {
-    thread::spawn(f)
-}
-
-fn join(thread: JoinHandle<()>) {
-    thread.join().expect("nobody panics");
 }
 
 /// The module, with its fields in the order in which they end.
