@@ -3,15 +3,18 @@
 //! One function that lives: all its state, and what reads, writes and resets do to it.
 
 use crate::answering::{not_ready, Answering};
-use crate::capabilities::{build, offset, Layout};
-use crate::description::{Effect, Function, Kind, Register, Wrong};
+use crate::capabilities::{build, Layout};
+use crate::description::{Function, Register};
 use crate::dma::Dma;
 use crate::engine::{self, Action, Engine, Interrupt};
 use crate::facts::{Facts, Report};
 use crate::interrupts::Interrupts;
 use crate::lies::Liar;
 use crate::memory::Memory;
+use crate::offset;
+use crate::resets::{Effect, Kind};
 use crate::rom;
+use crate::wrong::Wrong;
 use log::info;
 
 const IO: u16 = 1;

@@ -6,7 +6,8 @@
 //! command register and the pin. A single byte at the pin is always answered and does not count,
 //! since QEMU aborts if the pin is 0xff when it sets up interrupts after such a reset.
 
-use crate::description::{AfterReset, Answer, Kind};
+use crate::description::{AfterReset, Answer};
+use crate::resets::Kind;
 
 /// How reads are answered now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,7 +67,8 @@ pub fn not_ready(answer: Answering, at: usize, data: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::{not_ready, Answering};
-    use crate::description::{AfterReset, Answer, Kind};
+    use crate::description::{AfterReset, Answer};
+    use crate::resets::Kind;
 
     #[test]
     fn reads_are_counted() {

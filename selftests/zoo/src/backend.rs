@@ -6,7 +6,7 @@
 //! and a card answers a wrong read with all ones.
 
 use crate::animal::Animal;
-use crate::description::Kind;
+use crate::resets::Kind;
 use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -3,24 +3,10 @@
 //! Turns a description into configuration space: the header and the capabilities.
 
 use crate::config::{Config, SIZE};
-use crate::description::{wrong, BarKind, Function, Wrong};
+use crate::description::{BarKind, Function};
+use crate::offset;
 use crate::place::{place, Part, What};
-
-/// Offsets in the header and in capabilities, under the names of the PCI specification.
-pub mod offset {
-    pub const COMMAND: usize = 0x04;
-    pub const STATUS: usize = 0x06;
-    pub const HEADER_TYPE: usize = 0x0e;
-    pub const BARS: usize = 0x10;
-    pub const SUBSYSTEM: usize = 0x2c;
-    pub const ROM: usize = 0x30;
-    pub const CAPABILITIES: usize = 0x34;
-    pub const PIN: usize = 0x3d;
-    pub const PM_CONTROL: usize = 4;
-    pub const PCIE_CONTROL: usize = 8;
-    pub const VPD_ADDRESS: usize = 2;
-    pub const VPD_DATA: usize = 4;
-}
+use crate::wrong::{wrong, Wrong};
 
 /// Where the capabilities are that do something.
 #[derive(Clone, Debug)]
@@ -240,7 +226,7 @@ mod tests {
 
     fn layout(more: &str) -> super::Layout {
         let text = format!("[[function]]\nvendor = 0x1234\ndevice = 1\nclass = 0x020000\n{more}");
-        let card = Card::parse(&text).unwrap();
+        let card: Card = toml::from_str(&text).unwrap();
         super::build(&card.functions[0], false).unwrap()
     }
 

@@ -13,7 +13,7 @@
 //! So a function level reset clears our BARs but not QEMU's: its own survive, and MSI-X stays
 //! enabled there. A reset of the bus clears both.
 
-use crate::capabilities::offset;
+use crate::offset;
 use crate::place::Part;
 
 /// Bytes of configuration space.

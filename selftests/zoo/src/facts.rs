@@ -2,7 +2,7 @@
 
 //! What was done to a function: what a test asks for. No reset clears it.
 
-use crate::description::Kind;
+use crate::resets::Kind;
 use serde::Serialize;
 
 /// How often each kind of reset came, whether it did anything or not.

@@ -2,10 +2,11 @@
 
 //! PCI functions that a program plays: a vfio-user server for QEMU's `vfio-user-pci`.
 //!
-//! A TOML file describes a card ([`description`]). An [`animal::Animal`] is one function of it that
-//! lives: its configuration space ([`config`], [`capabilities`]), the memory of its BARs
-//! ([`memory`]), its registers and DMA ([`engine`], [`dma`]), its interrupts, what a reset does to
-//! it ([`resets`]), how it answers ([`answering`]) and what was done to it ([`facts`]).
+//! A TOML file describes a card ([`description`]; [`reading`] refuses what is not possible). An
+//! [`animal::Animal`] is one function of it that lives: its configuration space ([`config`],
+//! [`capabilities`]), the memory of its BARs ([`memory`]), its registers and DMA ([`engine`],
+//! [`dma`]), its interrupts, what a reset does to it ([`resets`]), how it answers ([`answering`])
+//! and what was done to it ([`facts`]).
 //! [`backend`] gives it to QEMU, [`control`] to tests.
 //!
 //! Where the emulation ends: QEMU itself keeps the BARs' addresses, MSI, MSI-X and the links of the
@@ -24,8 +25,11 @@ pub mod facts;
 pub mod interrupts;
 pub mod lies;
 pub mod memory;
+pub mod offset;
 pub mod place;
+pub mod reading;
 pub mod resets;
 pub mod rom;
 pub mod serve;
 pub mod size;
+pub mod wrong;

@@ -6,8 +6,9 @@
 //! Behind QEMU, of these lies only reads of all ones and another device ID are seen: it keeps the
 //! links of capabilities and the BARs itself. The others are for clients without QEMU.
 
-use crate::capabilities::{offset, Layout};
+use crate::capabilities::Layout;
 use crate::description;
+use crate::offset;
 
 /// What was told so far.
 #[derive(Debug, Default)]
@@ -71,7 +72,7 @@ mod tests {
             "[[function]]\nvendor = 0x1234\ndevice = 1\nclass = 0x020000\n[function.pm]\n\
              [function.msi]\nvectors = 1\n[function.lies]\n{lies}"
         );
-        let card = Card::parse(&text).unwrap();
+        let card: Card = toml::from_str(&text).unwrap();
         let layout = build(&card.functions[0], false).unwrap();
         (card, layout)
     }

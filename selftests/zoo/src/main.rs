@@ -10,8 +10,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::sys::signal::{SigSet, Signal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use zoo::description::Card;
-use zoo::serve;
+use zoo::{reading, serve};
 
 /// Each message is a line on standard error.
 struct Lines;
@@ -34,7 +33,7 @@ impl Log for Lines {
 fn check(files: &[PathBuf]) -> Result<(), String> {
     files
         .iter()
-        .try_for_each(|file| Card::read(file).map(|_| ()))
+        .try_for_each(|file| reading::read(file).map(|_| ()))
 }
 
 fn serve(directory: &Path, files: &[PathBuf]) -> Result<(), String> {

@@ -2,7 +2,7 @@
 
 //! Places the capabilities in configuration space: where the description says, or in the first gap.
 
-use crate::description::{wrong, Wrong};
+use crate::wrong::{wrong, Wrong};
 use std::ops::Range;
 
 /// What the registers of a capability mean to the function.

@@ -1,8 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a reset leaves of the vendor's registers, and whether it does anything at all.
+//! The kinds of reset, and what each of them does to a function.
 
-use crate::description::{Effect, Kind, Register, Resets};
+use serde::Deserialize;
+
+/// Kinds of reset.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Function level reset, by the device control register.
+    Flr,
+    /// The reset of the bus above it, or of the slot.
+    Bus,
+    /// From D3hot to D0.
+    Pm,
+}
+
+/// What a reset does.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    #[default]
+    Clear,
+    /// Nothing at all, whatever the capability promises.
+    Ignore,
+}
+
+/// What each kind of reset does.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Resets {
+    pub flr: Effect,
+    pub bus: Effect,
+    pub pm: Effect,
+}
 
 impl Resets {
     /// What a reset of that kind does.
@@ -12,33 +43,5 @@ impl Resets {
             Kind::Bus => self.bus,
             Kind::Pm => self.pm,
         }
-    }
-}
-
-impl Register {
-    /// The value after a reset, if it was `now` before.
-    pub fn after(&self, kind: Kind, now: u32) -> u32 {
-        match self.kept_by.contains(&kind) {
-            true => now,
-            false => self.lost.unwrap_or(self.value),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::description::{Kind, Register};
-
-    #[test]
-    fn registers_are_kept_or_lost() {
-        let text = "config = 0xf0\nvalue = 5\nlost = 0\nkept_by = [\"flr\"]\n";
-        let register: Register = toml::from_str(text).unwrap();
-        assert_eq!(register.after(Kind::Flr, 7), 7);
-        assert_eq!(register.after(Kind::Bus, 7), 0);
-        let register = Register {
-            lost: None,
-            ..register
-        };
-        assert_eq!(register.after(Kind::Bus, 7), 5);
     }
 }

@@ -37,7 +37,8 @@ mod tests {
     fn firmware_accepts_it() {
         let text = "[[function]]\nvendor = 0x1234\ndevice = 1\nclass = 0x030000\n\
                     [function.rom]\nsize = \"2K\"\n";
-        let data = super::contents(&Card::parse(text).unwrap().functions[0]);
+        let card: Card = toml::from_str(text).unwrap();
+        let data = super::contents(&card.functions[0]);
         assert_eq!(data.len(), 2048);
         assert_eq!(data[..2], [0x55, 0xaa]);
         let sum = data[..512]

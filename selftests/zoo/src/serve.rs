@@ -6,6 +6,7 @@ use crate::animal::Animal;
 use crate::backend::{interrupts, regions, Shared};
 use crate::control;
 use crate::description::Card;
+use crate::reading;
 use log::{info, warn};
 use serde::Serialize;
 use std::os::unix::net::UnixListener;
@@ -65,7 +66,7 @@ fn name(path: &Path, used: &[CardSockets]) -> String {
 pub fn start(directory: &Path, files: &[PathBuf]) -> Result<Zoo, String> {
     let cards: Vec<Card> = files
         .iter()
-        .map(|file| Card::read(file))
+        .map(|file| reading::read(file))
         .collect::<Result<_, _>>()?;
     let mut zoo = Zoo {
         control: directory.join("control.sock"),
