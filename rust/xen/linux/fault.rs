@@ -33,22 +33,3 @@ pub(crate) fn point(what: &str) -> Result {
     }
     Ok(())
 }
-
-/// Declares the module parameter `fault`. See [`fault`](crate::linux::fault).
-#[macro_export]
-macro_rules! fault_param {
-    () => {
-        const _: () = {
-            #[link_section = "__param"]
-            #[used(compiler)]
-            static PARAM: $crate::linux::param::Raw = $crate::linux::param::Raw::fault();
-        };
-        $crate::modinfo!(b"parmtype=", b"fault", b":", b"uint");
-        $crate::modinfo!(
-            b"parm=",
-            b"fault",
-            b":",
-            b"Let the n-th call from now fail, for tests"
-        );
-    };
-}

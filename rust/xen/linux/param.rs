@@ -222,3 +222,22 @@ macro_rules! text_param {
         $crate::modinfo!(b"parm=", $name.to_bytes(), b":", $description.as_bytes());
     };
 }
+
+/// Declares the module parameter `fault`. See [`fault`](crate::linux::fault).
+#[macro_export]
+macro_rules! fault_param {
+    () => {
+        const _: () = {
+            #[link_section = "__param"]
+            #[used(compiler)]
+            static PARAM: $crate::linux::param::Raw = $crate::linux::param::Raw::fault();
+        };
+        $crate::modinfo!(b"parmtype=", b"fault", b":", b"uint");
+        $crate::modinfo!(
+            b"parm=",
+            b"fault",
+            b":",
+            b"Let the n-th call from now fail, for tests"
+        );
+    };
+}
