@@ -10,7 +10,7 @@ use xen::{
     hypercall::domain,
     pci::{
         self,
-        DeviceExt, //
+        ConfigSpace, //
     }, //
 };
 
@@ -36,7 +36,7 @@ impl kernel::Module for Sample {
                 Ok(route) => dev_info!(dev, "GSI {}\n", route.gsi),
                 Err(reason) => dev_info!(dev, "no GSI: {:?}\n", reason),
             }
-            if let Ok(Some(table)) = dev.msix_table() {
+            if let Ok(Some(table)) = ConfigSpace::of(&dev).msix_table() {
                 dev_info!(
                     dev,
                     "{} MSI-X entries in BAR {}\n",

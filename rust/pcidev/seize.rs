@@ -26,6 +26,7 @@ use xen::{
         reset::ReplacedMethods,
         Awake,
         Command,
+        ConfigSpace,
         DeviceExt,
         Locked,
         MsixTable,
@@ -108,7 +109,7 @@ impl Function {
             pin: dev.pin(),
             route: Route::of(dev),
             // A suspended function may not answer. `seize` reads the table again.
-            table: dev.msix_table().unwrap_or(None),
+            table: ConfigSpace::of(dev).msix_table().unwrap_or(None),
             holder: Holder::Nobody,
             irq: None,
             msix: Msix::Free,
@@ -219,7 +220,7 @@ impl Function {
             self.keep_line(&mut resources, route.map()?);
         }
         // Read the table again: the function may have been suspended when it was added.
-        let table = dev.msix_table()?;
+        let table = ConfigSpace::of(dev).msix_table()?;
         self.update(|info| info.table = table);
         let Some(table) = table.filter(|_| HOLD.get()) else {
             return Ok(());

@@ -22,7 +22,8 @@ use crate::{
     pci::{
         as_raw,
         header,
-        DeviceExt, //
+        DeviceExt,
+        MsixTable, //
     }, //
 };
 
@@ -196,6 +197,22 @@ impl ConfigSpace {
             *word = self.read(offset)?;
         }
         Ok(header::Registers::new(words))
+    }
+
+    /// Reads the location and size of the MSI-X table from the MSI-X capability. `None` if the
+    /// function has no MSI-X, or names a BAR that does not exist. `EIO` if the function does not
+    /// answer.
+    pub fn msix_table(&self) -> Result<Option<MsixTable>> {
+        // SAFETY: `self.dev` is a valid `struct pci_dev`. `msix_cap` does not change after set-up.
+        let capability = match unsafe { (*as_raw(&self.dev)).msix_cap } {
+            0 => return Ok(None),
+            capability => u16::from(capability),
+        };
+        self.require_present()?;
+        // CAST: The offsets are small.
+        let control = self.read(capability.saturating_add(bindings::PCI_MSIX_FLAGS as u16))?;
+        let offset = self.read(capability.saturating_add(bindings::PCI_MSIX_TABLE as u16))?;
+        Ok(MsixTable::decode(control, offset))
     }
 
     /// Returns whether the BARs hold the addresses that Linux has assigned. `EIO` if the function

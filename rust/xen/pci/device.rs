@@ -19,8 +19,6 @@ use kernel::{
 use crate::{
     bindings,
     pci::{
-        ConfigSpace,
-        MsixTable,
         Pin,
         Sbdf, //
     }, //
@@ -57,10 +55,6 @@ pub trait DeviceExt {
     /// Returns whether BAR `bar` has a fixed address and no register (enhanced allocation, legacy
     /// IDE).
     fn resource_is_fixed(&self, bar: u32) -> bool;
-    /// Reads the location and size of the MSI-X table from the MSI-X capability. `None` if the
-    /// function has no MSI-X, or names a BAR that does not exist. `EIO` if the function does not
-    /// answer. May sleep.
-    fn msix_table(&self) -> Result<Option<MsixTable>>;
 }
 
 impl DeviceExt for Device {
@@ -117,20 +111,6 @@ impl DeviceExt for Device {
         unsafe { &(*as_raw(self)).resource }
             .get(bar as usize)
             .is_some_and(|resource| resource.flags & bindings::IORESOURCE_PCI_FIXED as c_ulong != 0)
-    }
-
-    fn msix_table(&self) -> Result<Option<MsixTable>> {
-        // SAFETY: `self` is a valid `struct pci_dev`. `msix_cap` does not change after set-up.
-        let capability = match unsafe { (*as_raw(self)).msix_cap } {
-            0 => return Ok(None),
-            capability => u16::from(capability),
-        };
-        let config = ConfigSpace::of(self);
-        config.require_present()?;
-        // CAST: The offsets are small.
-        let control = config.read(capability.saturating_add(bindings::PCI_MSIX_FLAGS as u16))?;
-        let offset = config.read(capability.saturating_add(bindings::PCI_MSIX_TABLE as u16))?;
-        Ok(MsixTable::decode(control, offset))
     }
 }
 

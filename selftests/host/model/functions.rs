@@ -10,7 +10,7 @@ use kernel::{
     sync::aref::{ARef, AlwaysRefCounted},
 };
 
-use crate::pci::{reset::Method, MsixTable, Pin, Sbdf};
+use crate::pci::{reset::Method, Pin, Sbdf};
 
 /// A function whose lock is held.
 pub struct Locked(ARef<Device>);
@@ -120,7 +120,6 @@ pub trait DeviceExt {
     fn is_plain(&self) -> bool;
     fn is_virtfn(&self) -> bool;
     fn pin(&self) -> Option<Pin>;
-    fn msix_table(&self) -> Result<Option<MsixTable>>;
 }
 
 impl DeviceExt for Device {
@@ -138,10 +137,6 @@ impl DeviceExt for Device {
 
     fn pin(&self) -> Option<Pin> {
         Pin::decode(1)
-    }
-
-    fn msix_table(&self) -> Result<Option<MsixTable>> {
-        Ok(None)
     }
 }
 

@@ -6,9 +6,6 @@
 #[path = "../../../rust/xen/pci/header.rs"]
 #[allow(dead_code)]
 mod header;
-#[path = "../../../rust/xen/pci/msix.rs"]
-#[allow(dead_code)]
-mod msix;
 #[path = "../../../rust/xen/xenbus/pci_backend.rs"]
 pub mod pci_backend;
 #[path = "../../../rust/xen/gsi/route.rs"]
@@ -62,7 +59,6 @@ pub mod pci {
             TopologyLock, Undisturbed,
         },
         header::Pin,
-        msix::MsixTable,
         power::Awake,
         reset,
         sbdf::{hex, Sbdf},

@@ -146,7 +146,6 @@ impl Deref for DeviceLock<'_> {
 pub trait DeviceExt {
     fn sbdf(&self) -> Result<Sbdf>;
     fn pin(&self) -> Option<Pin>;
-    fn msix_table(&self) -> Result<Option<MsixTable>>;
 }
 
 impl DeviceExt for Device {
@@ -157,8 +156,16 @@ impl DeviceExt for Device {
     fn pin(&self) -> Option<Pin> {
         Pin::decode(1)
     }
+}
 
-    fn msix_table(&self) -> Result<Option<MsixTable>> {
+pub struct ConfigSpace;
+
+impl ConfigSpace {
+    pub fn of(_dev: &Device) -> Self {
+        Self
+    }
+
+    pub fn msix_table(&self) -> Result<Option<MsixTable>> {
         Ok(MsixTable::decode(4, 0))
     }
 }
