@@ -9,8 +9,10 @@
 pub use loom;
 
 use std::{
+    cell::RefCell,
     env,
     process::ExitCode,
+    rc::Rc,
     sync::atomic::{AtomicU64, Ordering},
     sync::OnceLock,
 };
@@ -31,6 +33,28 @@ pub fn without(what: &str) -> bool {
 /// The order that is being run: a number that no other has.
 pub fn order() -> u64 {
     ORDERS.load(Ordering::Relaxed)
+}
+
+/// A value that each order begins anew with.
+pub struct InOrder<T>(RefCell<Option<(u64, Rc<T>)>>);
+
+impl<T: Default> InOrder<T> {
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        Self(RefCell::new(None))
+    }
+
+    pub fn get(&self) -> Rc<T> {
+        let mut current = self.0.borrow_mut();
+        match &*current {
+            Some((of, value)) if *of == order() => value.clone(),
+            _ => {
+                let value = Rc::<T>::default();
+                *current = Some((order(), value.clone()));
+                value
+            }
+        }
+    }
 }
 
 /// Begins a thread.

@@ -46,6 +46,7 @@ use kernel::{
     sync::{aref::ARef, Arc},
 };
 use xen::{
+    dom0,
     gsi::lookup,
     linux::{module, param::On, workqueue::Queue},
     pci::{bus, Sbdf},
@@ -61,7 +62,7 @@ use info::{Holder, Info, Msix};
 use privcmd::Lookup;
 
 const PCIBACK: &CStr = c"pciback";
-const PCIBACK_MODULE: &CStr = world::STOCK;
+const PCIBACK_MODULE: &CStr = dom0::STOCK;
 static HOLD: On = On;
 static RESET: On = On;
 static UNMASK: On = On;
@@ -187,11 +188,11 @@ fn asked_while_plugged() {
             assert!([Ok(18), Err(ENODEV)].contains(&privcmd.ask(sbdf(devfn))));
         }
     });
-    let disk = world::plug(DISK);
+    let disk = dom0::plug(DISK);
     assert_eq!(module.privcmd.ask(sbdf(DISK)), Ok(18));
-    world::unplug(&disk);
+    dom0::unplug(&disk);
     assert_eq!(module.privcmd.ask(sbdf(DISK)), Err(ENODEV));
-    world::plug(NIC);
+    dom0::plug(NIC);
     join(reader);
     assert_eq!(module.privcmd.ask(sbdf(NIC)), Ok(18));
 }
@@ -199,7 +200,7 @@ fn asked_while_plugged() {
 /// Lists are in order, and have what is there all the time.
 fn listed_while_plugged() {
     let module = Module::load();
-    world::plug(NIC);
+    dom0::plug(NIC);
     let functions = module.functions.clone();
     let reader = spawn(move || {
         let list = || functions.list(|_| true).expect("there is memory");
@@ -215,9 +216,9 @@ fn listed_while_plugged() {
                 || functions == [sbdf(NIC), sbdf(6 << 3)]
         );
     });
-    let disk = world::plug(DISK);
-    world::plug(6 << 3);
-    world::unplug(&disk);
+    let disk = dom0::plug(DISK);
+    dom0::plug(6 << 3);
+    dom0::unplug(&disk);
     join(reader);
 }
 
@@ -225,7 +226,7 @@ fn listed_while_plugged() {
 fn asked_while_detached() {
     let module = Module::load();
     for devfn in [NIC, DISK] {
-        world::plug(devfn);
+        dom0::plug(devfn);
     }
     module.assign(&[NIC, DISK]);
     assert_eq!(module.privcmd.ask(sbdf(NIC)), Err(ENOENT));
@@ -245,8 +246,8 @@ fn asked_while_detached() {
 /// Look-ups go on while a function is released, and what they are told fits together.
 fn asked_while_released() {
     let module = Module::load();
-    let disk = world::plug(DISK);
-    assert!(world::bind(&disk, Driver::Stock));
+    let disk = dom0::plug(DISK);
+    assert!(dom0::bind(&disk, Driver::Stock));
     module.has_seized(&disk);
     let (privcmd, functions) = (module.privcmd.clone(), module.functions.clone());
     let reader = spawn(move || {
@@ -260,7 +261,7 @@ fn asked_while_released() {
         assert_eq!(info.holder == Holder::Nobody, info.irq.is_none());
         assert!(info.holder == Holder::Nobody || info.msix == Msix::Held);
     });
-    world::unbind(&disk);
+    dom0::unbind(&disk);
     join(reader);
     module.has_given_back(&disk);
 }
@@ -270,8 +271,8 @@ fn added_twice() {
     let module = Module::load();
     let follower = module.follower.clone();
     let other = spawn(move || follower.adopt());
-    let disk = world::plug(DISK);
-    world::bind(&disk, Driver::Native);
+    let disk = dom0::plug(DISK);
+    dom0::bind(&disk, Driver::Native);
     join(other);
     let info = module.info(DISK).expect("it is there");
     assert!(
@@ -283,12 +284,12 @@ fn added_twice() {
 /// A function goes while a driver is bound to it.
 fn unplugged_while_seized() {
     let module = Module::load();
-    let disk = world::plug(DISK);
+    let disk = dom0::plug(DISK);
     let seized = disk.clone();
     let other = spawn(move || {
-        world::bind(&seized, Driver::Stock);
+        dom0::bind(&seized, Driver::Stock);
     });
-    world::unplug(&disk);
+    dom0::unplug(&disk);
     join(other);
     assert_eq!(module.info(DISK), Err(ENODEV));
     module.has_given_back(&disk);
@@ -297,19 +298,19 @@ fn unplugged_while_seized() {
 /// A function is bound by hand while the stock driver's init function binds another.
 fn bound_while_driver_loads() {
     let module = Module::load();
-    let (nic, disk) = (world::plug(NIC), world::plug(DISK));
+    let (nic, disk) = (dom0::plug(NIC), dom0::plug(DISK));
     let second = disk.clone();
     let other = spawn(move || {
-        world::bind(&second, Driver::Stock);
+        dom0::bind(&second, Driver::Stock);
     });
-    world::load_stock(&[&nic]);
+    dom0::load_stock(&[&nic]);
     join(other);
     module.queue.drain();
     for dev in [&nic, &disk] {
         module.has_seized(dev);
     }
     for dev in [&nic, &disk] {
-        world::unbind(dev);
+        dom0::unbind(dev);
     }
     module.has_given_back(&nic);
     module.has_given_back(&disk);
@@ -318,10 +319,10 @@ fn bound_while_driver_loads() {
 /// A function is taken from the stock driver as soon as that has loaded.
 fn unbound_while_driver_loads() {
     let module = Module::load();
-    let nic = world::plug(NIC);
+    let nic = dom0::plug(NIC);
     let taken = nic.clone();
-    world::load_stock(&[&nic]);
-    let other = spawn(move || world::unbind(&taken));
+    dom0::load_stock(&[&nic]);
+    let other = spawn(move || dom0::unbind(&taken));
     module.queue.drain();
     join(other);
     module.has_given_back(&nic);
@@ -331,17 +332,17 @@ fn unbound_while_driver_loads() {
 /// A function whose hold had to stay is wanted by two drivers, one of which gives it to a guest.
 fn let_go_while_seized() {
     let module = Module::load();
-    let disk = world::plug(DISK);
-    assert!(world::bind(&disk, Driver::Stock) && world::assign(&disk));
-    world::unbind(&disk);
+    let disk = dom0::plug(DISK);
+    assert!(dom0::bind(&disk, Driver::Stock) && world::assign(&disk));
+    dom0::unbind(&disk);
     assert_eq!(world::get(&disk).holds, 1);
     // The guest is gone.
     world::of(&disk, |hardware| hardware.is_assigned = false);
     let native = disk.clone();
     let other = spawn(move || {
-        world::bind(&native, Driver::Native);
+        dom0::bind(&native, Driver::Native);
     });
-    if world::bind(&disk, Driver::Stock) {
+    if dom0::bind(&disk, Driver::Stock) {
         module.has_seized(&disk);
         assert!(world::assign(&disk));
     }
@@ -349,7 +350,7 @@ fn let_go_while_seized() {
     if world::get(&disk).is_assigned {
         module.has_seized(&disk);
         world::of(&disk, |hardware| hardware.is_assigned = false);
-        world::unbind(&disk);
+        dom0::unbind(&disk);
     }
     assert_eq!(world::get(&disk).holds, 0, "a hold is left");
 }
@@ -358,7 +359,7 @@ fn let_go_while_seized() {
 fn told_while_read() {
     let module = Module::load();
     for devfn in [NIC, DISK] {
-        world::plug(devfn);
+        dom0::plug(devfn);
     }
     let changes: [Option<&[u8]>; 3] = [Some(&[NIC, DISK]), Some(&[DISK]), None];
     for change in changes {
@@ -387,11 +388,11 @@ fn told_while_read() {
 /// The module is unloaded while a function is unplugged.
 fn unloaded_while_unplugged() {
     let module = Module::load();
-    let disk: ARef<Device> = world::plug(DISK);
-    assert!(world::bind(&disk, Driver::Stock));
-    world::unbind(&disk);
+    let disk: ARef<Device> = dom0::plug(DISK);
+    assert!(dom0::bind(&disk, Driver::Stock));
+    dom0::unbind(&disk);
     module.has_given_back(&disk);
-    let other = spawn(move || world::unplug(&disk));
+    let other = spawn(move || dom0::unplug(&disk));
     drop(module);
     join(other);
 }

@@ -25,6 +25,10 @@ macro_rules! trace {
     ($event:ident($($argument:ident = $value:expr),* $(,)?)) => {{ $(let _ = $value;)* }};
 }
 
+#[path = "pcidev_xen/chain.rs"]
+mod chain;
+#[path = "pcidev_xen/dom0.rs"]
+pub mod dom0;
 #[path = "pcidev_xen/gsi.rs"]
 pub mod gsi;
 #[path = "pcidev_xen/linux.rs"]

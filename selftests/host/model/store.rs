@@ -2,16 +2,16 @@
 
 //! XenStore: others may come between any two accesses.
 
-use core::{cell::RefCell, ffi::CStr, fmt::Display};
-use std::{collections::BTreeMap, rc::Rc};
+use core::{ffi::CStr, fmt::Display};
+use std::collections::BTreeMap;
 
-use checker::loom::sync::Mutex;
+use checker::{loom::sync::Mutex, InOrder};
 use kernel::{context, error::Result};
 
 use crate::pci_backend::{self, Directory, Nodes};
 
 thread_local! {
-    static STORE: RefCell<Option<(u64, Rc<Mutex<Store>>)>> = const { RefCell::new(None) };
+    static STORE: InOrder<Mutex<Store>> = const { InOrder::new() };
 }
 
 /// All nodes.
@@ -46,14 +46,7 @@ impl Store {
 /// Reads or changes it, all at once.
 pub fn change<R>(f: impl FnOnce(&mut Store) -> R) -> R {
     context::might_sleep();
-    let store = STORE.with_borrow_mut(|current| match current {
-        Some((order, store)) if *order == checker::order() => store.clone(),
-        _ => {
-            let store = Rc::new(Mutex::default());
-            *current = Some((checker::order(), store.clone()));
-            store
-        }
-    });
+    let store = STORE.with(InOrder::get);
     let mut store = store.lock().expect("nobody panics");
     f(&mut store)
 }

@@ -23,10 +23,13 @@ pub mod module {
     use core::ffi::CStr;
     use std::sync::Arc;
 
-    use checker::loom::sync::RwLock;
+    use checker::InOrder;
     use kernel::error::Result;
 
-    use crate::world;
+    use crate::{
+        chain::{Chain, Member},
+        world,
+    };
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Event {
@@ -39,22 +42,27 @@ pub mod module {
         fn changed(&self, name: &CStr, event: Event);
     }
 
-    pub struct Registration(Arc<RwLock<Option<Arc<dyn Observer>>>>);
+    thread_local! {
+        static CHAIN: InOrder<Chain<dyn Observer>> = const { InOrder::new() };
+    }
+
+    pub struct Registration {
+        _member: Member<dyn Observer>,
+    }
 
     impl Registration {
         pub fn new(observer: impl Observer) -> Self {
-            let observer: Arc<dyn Observer> = Arc::new(observer);
-            let slot = Arc::new(RwLock::new(Some(observer)));
-            world::all(|world| world.modules.push(slot.clone()));
-            Self(slot)
+            Self {
+                _member: CHAIN.with(InOrder::get).add(Arc::new(observer)),
+            }
         }
     }
 
-    impl Drop for Registration {
-        fn drop(&mut self) {
-            // Waits for running calls.
-            *self.0.write().expect("nobody panics") = None;
-        }
+    /// Tells all of what happens to a module.
+    pub(crate) fn call(name: &CStr, event: Event) {
+        CHAIN
+            .with(InOrder::get)
+            .call(|observer| observer.changed(name, event));
     }
 
     /// Keeps the module loaded.

@@ -212,11 +212,11 @@ pub mod bus {
 
     use std::sync::Arc;
 
-    use checker::loom::sync::RwLock;
+    use checker::InOrder;
     use kernel::pci::Device;
 
     use super::{InTree, Locked};
-    use crate::world;
+    use crate::chain::{Chain, Member};
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Event {
@@ -233,21 +233,24 @@ pub mod bus {
         fn driver(&self, dev: &Locked, event: Event);
     }
 
-    pub struct Registration(Arc<RwLock<Option<Arc<dyn Observer>>>>);
+    thread_local! {
+        static CHAIN: InOrder<Chain<dyn Observer>> = const { InOrder::new() };
+    }
+
+    pub struct Registration {
+        _member: Member<dyn Observer>,
+    }
 
     impl Registration {
         pub fn new(observer: impl Observer) -> Self {
-            let observer: Arc<dyn Observer> = Arc::new(observer);
-            let slot = Arc::new(RwLock::new(Some(observer)));
-            world::all(|world| world.bus.push(slot.clone()));
-            Self(slot)
+            Self {
+                _member: CHAIN.with(InOrder::get).add(Arc::new(observer)),
+            }
         }
     }
 
-    impl Drop for Registration {
-        fn drop(&mut self) {
-            // Waits for running calls.
-            *self.0.write().expect("nobody panics") = None;
-        }
+    /// Tells all.
+    pub(crate) fn call(f: impl Fn(&dyn Observer)) {
+        CHAIN.with(InOrder::get).call(f);
     }
 }

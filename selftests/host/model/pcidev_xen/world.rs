@@ -2,22 +2,12 @@
 
 //! What there is outside of the module.
 
-use core::{cell::RefCell, ffi::CStr};
-use std::{collections::BTreeMap, rc::Rc, sync::Arc};
+use std::{collections::BTreeMap, rc::Rc};
 
-use checker::loom::sync::{Mutex, RwLock};
+use checker::{loom::sync::Mutex, InOrder};
 use kernel::{context, pci::Device, sync::aref::ARef};
 
-use crate::{
-    linux::module,
-    pci::{
-        bus::{self, Event},
-        InTree, Locked,
-    },
-    sbdf::Sbdf,
-};
-
-pub const STOCK: &CStr = c"xen_pciback";
+use crate::sbdf::Sbdf;
 
 /// A PCI driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +34,6 @@ pub struct Hardware {
     pub is_removed: bool,
 }
 
-type Chain<T> = Vec<Arc<RwLock<Option<Arc<T>>>>>;
-
 #[derive(Default)]
 pub struct World {
     pub functions: BTreeMap<u8, Hardware>,
@@ -55,12 +43,10 @@ pub struct World {
     /// Counts of the module.
     pub pins: u32,
     pub store: BTreeMap<u16, Vec<Sbdf>>,
-    pub(crate) bus: Chain<dyn bus::Observer>,
-    pub(crate) modules: Chain<dyn module::Observer>,
 }
 
 thread_local! {
-    static WORLD: RefCell<Option<(u64, Rc<Locks>)>> = const { RefCell::new(None) };
+    static LOCKS: InOrder<Locks> = const { InOrder::new() };
 }
 
 #[derive(Default)]
@@ -70,14 +56,7 @@ struct Locks {
 }
 
 fn locks() -> Rc<Locks> {
-    WORLD.with_borrow_mut(|current| match current {
-        Some((order, locks)) if *order == checker::order() => locks.clone(),
-        _ => {
-            let locks = Rc::new(Locks::default());
-            *current = Some((checker::order(), locks.clone()));
-            locks
-        }
-    })
+    LOCKS.with(InOrder::get)
 }
 
 /// Reads or changes it. Others can come before or after.
@@ -101,111 +80,6 @@ pub fn topology<R>(f: impl FnOnce() -> R) -> R {
     let locks = locks();
     let _lock = locks.topology.lock().expect("nobody panics");
     f()
-}
-
-/// A new function.
-pub fn plug(devfn: u8) -> ARef<Device> {
-    let dev = Device::plug(devfn);
-    topology(|| {
-        all(|world| {
-            world.functions.insert(devfn, Hardware::default());
-            world.devices.push(dev.clone());
-        });
-        call(|observer| observer.added(&InTree::new(&dev)));
-    });
-    dev
-}
-
-/// Removes a function, whatever driver it has.
-pub fn unplug(dev: &Device) {
-    topology(|| {
-        unbind(dev);
-        {
-            let _lock = dev.device_lock();
-            of(dev, |hardware| hardware.is_removed = true);
-        }
-        call(|observer| observer.removing(dev));
-        all(|world| world.devices.retain(|other| other.devfn != dev.devfn));
-    });
-}
-
-fn call(f: impl Fn(&dyn bus::Observer)) {
-    for slot in all(|world| world.bus.clone()) {
-        if let Some(observer) = &*slot.read().expect("nobody panics") {
-            f(&**observer);
-        }
-    }
-}
-
-fn tell(dev: &Device, event: Event) {
-    call(|observer| observer.driver(&Locked::new(dev), event));
-}
-
-fn set_driver(dev: &Device, driver: Option<Driver>) {
-    of(dev, |hardware| hardware.driver = driver);
-    dev.core(|core| {
-        core.driver = driver.map(|driver| match driver {
-            Driver::Native => c"native",
-            _ => c"pciback",
-        });
-    });
-}
-
-/// Binds a driver, unless there is one; whether it is bound by it.
-pub fn bind(dev: &Device, driver: Driver) -> bool {
-    let _lock = dev.device_lock();
-    let hardware = get(dev);
-    if hardware.is_removed || hardware.driver.is_some() {
-        return false;
-    }
-    set_driver(dev, Some(driver));
-    tell(dev, Event::Binding);
-    of(dev, |hardware| hardware.is_probed = true);
-    assert!(
-        driver != Driver::Stock || get(dev).is_reset_forbidden,
-        "the stock driver resets it, and tells Xen too early"
-    );
-    of(dev, |hardware| hardware.is_probed = false);
-    tell(dev, Event::Bound);
-    true
-}
-
-/// Unbinds whatever driver it has.
-pub fn unbind(dev: &Device) {
-    let _lock = dev.device_lock();
-    if get(dev).driver.is_none() {
-        return;
-    }
-    tell(dev, Event::Unbinding);
-    set_driver(dev, None);
-    tell(dev, Event::Unbound);
-}
-
-/// Loads the stock driver, which binds functions first and is done with them later.
-pub fn load_stock(devices: &[&Device]) {
-    tell_module(module::Event::Coming);
-    for dev in devices {
-        let _lock = dev.device_lock();
-        if get(dev).driver.is_some() {
-            continue;
-        }
-        set_driver(dev, Some(Driver::Stock));
-        tell(dev, Event::Binding);
-        of(dev, |hardware| hardware.is_probed = true);
-        tell(dev, Event::Bound);
-    }
-    for dev in devices {
-        of(dev, |hardware| hardware.is_probed = false);
-    }
-    tell_module(module::Event::Live);
-}
-
-fn tell_module(event: module::Event) {
-    for slot in all(|world| world.modules.clone()) {
-        if let Some(observer) = &*slot.read().expect("nobody panics") {
-            observer.changed(STOCK, event);
-        }
-    }
 }
 
 /// Gives a function to a guest, if it is one for guests.
