@@ -9,10 +9,13 @@ use kernel::{
 
 use crate::{
     bindings,
-    hypercall::physdev::{
-        self,
-        FunctionKind,
-        ResetKind, //
+    hypercall::{
+        domctl,
+        physdev::{
+            self,
+            FunctionKind,
+            ResetKind, //
+        },
     },
     pci::{
         as_raw,
@@ -71,6 +74,12 @@ impl Function {
     /// is the only safe check: other operations on an incomplete entry can crash Xen.
     pub fn is_known(&self) -> Result {
         physdev::pci_device_add(self.sbdf, self.kind, self.pxm)
+    }
+
+    /// Returns whether Xen has assigned the function to a guest. Toolstacks do that before they say
+    /// so in XenStore. Returns false if Xen cannot be asked. Xen has to know the function.
+    pub fn is_assigned(&self) -> bool {
+        domctl::is_assigned(self.sbdf).unwrap_or(false)
     }
 
     /// Makes Xen drop all its state of the function, and discover the function again.
