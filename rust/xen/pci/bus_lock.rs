@@ -16,7 +16,9 @@ use kernel::{
     sync::aref::ARef,
     time::{
         delay::fsleep,
-        Delta, //
+        Delta,
+        Instant,
+        Monotonic, //
     },
     types::NotThreadSafe, //
 };
@@ -27,6 +29,7 @@ use crate::{
     pci::{
         as_raw,
         device,
+        ConfigSpace,
         Locked, //
     }, //
 };
@@ -75,25 +78,25 @@ impl<'a> BusLock<'a> {
     /// Errors: `ENOTTY` if no bridge is above `dev`; `ENODEV` if `dev` was removed; `EAGAIN` if the
     /// locks could not be taken; `ENOMEM`.
     pub fn new(dev: &'a Device) -> Result<Self> {
-        Self::retry(dev, false, 7000)
+        Self::retry(dev, false, Delta::from_secs(70))
     }
 
     /// Locks the rest of the bus of `dev`, whose device lock the caller holds. As this is not the
     /// order in which others take the locks, it gives up after a tenth of a second. Errors are
     /// those of [`BusLock::new`].
     pub fn around(dev: &'a Locked) -> Result<Self> {
-        Self::retry(dev, true, 10)
+        Self::retry(dev, true, Delta::from_millis(100))
     }
 
-    fn retry(dev: &'a Device, is_callers: bool, attempts: u32) -> Result<Self> {
+    fn retry(dev: &'a Device, is_callers: bool, most: Delta) -> Result<Self> {
         fault::point("locking the bus")?;
-        for _ in 0..attempts {
+        let began = Instant::<Monotonic>::now();
+        loop {
             match Self::attempt(dev, is_callers) {
-                Err(e) if e == EAGAIN => fsleep(PAUSE),
+                Err(e) if e == EAGAIN && began.elapsed() < most => fsleep(PAUSE),
                 result => return result,
             }
         }
-        Err(EAGAIN)
     }
 
     /// Takes all locks, in the order of the PCI core, or none.
@@ -184,8 +187,8 @@ impl Drop for BusLock<'_> {
     }
 }
 
-/// Returns whether the bus of `dev` can be reset: there is a bridge above it, and no quirk of a
-/// function on it forbids that. May sleep.
+/// Returns whether the bus of `dev` can be reset: there is a bridge above it that can do that, and
+/// no quirk of a function on it forbids that. May sleep.
 pub fn can_reset_bus_of(dev: &Device) -> bool {
     let forbids = |dev: &Device| {
         // CAST: The flag is one of the bits of the field.
@@ -196,8 +199,31 @@ pub fn can_reset_bus_of(dev: &Device) -> bool {
         flags & flag != 0
     };
     bridge(dev).is_some_and(|bridge| {
-        !forbids(&bridge) && !device::on_bus_of(dev).any(|function| forbids(&function))
+        !forbids(&bridge)
+            && !ignores_resets(&bridge)
+            && !device::on_bus_of(dev).any(|function| forbids(&function))
     })
+}
+
+/// Returns whether `bridge` is a CXL port that does not reset the bus behind it: "Unmask SBR" is
+/// clear (CXL specification 3.1, section 8.1.5.2).
+fn ignores_resets(bridge: &Device) -> bool {
+    // CAST: The constants are small.
+    // SAFETY: `bridge` is a valid `struct pci_dev`.
+    let port = unsafe {
+        bindings::pci_find_dvsec_capability(
+            as_raw(bridge),
+            bindings::PCI_VENDOR_ID_CXL as u16,
+            bindings::PCI_DVSEC_CXL_PORT as u16,
+        )
+    };
+    // CAST: As above.
+    let control = port.saturating_add(bindings::PCI_DVSEC_CXL_PORT_CTL as u16);
+    let unmask = bindings::PCI_DVSEC_CXL_PORT_CTL_UNMASK_SBR as u16;
+    port != 0
+        && ConfigSpace::of(bridge)
+            .read::<u16>(control)
+            .is_ok_and(|control| control & unmask == 0)
 }
 
 fn same(one: &Device, other: &Device) -> bool {
