@@ -138,10 +138,18 @@ pub(crate) fn start(functions: &Arc<Functions>) -> Result<Hidden> {
             }
         }
     }
+    // Claim all before the first one is seized: functions of one card wait for each other.
+    let mut seizures = KVec::with_capacity(wanted.len(), GFP_KERNEL)?;
     for (dev, vpci) in wanted {
-        if let Err(e) = begin(&queue, functions, &dev, vpci) {
-            dev_err!(dev, "not hidden: {:?}\n", e);
+        match claim(functions, &dev, vpci) {
+            Ok(Some(seizure)) => seizures.push(seizure, GFP_KERNEL)?,
+            Ok(None) => (),
+            Err(e) => dev_err!(dev, "not hidden: {:?}\n", e),
         }
+    }
+    for seizure in seizures {
+        // A new work item is never queued already.
+        let _ = queue.enqueue(seizure);
     }
     Ok(Hidden(Some(queue)))
 }
@@ -154,18 +162,23 @@ fn want(functions: &Functions, dev: &InTree<'_>) -> Result<Option<(ARef<Device>,
     Ok(Some(((&**dev).into(), vpci::Function::of(dev)?)))
 }
 
-fn begin(queue: &Queue, functions: &Arc<Functions>, dev: &Device, vpci: vpci::Function) -> Result {
+/// Claims the function, unless a driver has it.
+fn claim(
+    functions: &Arc<Functions>,
+    dev: &Device,
+    vpci: vpci::Function,
+) -> Result<Option<Arc<Seizure>>> {
     match DeviceLock::new(dev).driver_name() {
         None => (),
         // The function was bound by its `driver_override`.
-        Some(name) if name == NAME => return Ok(()),
+        Some(name) if name == NAME => return Ok(None),
         Some(name) => {
             dev_warn!(
                 dev,
                 "not hidden: bound to {:?}; load xen-pciback earlier, from the initramfs\n",
                 name
             );
-            return Ok(());
+            return Ok(None);
         }
     }
     let seizure = Arc::pin_init(
@@ -177,7 +190,5 @@ fn begin(queue: &Queue, functions: &Arc<Functions>, dev: &Device, vpci: vpci::Fu
         }? Error),
         GFP_KERNEL,
     )?;
-    // A new work item is never queued already.
-    let _ = queue.enqueue(seizure);
-    Ok(())
+    Ok(Some(seizure))
 }
