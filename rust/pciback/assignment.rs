@@ -37,15 +37,15 @@ use crate::{
 /// still knows the guest, until the toolstack detaches the function. An assignment pins the module.
 pub(crate) struct Assignment {
     function: Arc<Function>,
-    is_usable: bool,
+    usable: Result,
     _pinned: module::Pinned,
 }
 
 impl Assignment {
-    fn new(function: &Arc<Function>, is_usable: bool, pinned: module::Pinned) -> Self {
+    fn new(function: &Arc<Function>, usable: Result, pinned: module::Pinned) -> Self {
         Self {
             function: function.clone(),
-            is_usable,
+            usable,
             _pinned: pinned,
         }
     }
@@ -55,10 +55,10 @@ impl Assignment {
         self.function.sbdf
     }
 
-    /// Returns whether the guest can use the function. A toolstack may also assign a broken
-    /// function to a guest in Xen.
-    pub(crate) fn is_usable(&self) -> bool {
-        self.is_usable
+    /// Returns whether the guest may use the function. A toolstack may also assign other functions
+    /// to a guest in Xen; errors are those of [`Export::Lost`].
+    pub(crate) fn usable(&self) -> Result {
+        self.usable
     }
 }
 
@@ -73,10 +73,10 @@ impl Function {
     /// long. The device lock excludes other resets and unbinding meanwhile.
     pub(crate) fn export(self: &Arc<Self>, domain: Domain) -> Result<Assignment, Refusal> {
         let pinned = module::Pinned::new().map_err(Refusal::Failed)?;
-        if let Some(is_usable) =
+        if let Some(usable) =
             self.assign(&DeviceLock::new(&self.dev), |life| life.export(domain))?
         {
-            return Ok(Assignment::new(self, is_usable, pinned));
+            return Ok(Assignment::new(self, usable, pinned));
         }
         loop {
             let lock = self.lock_for_reset().map_err(|e| match e {
@@ -98,34 +98,35 @@ impl Function {
                     _ => (),
                 }
             }
-            if let Some(is_usable) = assigned {
-                return Ok(Assignment::new(self, is_usable, pinned));
+            if let Some(usable) = assigned {
+                return Ok(Assignment::new(self, usable, pinned));
             }
         }
     }
 
-    /// Assigns the function by `export`, and returns whether the guest can use it; `None` if it has
+    /// Assigns the function by `export`, and returns whether the guest may use it; `None` if it has
     /// to be reset first.
     fn assign(
         &self,
         dev: &Locked,
         export: impl FnOnce(&mut Life) -> Result<Export, Refusal>,
-    ) -> Result<Option<bool>, Refusal> {
+    ) -> Result<Option<Result>, Refusal> {
         let mut inner = self.inner.lock();
         if inner.seized.is_none() {
             return Err(Refusal::Gone);
         }
-        let export = export(&mut inner.life)?;
-        if export == Export::Reset {
-            return Ok(None);
-        }
+        let usable = match export(&mut inner.life)? {
+            Export::Done => Ok(()),
+            Export::Lost(e) => Err(e),
+            Export::Reset => return Ok(None),
+        };
         dev.mark_assigned();
-        Ok(Some(export == Export::Done))
+        Ok(Some(usable))
     }
 }
 
-fn log_unreset(dev: &Locked, domain: Domain, is_usable: Option<bool>) {
-    if is_usable == Some(true) {
+fn log_unreset(dev: &Locked, domain: Domain, usable: Option<Result>) {
+    if usable == Some(Ok(())) {
         dev_warn!(dev, "not reset before domain {} gets it\n", domain);
     } else {
         dev_err!(

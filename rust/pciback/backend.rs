@@ -276,9 +276,8 @@ impl Backend {
     /// Assigns the function of an entry to the guest, unless it already is.
     fn attach(&self, entry: &Entry) -> Result {
         let sbdf = entry.function.ok_or(EINVAL)?;
-        let usable = |assignment: &Assignment| assignment.is_usable().then_some(()).ok_or(EIO);
         if let Some(attached) = self.guest.lock().attached(sbdf) {
-            return usable(&attached.assignment);
+            return attached.assignment.usable();
         }
         let function = self.backends.functions.get(sbdf)?;
         let assignment = self.export(&function)?;
@@ -289,25 +288,24 @@ impl Backend {
         }
         let alone = function.dev.is_virtfn();
         let placed = Placed::new(self.topology, sbdf, alone, guest.placed())?;
-        let is_usable = usable(&assignment);
+        let usable = assignment.usable();
         guest
             .attached
             .push(Attached { assignment, placed }, GFP_KERNEL)?;
-        is_usable
+        usable
     }
 
     fn export(&self, function: &Arc<Function>) -> Result<Assignment> {
-        let mut exported = function.export(self.domain);
-        if let (Err(Refusal::Busy), Some(other)) = (&exported, function.guest()) {
+        for other in function.guests().filter(|other| *other != self.domain) {
             self.backends.release_stale(other);
-            exported = function.export(self.domain);
         }
-        exported.map_err(|refusal| match refusal {
-            Refusal::Gone => ENODEV,
-            Refusal::Busy => EBUSY,
-            Refusal::Recovering => EAGAIN,
-            Refusal::Failed(e) => e,
-        })
+        function
+            .export(self.domain)
+            .map_err(|refusal| match refusal {
+                Refusal::Gone => ENODEV,
+                Refusal::Busy => EBUSY,
+                Refusal::Failed(e) => e,
+            })
     }
 
     /// Reports the error of an entry, once.
@@ -327,7 +325,7 @@ impl Backend {
             ENODEV => "xen-pciback does not have it: xl pci-assignable-add",
             EBUSY => "another domain has it",
             EIO => "it could not be reset",
-            EAGAIN => "Linux is recovering from an error of it: try again",
+            EAGAIN => "Linux is recovering from an error of it: xl pci-detach, and try again",
             ENOSPC => "32 devices are the most that a guest can have",
             _ => "see the error",
         };
@@ -354,7 +352,7 @@ impl Backend {
         match self.device() {
             Some(dev) => {
                 let usable = guest.attached.iter();
-                let usable = usable.filter(|attached| attached.assignment.is_usable());
+                let usable = usable.filter(|attached| attached.assignment.usable().is_ok());
                 answers::publish(&dev, directory, usable.map(|attached| attached.placed))
             }
             None => {

@@ -42,6 +42,9 @@ use crate::{
 pub(crate) enum Obstacle {
     /// This guest has the function.
     Assigned(Domain),
+    /// A guest has the function in Xen, or is about to get it. XenStore does not say yet which
+    /// guest, or not any more.
+    Unannounced,
     /// Linux is recovering from an error of the function.
     Recovering,
     /// The driver is seizing the function.
@@ -53,24 +56,54 @@ pub(crate) enum Obstacle {
 impl Function {
     /// Returns how the function is reset at present; `None` if it cannot be reset.
     pub(crate) fn reset_name(&self) -> Option<Method> {
-        let is_foreign = |sbdf| self.obstacle(sbdf) == Some(Obstacle::Foreign);
+        let is_foreign = |sbdf| self.obstacle(sbdf, false) == Some(Obstacle::Foreign);
         own_method(&self.dev).or_else(|| {
             let mut bus = pci::on_bus_of(&self.dev).filter_map(|dev| dev.sbdf().ok());
             (pci::can_reset_bus_of(&self.dev) && !bus.any(is_foreign)).then_some(Method::Bus)
         })
     }
 
-    /// Returns the functions that prevent the reset of this one at present.
-    pub(crate) fn reset_blocked_by(&self) -> impl Iterator<Item = Sbdf> + '_ {
+    /// Returns the other functions that are reset together with this one.
+    fn reset_with(&self) -> impl Iterator<Item = Sbdf> + '_ {
         let is_by_bus = own_method(&self.dev).is_none() && pci::can_reset_bus_of(&self.dev);
         pci::on_bus_of(&self.dev)
             .filter(move |_| is_by_bus)
             .filter_map(|dev| dev.sbdf().ok())
-            .filter(|sbdf| *sbdf != self.sbdf && self.obstacle(*sbdf).is_some())
+            .filter(|sbdf| *sbdf != self.sbdf)
     }
 
-    /// Returns whether and why the function at `sbdf`, on the same bus, prevents the reset.
-    fn obstacle(&self, sbdf: Sbdf) -> Option<Obstacle> {
+    /// Returns the functions that prevent the reset of this one at present.
+    pub(crate) fn reset_blocked_by(&self) -> impl Iterator<Item = Sbdf> + '_ {
+        self.reset_with()
+            .filter(|sbdf| self.obstacle(*sbdf, false).is_some())
+    }
+
+    /// Returns the guests that have the function, or another one that is reset together with it.
+    pub(crate) fn guests(&self) -> impl Iterator<Item = Domain> + '_ {
+        let others = self.reset_with();
+        let others = others.filter_map(|sbdf| self.registry.get(sbdf).ok()?.guest());
+        Iterator::chain(self.guest().into_iter(), others)
+    }
+
+    /// Returns whether the reset of the function has to wait for others, and none of them will
+    /// queue it.
+    pub(super) fn has_to_poll(&self) -> bool {
+        let mut has_to = false;
+        for obstacle in self
+            .reset_with()
+            .filter_map(|sbdf| self.obstacle(sbdf, true))
+        {
+            match obstacle {
+                Obstacle::Assigned(_) | Obstacle::Recovering => return false,
+                Obstacle::Unannounced | Obstacle::Coming | Obstacle::Foreign => has_to = true,
+            }
+        }
+        has_to
+    }
+
+    /// Returns whether and why the function at `sbdf`, on the same bus, prevents the reset. With
+    /// `patience`, one that a toolstack is about to assign does, too.
+    fn obstacle(&self, sbdf: Sbdf, patience: bool) -> Option<Obstacle> {
         let other = self.registry.get(sbdf);
         let other = match &other {
             Ok(other) => &**other,
@@ -78,13 +111,16 @@ impl Function {
             Err(_) if sbdf == self.sbdf => self,
             Err(_) => return Some(Obstacle::Foreign),
         };
+        let is_other = sbdf != self.sbdf;
         let inner = other.inner.lock();
         if let Some(domain) = inner.life.guest() {
             Some(Obstacle::Assigned(domain))
         } else if inner.life.is_recovering() {
             Some(Obstacle::Recovering)
-        } else if inner.seized.is_none() && sbdf != self.sbdf {
+        } else if inner.seized.is_none() && is_other {
             Some(Obstacle::Foreign)
+        } else if is_other && (patience && inner.is_requested() || other.vpci.is_assigned()) {
+            Some(Obstacle::Unannounced)
         } else {
             None
         }
@@ -97,16 +133,23 @@ impl Function {
         bus: &BusLock<'_>,
         patience: bool,
     ) -> Result<Outcome> {
+        let mut prevented = None;
         for dev in bus.functions() {
             let sbdf = dev.sbdf()?;
-            let Some(mut obstacle) = self.obstacle(sbdf) else {
+            let Some(mut obstacle) = self.obstacle(sbdf, patience) else {
                 continue;
             };
             let is_coming = dev.driver_name().is_none() && dev.has_override();
             if obstacle == Obstacle::Foreign && is_coming && patience {
                 obstacle = Obstacle::Coming;
             }
-            return self.was_not_reset(bus, sbdf, obstacle);
+            // Nothing is worth waiting for if one function is not the driver's.
+            if prevented.is_none() || obstacle == Obstacle::Foreign {
+                prevented = Some((sbdf, obstacle));
+            }
+        }
+        if let Some((sbdf, obstacle)) = prevented {
+            return self.was_not_reset(bus, sbdf, obstacle, patience);
         }
         if !pci::can_reset_bus_of(bus) {
             dev_warn!(bus, "no reset method: state leaks to the next owner\n");
@@ -151,7 +194,13 @@ impl Function {
     }
 
     /// Deals with a reset of the bus that the function at `sbdf` prevents.
-    fn was_not_reset(&self, dev: &Locked, sbdf: Sbdf, obstacle: Obstacle) -> Result<Outcome> {
+    fn was_not_reset(
+        &self,
+        dev: &Locked,
+        sbdf: Sbdf,
+        obstacle: Obstacle,
+        patience: bool,
+    ) -> Result<Outcome> {
         match obstacle {
             Obstacle::Assigned(domain) => dev_info!(
                 dev,
@@ -159,7 +208,12 @@ impl Function {
                 domain,
                 sbdf
             ),
-            Obstacle::Recovering | Obstacle::Coming => (),
+            Obstacle::Unannounced if !patience => dev_warn!(
+                dev,
+                "not reset: Xen has assigned {} to a guest, and one bus reset is for both\n",
+                sbdf
+            ),
+            Obstacle::Unannounced | Obstacle::Recovering | Obstacle::Coming => (),
             Obstacle::Foreign => {
                 dev_warn!(
                     dev,
@@ -173,7 +227,7 @@ impl Function {
     }
 
     /// Restores the configuration of a function that cannot be reset.
-    fn without_reset(&self, dev: &Locked) -> Result<Outcome> {
+    pub(super) fn without_reset(&self, dev: &Locked) -> Result<Outcome> {
         let restored = prepare(dev).and_then(|()| self.put_back(dev, Kind::Warm));
         let result = restored.map(|()| Outcome::Unresettable);
         if let Err(e) = result {

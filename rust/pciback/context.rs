@@ -27,8 +27,8 @@ impl PciBack {
     /// [`Function::flr`]: crate::function::Function::flr
     pub(crate) fn flr(&self, sbdf: Sbdf) -> Result {
         let function = self.functions.get_probed(sbdf)?;
-        // The toolstack may already have removed the function from that guest's directory.
-        if let Some(guest) = function.guest() {
+        // The toolstack may already have removed the functions from those guests' directories.
+        for guest in function.guests() {
             self.backends.release_stale(guest);
         }
         function.flr()

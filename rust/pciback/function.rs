@@ -15,6 +15,12 @@ use kernel::{
         Mutex,
         SetOnce, //
     },
+    time::{
+        delay::fsleep,
+        Delta,
+        Instant,
+        Monotonic, //
+    },
     workqueue::{
         Work,
         WorkItem, //
@@ -84,12 +90,27 @@ pub(super) struct Inner {
     /// The result of `reset_prepare` for the reset that the PCI core is doing, and how long to wait
     /// for the function after it, in seconds.
     pub(super) prepared: Result<i64>,
+    /// When Linux reported the last error.
+    pub(super) error_at: Instant<Monotonic>,
+    /// When a toolstack last requested a reset.
+    requested_at: Instant<Monotonic>,
     /// Present while the function is seized.
     pub(super) seized: Option<AsFound>,
     /// Whether an error was logged since the current guest has the function.
     error_logged: bool,
     /// Whether the current guest was stopped.
     guest_stopped: bool,
+}
+
+/// The time that a toolstack needs between the reset of a function and its assignment in Xen. The
+/// device model takes the function over meanwhile.
+const HAND_OVER: Delta = Delta::from_secs(5);
+
+impl Inner {
+    /// Returns whether a toolstack may be about to assign the function in Xen.
+    pub(super) fn is_requested(&self) -> bool {
+        self.life.state() == State::Touched && self.requested_at.elapsed() < HAND_OVER
+    }
 }
 
 /// The state in which the driver found the function, restored when it gives the function up.
@@ -115,6 +136,12 @@ impl AsFound {
     }
 }
 
+/// The number of attempts to reset a function that waits for an event which nobody reports: another
+/// function is seized, which may take a minute, or a toolstack goes on.
+const ATTEMPTS: u32 = 140;
+/// The time between two attempts, in milliseconds.
+const PAUSE: i64 = 500;
+
 kernel::impl_has_work! {
     impl HasWork<Self> for Function { self.work }
 }
@@ -136,6 +163,8 @@ impl Function {
                 inner <- new_mutex!(Inner {
                     life: Life::new(),
                     prepared: Ok(0),
+                    error_at: Instant::now(),
+                    requested_at: Instant::now(),
                     seized: None,
                     error_logged: false,
                     guest_stopped: false,
@@ -246,8 +275,15 @@ impl Function {
                 if inner.life.is_recovering() && inner.life.guest().is_none() {
                     return Err(EAGAIN);
                 }
+                inner.requested_at = Instant::now();
                 inner.life.flr()
             };
+            if wanted != Flr::Quiesce && self.vpci.is_assigned() {
+                // The guest may use the function until the toolstack has taken it away in Xen.
+                self.inner.lock().life.distrust();
+                self.queue();
+                return ConfigSpace::of(&dev).quiesce();
+            }
             match wanted {
                 Flr::Nothing if self.is_as_saved() => return Ok(()),
                 Flr::Quiesce => return ConfigSpace::of(&dev).quiesce(),
@@ -302,6 +338,7 @@ impl Function {
     pub(crate) fn set_recovering(self: &Arc<Self>, recovering: bool) {
         let is_due = {
             let mut inner = self.inner.lock();
+            inner.error_at = Instant::now();
             inner.life.set_recovering(recovering);
             inner.life.is_due()
         };
@@ -359,6 +396,7 @@ impl Function {
         let Some(mut found) = found else { return };
         // The reset of a function that does not answer would wait a minute for it.
         let is_fit = ConfigSpace::of(dev).is_present()
+            && (guest.is_some() || !self.vpci.is_assigned())
             && (!needs_reset && self.is_as_saved()
                 || self
                     .reset_in_callback(dev)
@@ -392,8 +430,8 @@ impl Function {
     }
 
     /// Resets a returned function if that is due. Also ends the tracking of a function that was
-    /// unbound while assigned.
-    fn freshen(self: &Arc<Self>) {
+    /// unbound while assigned. With `patience`, returns whether to try again.
+    fn freshen(self: &Arc<Self>, patience: bool) -> bool {
         let dev = match self.lock_for_reset() {
             Ok(dev) => dev,
             // It was removed: there is nothing to reset.
@@ -403,15 +441,15 @@ impl Function {
                     dev.clear_assigned();
                     self.registry.remove(self.sbdf, self);
                 }
-                return;
+                return false;
             }
             Err(e) => {
                 dev_err!(self.dev, "not reset: its bus cannot be locked: {:?}\n", e);
-                return;
+                return false;
             }
         };
         if !self.registry.has(self.sbdf, self) {
-            return;
+            return false;
         }
         let (guest, is_due, is_seized) = {
             let inner = self.inner.lock();
@@ -422,18 +460,27 @@ impl Function {
             )
         };
         if guest.is_some() {
-            return;
+            return false;
         }
         dev.clear_assigned();
-        if is_seized {
-            if is_due {
-                // `reset()` has already logged the error.
-                let _ = self.reset(&dev, true);
-            }
-        } else {
+        if !is_seized {
             self.registry.remove(self.sbdf, self);
             self.reset_unbound(&dev);
+        } else if is_due {
+            if self.vpci.is_assigned() {
+                if !patience {
+                    dev_err!(
+                        dev,
+                        "not reset: Xen has assigned it to a guest that XenStore does not name\n"
+                    );
+                }
+                return patience;
+            }
+            // `reset()` has already logged an error.
+            let is_postponed = self.reset(&dev, patience) == Ok(Outcome::Postponed);
+            return patience && is_postponed && self.has_to_poll();
         }
+        false
     }
 }
 
@@ -441,7 +488,12 @@ impl WorkItem for Function {
     type Pointer = Arc<Function>;
 
     fn run(this: Arc<Function>) {
-        this.freshen();
+        for attempt in 1..=ATTEMPTS {
+            if !this.freshen(attempt < ATTEMPTS) {
+                break;
+            }
+            fsleep(Delta::from_millis(PAUSE));
+        }
         if !this.is_broken() {
             return;
         }

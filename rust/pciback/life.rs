@@ -62,8 +62,9 @@ pub(crate) enum Flr {
 pub(crate) enum Export {
     /// The function is assigned to the guest.
     Done,
-    /// The function is assigned to the guest in Xen, but the guest cannot use it.
-    Lost,
+    /// The function is assigned to the guest in Xen, but the guest must not use it: `EIO` as the
+    /// function was not reset, `EAGAIN` as Linux is recovering from an error and may reset the link.
+    Lost(Error),
     /// The function has to be reset. Request it again afterwards.
     Reset,
 }
@@ -75,8 +76,6 @@ pub(crate) enum Refusal {
     Gone,
     /// A guest has the function.
     Busy,
-    /// Linux is recovering from an error of the function or its link, and may reset the link.
-    Recovering,
     /// There is no memory, or the module is being unloaded.
     Failed(Error),
 }
@@ -102,7 +101,7 @@ pub(crate) struct Life {
     recovering: bool,
     /// The last guest that could use the function, until the function is reset.
     last: Option<Domain>,
-    /// The current guest must not use the function, as it was not reset.
+    /// The current guest must not use the function.
     denied: bool,
 }
 
@@ -161,22 +160,24 @@ impl Life {
         }
     }
 
-    /// Assigns the function to a guest, if its state allows that.
+    /// Assigns the function to a guest, if its state allows that. Toolstacks assign it in Xen before
+    /// they ask, and do not wait for the answer, so that a guest that must not use the function has
+    /// it all the same.
     pub(crate) fn export(&mut self, domain: Domain) -> Result<Export, Refusal> {
         let (state, export) = match self.state {
             State::Assigned(_) | State::Lost(_) => return Err(Refusal::Busy),
-            _ if self.recovering => return Err(Refusal::Recovering),
+            State::Broken => (State::Lost(domain), Export::Lost(EIO)),
+            _ if self.recovering => (State::Assigned(domain), Export::Lost(EAGAIN)),
             State::Clean | State::Touched => (State::Assigned(domain), Export::Done),
-            State::Broken => (State::Lost(domain), Export::Lost),
             State::Returned => (State::Returned, Export::Reset),
         };
         self.state = state;
+        self.denied = export == Export::Lost(EAGAIN);
         Ok(export)
     }
 
     /// Assigns a function whose reset is postponed to a guest. Only its last guest can use it,
-    /// unless an administrator insists. For another guest the function is lost, but known to be
-    /// assigned: toolstacks assign it in Xen before they ask, and do not wait for the answer.
+    /// unless an administrator insists.
     pub(crate) fn export_unreset(
         &mut self,
         domain: Domain,
@@ -189,7 +190,7 @@ impl Life {
         self.denied = !insists && self.last != Some(domain);
         self.state = State::Assigned(domain);
         Ok(if self.denied {
-            Export::Lost
+            Export::Lost(EIO)
         } else {
             Export::Done
         })
@@ -291,23 +292,22 @@ mod tests {
                 truth.owner = Some(domain);
                 truth.dirty = true;
             }
-            // The guest cannot use the function, but it is assigned in Xen.
-            Ok(Export::Lost) => {
-                assert!(truth.owner.is_none() && (truth.failed || truth.dirty));
+            // The guest must not use the function, but it is assigned in Xen.
+            Ok(Export::Lost(e)) => {
+                assert!(truth.owner.is_none());
+                assert!(match e {
+                    EIO => truth.failed || truth.dirty,
+                    _ => truth.recovering,
+                });
                 truth.owner = Some(domain);
                 truth.denied = true;
                 truth.dirty = true;
             }
             Ok(Export::Reset) => assert!(truth.owner.is_none() && !truth.recovering),
-            Err(refusal) => assert_eq!(
-                refusal,
-                if truth.owner.is_some() {
-                    Refusal::Busy
-                } else {
-                    assert!(truth.recovering);
-                    Refusal::Recovering
-                }
-            ),
+            Err(refusal) => {
+                assert_eq!(refusal, Refusal::Busy);
+                assert!(truth.owner.is_some());
+            }
         }
     }
 
@@ -423,7 +423,7 @@ mod tests {
         life.was_reset(Outcome::Failed);
         assert_eq!(life.flr(), Flr::Reset);
         life.touch();
-        assert_eq!(life.export(1), Ok(Export::Lost));
+        assert_eq!(life.export(1), Ok(Export::Lost(EIO)));
         assert_eq!((life.state(), life.guest()), (State::Lost(1), Some(1)));
         assert_eq!(life.export(2), Err(Refusal::Busy));
         life.was_reset(Outcome::Reset);
@@ -444,18 +444,18 @@ mod tests {
         assert_eq!(life.export_unreset(1, false), Ok(Export::Done));
         life.release();
         // This one must not use it, but is known to have it.
-        assert_eq!(life.export_unreset(2, false), Ok(Export::Lost));
+        assert_eq!(life.export_unreset(2, false), Ok(Export::Lost(EIO)));
         assert_eq!((life.guest(), life.is_due()), (Some(2), false));
         life.release();
         // Nor may it be used by the others now.
-        assert_eq!(life.export_unreset(1, false), Ok(Export::Lost));
+        assert_eq!(life.export_unreset(1, false), Ok(Export::Lost(EIO)));
         life.release();
         life.was_reset(Outcome::Reset);
         assert_eq!(life.export_unreset(2, false), Ok(Export::Done));
     }
 
-    /// Linux may reset the link until it has recovered from an error, so no guest gets the
-    /// function.
+    /// Linux may reset the link until it has recovered from an error, so no guest may use the
+    /// function, and it is not reset under one that has it all the same.
     #[test]
     fn recovery_is_waited_for() {
         let mut life = Life::new();
@@ -464,8 +464,12 @@ mod tests {
         life.set_recovering(true);
         life.release();
         assert!(!life.is_due());
-        assert_eq!(life.export(2), Err(Refusal::Recovering));
+        assert_eq!(life.export(2), Ok(Export::Lost(EAGAIN)));
         life.set_recovering(false);
+        assert_eq!((life.guest(), life.is_due()), (Some(2), false));
+        life.release();
         assert!(life.is_due());
+        // That one has no right to it.
+        assert_eq!(life.export_unreset(2, false), Ok(Export::Lost(EIO)));
     }
 }

@@ -104,34 +104,23 @@ impl Function {
 
     /// Resets the function by its first method, or only restores its configuration if it has none.
     fn reset_alone(&self, dev: &Locked) -> Result<Outcome> {
-        let method = own_method(dev);
+        let Some(method) = own_method(dev) else {
+            dev_warn!(dev, "no reset method: state leaks to the next owner\n");
+            return self.without_reset(dev);
+        };
         let undisturbed = dev.undisturbed();
         let patience = patience(dev);
-        let prepared = prepare(dev);
         // If the function still decodes its BARs, vPCI would drop the restored addresses.
-        let result = prepared.and_then(|()| match method {
-            Some(method) => {
-                let began = Instant::now();
-                dev.reset_stopped(&undisturbed, method)?;
-                ConfigSpace::of(dev).wait_until_present(began, patience)
-            }
-            None => Ok(()),
+        let result = prepare(dev).and_then(|()| {
+            let began = Instant::now();
+            dev.reset_stopped(&undisturbed, method)?;
+            ConfigSpace::of(dev).wait_until_present(began, patience)
         });
         drop(undisturbed);
-        let restored = self.put_back(dev, method.map_or(Kind::Warm, Method::kind));
-        let done = if method.is_some() {
-            Outcome::Reset
-        } else {
-            Outcome::Unresettable
-        };
-        let result = result.and(restored).map(|()| done);
-        match (result, method) {
-            (Err(e), Some(method)) => dev_err!(dev, "reset ({}) failed: {:?}\n", method, e),
-            (Err(e), None) => dev_err!(dev, "cannot restore its configuration: {:?}\n", e),
-            (Ok(Outcome::Unresettable), _) => {
-                dev_warn!(dev, "no reset method: state leaks to the next owner\n")
-            }
-            _ => (),
+        let restored = self.put_back(dev, method.kind());
+        let result = result.and(restored).map(|()| Outcome::Reset);
+        if let Err(e) = result {
+            dev_err!(dev, "reset ({}) failed: {:?}\n", method, e);
         }
         self.was_reset(result)
     }
@@ -195,7 +184,9 @@ impl Function {
     /// Restores the function after a reset of its link, before which the PCI core calls no
     /// callback.
     pub(crate) fn slot_reset(&self, dev: &Locked) -> Result {
-        let back = ConfigSpace::of(dev).wait_until_present(Instant::now(), PATIENCE);
+        // The PCI core blocks others meanwhile. All functions of the link share the time.
+        let began = self.inner.lock().error_at;
+        let back = ConfigSpace::of(dev).wait_until_present(began, PATIENCE);
         // This fails for a function with MSI-X, as its BARs are zero, but makes Xen drop its vPCI
         // state.
         let _ = self.tell(dev, Kind::Hot);

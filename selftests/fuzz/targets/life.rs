@@ -2,6 +2,11 @@
 
 //! `Life`: every byte is something that happens to a function.
 
+use kernel::prelude::{
+    EAGAIN,
+    EIO, //
+};
+
 use crate::life::{
     Export,
     Flr,
@@ -65,15 +70,15 @@ impl Truth {
         if self.owner.is_some() {
             return Err(Refusal::Busy);
         }
-        if self.recovering {
-            return Err(Refusal::Recovering);
-        }
-        if self.used {
+        if self.used && !self.recovering {
             return Ok(Export::Reset);
         }
         self.owner = Some(domain);
-        Ok(if self.failed {
-            Export::Lost
+        self.denied = self.recovering && !self.failed;
+        Ok(if self.denied {
+            Export::Lost(EAGAIN)
+        } else if self.failed {
+            Export::Lost(EIO)
         } else {
             Export::Done
         })
@@ -87,7 +92,7 @@ impl Truth {
         self.owner = Some(domain);
         self.denied = !insists && self.last != Some(domain);
         Ok(if self.denied {
-            Export::Lost
+            Export::Lost(EIO)
         } else {
             Export::Done
         })

@@ -24,6 +24,11 @@ pub(crate) const ALL: &[Scenario] = &[
         "card-returned-while-handed-over",
         returned_while_handed_over,
     ),
+    (
+        "card-returned-while-given-in-xen",
+        returned_while_given_in_xen,
+    ),
+    ("card-returned-while-announced", returned_while_announced),
     ("card-returned-while-taken", returned_while_taken),
     ("card-hidden", hidden),
 ];
@@ -86,13 +91,16 @@ impl Card {
         Some(function.state())
     }
 
-    /// The guest gets the function and uses it, unless it must not.
-    fn give(&self, devfn: u8, domain: Domain) -> Option<Assignment> {
+    /// XenStore says that the guest has the function.
+    fn assign(&self, devfn: u8, domain: Domain) -> Option<Assignment> {
         let function = self.functions.get(Sbdf::new(0, BUS, devfn)).ok()?;
         let assignment = function.export(domain).ok()?;
-        if !assignment.is_usable() {
-            return None;
-        }
+        assignment.usable().ok().map(|()| assignment)
+    }
+
+    /// The guest gets the function and uses it, unless it must not.
+    fn give(&self, devfn: u8, domain: Domain) -> Option<Assignment> {
+        let assignment = self.assign(devfn, domain)?;
         self.devices[usize::from(devfn)].use_by(domain);
         Some(assignment)
     }
@@ -102,6 +110,24 @@ impl Card {
         self.devices[usize::from(devfn)].registers(|registers| {
             assert_eq!(registers.dirt, domain, "reset under a guest");
         });
+    }
+
+    /// The guest has the function in Xen, and uses it.
+    fn gives_in_xen(&self, devfn: u8, domain: Domain) {
+        let device = &self.devices[usize::from(devfn)];
+        device.registers(|registers| registers.in_xen = true);
+        device.use_by(domain);
+    }
+
+    /// The last guest returns its function.
+    fn ends_with(self, last: Assignment) {
+        for device in &self.devices {
+            device.registers(|registers| registers.in_xen = false);
+        }
+        drop(last);
+        self.functions.drain();
+        self.is_clean();
+        self.unload();
     }
 
     fn unload(self) {
@@ -161,6 +187,34 @@ fn returned_while_handed_over() {
     card.functions.drain();
     card.is_clean();
     card.unload();
+}
+
+/// One guest returns its function, while a toolstack resets the other one and gives it to another
+/// guest, which uses it before XenStore says so.
+fn returned_while_given_in_xen() {
+    let card = Card::seized();
+    let first = card.give(0, 1).expect("it is free");
+    let other = spawn(move || drop(first));
+    let function = card.functions.get(Sbdf::new(0, BUS, 1));
+    assert!(function.is_ok_and(|function| function.flr().is_ok()));
+    card.gives_in_xen(1, 2);
+    let second = card.assign(1, 2).expect("it is free");
+    card.goes_on(1, 2);
+    join(other);
+    card.ends_with(second);
+}
+
+/// One guest returns its function, while XenStore says that another guest has the other one, which
+/// it has used for long.
+fn returned_while_announced() {
+    let card = Card::seized();
+    let first = card.give(0, 1).expect("it is free");
+    card.gives_in_xen(1, 2);
+    let other = spawn(move || drop(first));
+    let second = card.assign(1, 2).expect("it is free");
+    card.goes_on(1, 2);
+    join(other);
+    card.ends_with(second);
 }
 
 /// A guest returns its function, while the other one is unbound.

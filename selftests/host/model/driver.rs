@@ -189,12 +189,18 @@ pub fn recover(dev: &Device) {
             step(&*driver, &dev);
         }
     };
-    in_turn(|driver, dev| driver.error_detected(dev));
+    in_turn(|driver, dev| {
+        driver.error_detected(dev);
+        dev.core(|core| core.recovering = true);
+    });
     dev.registers(|registers| {
         registers.command = false;
         registers.bars = false;
         registers.dirt = 0;
     });
     in_turn(|driver, dev| driver.slot_reset(dev));
-    in_turn(|driver, dev| driver.resume(dev));
+    in_turn(|driver, dev| {
+        dev.core(|core| core.recovering = false);
+        driver.resume(dev);
+    });
 }

@@ -33,13 +33,16 @@ impl Locked {
     }
 
     pub fn mark_assigned(&self) {
-        self.registers(|registers| {
+        let is_ready =
+            self.registers(|registers| !registers.in_reset && (registers.bars || registers.sick));
+        self.core(|core| {
             assert!(
-                !registers.in_reset && (registers.bars || registers.sick),
+                is_ready || core.recovering,
                 "handed over in the middle of a reset"
             );
+            core.assigned = true;
+            core.assigned_in_recovery = core.recovering;
         });
-        self.core(|core| core.assigned = true);
     }
 
     pub fn clear_assigned(&self) {

@@ -370,22 +370,47 @@ pub mod workqueue {
 pub mod time {
     //! Time does not pass: whoever sleeps lets others go on.
 
-    /// A time.
-    pub struct Delta;
+    use core::marker::PhantomData;
+
+    /// A time, in milliseconds.
+    #[derive(Clone, Copy, PartialEq, PartialOrd)]
+    pub struct Delta(i64);
 
     impl Delta {
-        pub fn from_millis(_milliseconds: i64) -> Self {
-            Self
+        pub const fn from_millis(milliseconds: i64) -> Self {
+            Self(milliseconds)
+        }
+
+        pub const fn from_secs(seconds: i64) -> Self {
+            Self(seconds * 1000)
         }
     }
 
+    /// A clock.
+    pub struct Monotonic;
+
     /// A moment.
-    #[derive(Clone, Copy)]
-    pub struct Instant;
+    pub struct Instant<Clock = Monotonic>(PhantomData<Clock>);
+
+    impl<Clock> Clone for Instant<Clock> {
+        fn clone(&self) -> Self {
+            *self
+        }
+    }
+
+    impl<Clock> Copy for Instant<Clock> {}
 
     impl Instant {
         pub fn now() -> Self {
-            Self
+            Self(PhantomData)
+        }
+
+        pub fn elapsed(&self) -> Delta {
+            Delta(if checker::without("time") {
+                i64::MAX
+            } else {
+                0
+            })
         }
     }
 

@@ -129,7 +129,12 @@ impl Guest {
     pub(crate) fn gets(&self) -> bool {
         let got = self.functions.get(SBDF).ok();
         let got = got.and_then(|function| function.export(self.domain).ok());
-        let usable = got.as_ref().is_some_and(Assignment::is_usable);
+        let usable = got.as_ref().is_some_and(|got| got.usable().is_ok());
+        if let Some(function) = self.functions.get(SBDF).ok().filter(|_| usable) {
+            function.dev.core(|core| {
+                assert!(!core.assigned_in_recovery, "handed over in a recovery");
+            });
+        }
         self.assignment.replace(got);
         usable
     }

@@ -28,6 +28,8 @@ pub struct Registers {
     /// Resets do it no good.
     pub sick: bool,
     pub present: bool,
+    /// Xen has assigned it to a guest.
+    pub in_xen: bool,
 }
 
 /// A driver's callbacks, for the driver core.
@@ -48,6 +50,10 @@ pub struct Core {
     pub bound: Option<Rc<dyn Driver>>,
     pub only: Option<&'static CStr>,
     pub assigned: bool,
+    /// It was assigned in the middle of a recovery.
+    pub assigned_in_recovery: bool,
+    /// Its link is being reset after an error.
+    pub recovering: bool,
     /// Those who keep it awake.
     users: u32,
     /// Whether it decoded its BARs, to be put back: the PCI core has one place for that.
@@ -138,6 +144,7 @@ impl Device {
                 in_reset: false,
                 sick: false,
                 present: true,
+                in_xen: false,
             }),
             core: RefCell::default(),
         }))

@@ -165,16 +165,21 @@ pub mod vpci {
     use kernel::error::Result;
 
     use crate::{
-        pci::{InTree, Locked},
+        pci::{self, DeviceExt, InTree, Locked, Sbdf},
         reset::Kind,
     };
 
     #[derive(Clone, Copy)]
-    pub struct Function;
+    pub struct Function(Sbdf);
 
     impl Function {
-        pub fn of(_dev: &InTree<'_>) -> Result<Self> {
-            Ok(Self)
+        pub fn of(dev: &InTree<'_>) -> Result<Self> {
+            Ok(Self(dev.sbdf()?))
+        }
+
+        pub fn is_assigned(&self) -> bool {
+            !checker::without("question-to-xen")
+                && pci::find(self.0).is_some_and(|dev| dev.registers(|registers| registers.in_xen))
         }
 
         pub fn is_known(&self) -> Result {
