@@ -153,7 +153,7 @@ impl Function {
         }
         if !pci::can_reset_bus_of(bus) {
             dev_warn!(bus, "no reset method: state leaks to the next owner\n");
-            return self.without_reset(bus);
+            return self.without_reset(bus, Outcome::Unresettable);
         }
         let mut card = KVec::new();
         for dev in bus.functions() {
@@ -202,34 +202,40 @@ impl Function {
         patience: bool,
     ) -> Result<Outcome> {
         match obstacle {
-            Obstacle::Assigned(domain) => dev_info!(
-                dev,
-                "not reset until domain {} returns {}: one bus reset is for both\n",
-                domain,
-                sbdf
-            ),
+            Obstacle::Assigned(domain) => {
+                dev_info!(
+                    dev,
+                    "not reset until domain {} returns {}: one bus reset is for both\n",
+                    domain,
+                    sbdf
+                );
+                // Meanwhile DMA and interrupts of the last owner must not go on.
+                return self.without_reset(dev, Outcome::Postponed);
+            }
             Obstacle::Unannounced if !patience => dev_warn!(
                 dev,
                 "not reset: Xen has assigned {} to a guest, and one bus reset is for both\n",
                 sbdf
             ),
-            Obstacle::Unannounced | Obstacle::Recovering | Obstacle::Coming => (),
+            Obstacle::Unannounced | Obstacle::Coming => (),
+            Obstacle::Recovering => return Ok(Outcome::Postponed),
             Obstacle::Foreign => {
                 dev_warn!(
                     dev,
                     "not reset, as {} on its bus is not seized: state leaks to the next owner\n",
                     sbdf
                 );
-                return self.without_reset(dev);
+                return self.without_reset(dev, Outcome::Unresettable);
             }
         }
+        let _ = ConfigSpace::of(dev).quiesce();
         Ok(Outcome::Postponed)
     }
 
-    /// Restores the configuration of a function that cannot be reset.
-    pub(super) fn without_reset(&self, dev: &Locked) -> Result<Outcome> {
+    /// Stops a function that cannot be reset, or not yet, and restores its configuration.
+    pub(super) fn without_reset(&self, dev: &Locked, outcome: Outcome) -> Result<Outcome> {
         let restored = prepare(dev).and_then(|()| self.put_back(dev, Kind::Warm));
-        let result = restored.map(|()| Outcome::Unresettable);
+        let result = restored.map(|()| outcome);
         if let Err(e) = result {
             dev_err!(dev, "cannot restore its configuration: {:?}\n", e);
         }

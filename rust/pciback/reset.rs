@@ -106,7 +106,7 @@ impl Function {
     fn reset_alone(&self, dev: &Locked) -> Result<Outcome> {
         let Some(method) = own_method(dev) else {
             dev_warn!(dev, "no reset method: state leaks to the next owner\n");
-            return self.without_reset(dev);
+            return self.without_reset(dev, Outcome::Unresettable);
         };
         let undisturbed = dev.undisturbed();
         let patience = patience(dev);
