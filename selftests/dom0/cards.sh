@@ -8,6 +8,7 @@
 
 . "${0%/*}/ktap.sh"
 . "${0%/*}/toolstack"
+. "${0%/*}/two-functions"
 
 # Two that can be reset by their bus only, one alone that can, and two with a driver of
 # dom0's.
@@ -26,27 +27,6 @@ blocked_by() { # SBDF
 	cat $devices/$1/pciback/reset_blocked_by
 }
 
-# A register of the NIC that a reset clears, and no configuration holds (RDBAL).
-tattoo() { # SBDF [VALUE]
-	bar=$(head -n 1 $devices/$1/resource | cut -d' ' -f1)
-	setpci -s $1 COMMAND=2:2
-	[ "${2-}" = "" ] || busybox devmem $((bar + 0x2800)) 32 $2
-	busybox devmem $((bar + 0x2800)) 32
-	setpci -s $1 COMMAND=0:2
-}
-
-leave_tattoos() {
-	for function in $first $second; do
-		same "tattoo" 0x12345670 "$(tattoo $function 0x12345670)"
-	done
-}
-
-tattoos_are() { # VALUE
-	for function in $first $second; do
-		same "tattoo of $function" $1 "$(tattoo $function)"
-	done
-}
-
 half_a_card() {
 	# Made when the second function was not there yet.
 	same "the kernel's list" bus "$(cat $devices/$first/reset_method)"
@@ -63,7 +43,7 @@ half_a_card() {
 }
 
 whole_card() {
-	leave_tattoos
+	leave_tattoos $first $second
 	seize $first
 	same "tattoo" 0x12345670 "$(tattoo $first)"
 	seize $second
@@ -72,12 +52,12 @@ whole_card() {
 		same "blocked by" "" "$(blocked_by $function)"
 		is $function clean
 	done
-	tattoos_are 0x00000000
-	leave_tattoos
+	tattoos_are 0x00000000 $first $second
+	leave_tattoos $first $second
 	# The registers that are left are not those that were saved.
 	echo $second >$pciback/do_flr || die "do_flr fails"
 	echo $second >$pciback/do_flr || die "do_flr fails"
-	tattoos_are 0x00000000
+	tattoos_are 0x00000000 $first $second
 }
 
 # xl gives it to an HVM guest all the same, and does not ask: the driver has to know.
@@ -97,7 +77,8 @@ half_is_returned() {
 	assign $first $second
 	is $first "assigned $guest"
 	is $second "assigned $guest"
-	leave_tattoos
+	leave_tattoos $first $second
+	setpci -s $first COMMAND=4:4
 	detach_first
 	is $first returned
 }
@@ -106,6 +87,7 @@ postponed() {
 	half_is_returned
 	wait_for 5 told "$first: not reset until domain $guest returns $second"
 	same "blocked by" $second "$(blocked_by $first)"
+	same "bus mastering while it waits" 0 $((0x$(config $first COMMAND) & 4))
 	! echo $first >$pciback/do_flr 2>/dev/null || die "do_flr says that it did"
 
 	# The same guest gets it again.
@@ -125,12 +107,12 @@ postponed() {
 	plays $same_guest
 	gone
 	is $first returned
-	tattoos_are 0x12345670
+	tattoos_are 0x12345670 $first $second
 	plays $other_guest
 	gone
 	is $first clean
 	is $second clean
-	tattoos_are 0x00000000
+	tattoos_are 0x00000000 $first $second
 	plays $same_guest
 }
 
@@ -151,7 +133,7 @@ insisted() {
 	gone
 	is $first clean
 	is $second clean
-	tattoos_are 0x00000000
+	tattoos_are 0x00000000 $first $second
 }
 
 # For a while, libxl leaves it so: the guest has it in Xen, and XenStore does not say that yet.
@@ -171,7 +153,7 @@ take_in_xen() {
 given_in_xen() {
 	assign $first
 	is $first "assigned $guest"
-	leave_tattoos
+	leave_tattoos $first $second
 	give_in_xen $second
 	gone
 	is $first returned
@@ -185,7 +167,7 @@ given_in_xen() {
 	take_in_xen
 	is $first clean
 	is $second clean
-	tattoos_are 0x00000000
+	tattoos_are 0x00000000 $first $second
 }
 
 # A toolstack has just reset it, and is about to give it to a guest.
@@ -194,12 +176,12 @@ about_to_be_given() {
 	is $first "assigned $guest"
 	echo $second >$pciback/do_flr || die "do_flr fails"
 	same "second" touched "$(cat $devices/$second/pciback/state)"
-	leave_tattoos
+	leave_tattoos $first $second
 	gone
 	sleep 2
-	tattoos_are 0x12345670
+	tattoos_are 0x12345670 $first $second
 	wait_for 10 is_clean $first
-	tattoos_are 0x00000000
+	tattoos_are 0x00000000 $first $second
 }
 
 is_clean() { # SBDF
@@ -213,12 +195,12 @@ all_given_back() {
 }
 
 hidden() {
-	leave_tattoos
+	leave_tattoos $first $second
 	rmmod xen_pciback
 	insmod "$(module_file xen-pciback)" "hide=(0000:01:00.*)" || die "not loaded"
 	is $first clean
 	is $second clean
-	tattoos_are 0x00000000
+	tattoos_are 0x00000000 $first $second
 	give_back $first
 	give_back $second
 }
