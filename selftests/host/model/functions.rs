@@ -2,29 +2,13 @@
 
 //! What crate `xen` adds to a function.
 
-use core::{cell::RefCell, ffi::CStr, marker::PhantomData, ops::Deref};
+use core::{cell::RefCell, marker::PhantomData, ops::Deref};
 
-use kernel::{
-    error::Result,
-    pci::{Device, DeviceGuard},
-    sync::aref::{ARef, AlwaysRefCounted},
-};
+use kernel::{error::Result, pci::Device, sync::aref::ARef};
 
-use crate::pci::{reset::Method, Pin, Sbdf};
-
-/// A function whose lock is held.
-pub struct Locked(ARef<Device>);
+use crate::pci::{reset::Method, Locked, Pin, Sbdf};
 
 impl Locked {
-    /// The caller holds the lock.
-    pub fn new(dev: &Device) -> Self {
-        Self(dev.reference())
-    }
-
-    pub fn driver_name(&self) -> Option<&CStr> {
-        self.core(|core| core.driver)
-    }
-
     pub fn clear_master(&self) {}
 
     pub fn enable(&self) -> Result<Enabled> {
@@ -51,10 +35,6 @@ impl Locked {
 
     pub fn in_tree(&self) -> Option<InTree<'_>> {
         Some(InTree(self.0.clone(), PhantomData))
-    }
-
-    pub fn intx_irq(&self) -> Option<u32> {
-        Some(11)
     }
 
     /// What the PCI core does around a reset.
@@ -84,38 +64,6 @@ impl Locked {
 
 /// As in the crate.
 pub struct Undisturbed;
-
-impl Deref for Locked {
-    type Target = Device;
-
-    fn deref(&self) -> &Device {
-        &self.0
-    }
-}
-
-/// Holds a function's lock.
-pub struct DeviceLock<'a> {
-    locked: Locked,
-    _guard: Option<DeviceGuard<'a>>,
-}
-
-impl<'a> DeviceLock<'a> {
-    pub fn new(dev: &'a Device) -> Self {
-        let guard = dev.device_lock();
-        Self {
-            locked: Locked::new(dev),
-            _guard: guard,
-        }
-    }
-}
-
-impl Deref for DeviceLock<'_> {
-    type Target = Locked;
-
-    fn deref(&self) -> &Locked {
-        &self.locked
-    }
-}
 
 /// As in the crate.
 pub trait DeviceExt {

@@ -17,6 +17,8 @@ mod route;
 mod sbdf;
 #[path = "../../../rust/xen/xenbus/state.rs"]
 mod state;
+
+mod locked;
 pub mod workqueue;
 
 /// Nobody looks at trace events.

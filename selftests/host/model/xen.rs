@@ -23,6 +23,7 @@ mod claim;
 mod config;
 pub mod driver;
 mod functions;
+mod locked;
 mod power;
 pub mod reset;
 pub mod store;
@@ -55,10 +56,11 @@ pub mod pci {
         config::{Command, ConfigSpace, Saved},
         driver,
         functions::{
-            find, iter, plugged, plugged_for_good, DeviceExt, DeviceLock, Enabled, InTree, Locked,
-            TopologyLock, Undisturbed,
+            find, iter, plugged, plugged_for_good, DeviceExt, Enabled, InTree, TopologyLock,
+            Undisturbed,
         },
         header::Pin,
+        locked::{DeviceLock, Locked},
         power::Awake,
         reset,
         sbdf::{hex, Sbdf},

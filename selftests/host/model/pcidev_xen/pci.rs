@@ -6,11 +6,16 @@ use core::{ffi::CStr, ops::Deref};
 
 use kernel::{
     error::Result,
-    pci::{Device, DeviceGuard},
+    pci::Device,
     sync::aref::{ARef, AlwaysRefCounted},
 };
 
-pub use crate::{header::Pin, msix::MsixTable, sbdf::Sbdf};
+pub use crate::{
+    header::Pin,
+    locked::{DeviceLock, Locked},
+    msix::MsixTable,
+    sbdf::Sbdf,
+};
 use crate::{
     linux::sysfs::Directory,
     world::{self, Driver},
@@ -67,24 +72,9 @@ impl Deref for InTree<'_> {
     }
 }
 
-/// A function whose lock is held.
-pub struct Locked(ARef<Device>);
-
 impl Locked {
-    pub(crate) fn new(dev: &Device) -> Self {
-        Self(dev.reference())
-    }
-
-    pub fn driver_name(&self) -> Option<&CStr> {
-        self.core(|core| core.driver)
-    }
-
     pub fn driver_hears_resets(&self) -> bool {
         world::get(self).driver == Some(Driver::Rust)
-    }
-
-    pub fn intx_irq(&self) -> Option<u32> {
-        Some(11)
     }
 
     pub fn in_tree(&self) -> Option<InTree<'_>> {
@@ -109,37 +99,6 @@ impl Locked {
     pub fn forbid_reset(&self) -> reset::ReplacedMethods {
         world::of(self, |hardware| hardware.is_reset_forbidden = true);
         reset::ReplacedMethods(self.0.clone())
-    }
-}
-
-impl Deref for Locked {
-    type Target = Device;
-
-    fn deref(&self) -> &Device {
-        &self.0
-    }
-}
-
-pub struct DeviceLock<'a> {
-    locked: Locked,
-    _lock: Option<DeviceGuard<'a>>,
-}
-
-impl<'a> DeviceLock<'a> {
-    pub fn new(dev: &'a Device) -> Self {
-        let lock = dev.device_lock();
-        Self {
-            locked: Locked::new(dev),
-            _lock: lock,
-        }
-    }
-}
-
-impl Deref for DeviceLock<'_> {
-    type Target = Locked;
-
-    fn deref(&self) -> &Locked {
-        &self.locked
     }
 }
 
