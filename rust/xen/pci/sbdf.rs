@@ -100,6 +100,8 @@ impl fmt::Display for Sbdf {
     }
 }
 
+// The program `pcidev` also uses this file, without crate `kernel`.
+#[cfg(CONFIG_KUNIT)]
 #[kernel::macros::kunit_tests(xen_sbdf)]
 mod tests {
     use super::*;

@@ -19,7 +19,7 @@ const EXPRESS_TO_PCI: u8 = 7;
 fn siblings(facts: &Facts, function: &Function) -> Vec<Sbdf> {
     let on_bus = facts.functions.iter().map(|other| other.sbdf);
     on_bus
-        .filter(|sbdf| *sbdf != function.sbdf && sbdf.bus() == function.sbdf.bus())
+        .filter(|sbdf| *sbdf != function.sbdf && sbdf.is_on_bus_of(function.sbdf))
         .collect()
 }
 
@@ -72,7 +72,7 @@ fn meets(facts: &Facts, one: &Function, other: &Function) -> bool {
     let others = path(other);
     // The lowest bus that both are on, or behind.
     let met = path(one).into_iter().enumerate().find_map(|(index, near)| {
-        let far = others.iter().find(|far| far.bus() == near.bus())?;
+        let far = others.iter().find(|far| far.is_on_bus_of(near))?;
         Some((index, near, *far))
     });
     let Some((index, near, far)) = met else {
@@ -89,7 +89,7 @@ fn meets(facts: &Facts, one: &Function, other: &Function) -> bool {
         return false;
     }
     let is_port = is_downstream(near) && is_downstream(far);
-    let may_meet = is_port || near.sbdf.slot() == far.sbdf.slot();
+    let may_meet = is_port || near.sbdf.is_in_slot_of(far.sbdf);
     may_meet && !(isolates(near) && isolates(far))
 }
 
