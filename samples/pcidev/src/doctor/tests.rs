@@ -1,164 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of the doctor: with a captured dom0, and with made-up facts.
+//! Tests of the doctor, with made-up facts.
 
-use std::{
-    collections::{
-        BTreeMap,
-        BTreeSet, //
-    },
-    fs,
-    os::unix::fs::symlink,
-    path::PathBuf, //
+mod captured;
+mod groups;
+
+use std::collections::{
+    BTreeMap,
+    BTreeSet, //
 };
 
 use clap::ValueEnum;
 
 use crate::{
     doctor::{
-        config::{
-            Acs,
-            Config, //
-        },
+        config::Config,
         facts::*,
         finding::*,
-        function,
-        gather::System,
-        groups,
-        patient::Patient,
         report::{
             Report,
             Verdict, //
-        },
-        system, //
+        }, //
     },
-    names::Names,
     sbdf::Sbdf, //
 };
 
-const DOM0: &str = include_str!("../../fixtures/pvh-dom0");
-
-/// A directory with what capture.sh printed.
-struct Captured {
-    root: PathBuf,
-    commands: BTreeMap<String, String>,
-}
-
-impl Captured {
-    fn new(name: &str, text: &str) -> Self {
-        let root = std::env::temp_dir().join(format!("pcidev-{name}-{}", std::process::id()));
-        let mut captured = Self {
-            root,
-            commands: BTreeMap::new(),
-        };
-        let mut entries: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            match line.strip_prefix('\t') {
-                Some(line) => entries.last_mut().unwrap().1.push(line),
-                None => entries.push((line.splitn(3, ' ').collect(), Vec::new())),
-            }
-        }
-        for (head, lines) in &entries {
-            captured.add(head, &(lines.join("\n") + "\n"));
-        }
-        captured
-    }
-
-    fn add(&mut self, head: &[&str], text: &str) {
-        let path = self.root.join(head[1]);
-        match head[0] {
-            "run" => drop(self.commands.insert(head[1..].join(" "), text.to_owned())),
-            kind => {
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                match kind {
-                    "file" => fs::write(path, text).unwrap(),
-                    "link" => symlink(head[2], path).unwrap(),
-                    "hex" => {
-                        let byte = |text| u8::from_str_radix(text, 16).unwrap();
-                        let bytes: Vec<_> = text.split_whitespace().map(byte).collect();
-                        fs::write(path, bytes).unwrap();
-                    }
-                    _ => panic!("{kind}"),
-                }
-            }
-        }
-    }
-
-    fn facts(&self) -> Facts {
-        let run = |words: &[&str]| match words {
-            ["xl", "debug-keys", "Q"] => Ok(String::new()),
-            _ => self
-                .commands
-                .get(&words.join(" "))
-                .cloned()
-                .ok_or("no answer".to_owned()),
-        };
-        System {
-            root: &self.root,
-            run: &run,
-        }
-        .facts(&Names::none())
-    }
-}
-
-impl Drop for Captured {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.root).unwrap();
-    }
-}
-
 fn at(text: &str) -> Sbdf {
     text.parse().unwrap()
-}
-
-fn codes(findings: &[Finding]) -> Vec<String> {
-    findings.iter().map(|finding| finding.code.name()).collect()
-}
-
-/// The findings about one function.
-fn about(facts: &Facts, sbdf: &str) -> Vec<Finding> {
-    let function = facts.functions.iter().find(|f| f.sbdf == at(sbdf)).unwrap();
-    function::examine(&Patient {
-        facts,
-        xen: facts.xen.as_ref().unwrap(),
-        function,
-    })
-    .1
-}
-
-#[test]
-fn a_dom0_as_it_was() {
-    let facts = Captured::new("dom0", DOM0).facts();
-    assert_eq!(codes(&system::examine(&facts).0), [""; 0]);
-    let xen = facts.xen.as_ref().unwrap();
-    assert_eq!((xen.release, xen.remapping), (Some((4, 20)), Some(true)));
-    for (sbdf, wanted) in [
-        ("00:01.0", "no-interrupt no-reset boot-display"),
-        ("00:04.0", "shared-line"),
-        ("00:06.0", "no-interrupt no-reset"),
-        ("00:09.0", "bridge"),
-        ("00:0b.0", "no-route"),
-        ("00:12.0", ""),
-        ("01:00.0", "shared-line virtual-functions"),
-        ("01:10.0", "refused"),
-        ("02:03.0", "shared-line no-reset shared-dma"),
-        ("02:04.0", "no-reset shared-dma"),
-    ] {
-        assert_eq!(codes(&about(&facts, sbdf)).join(" "), wanted, "{sbdf}");
-    }
-    assert_eq!(xen.guests.as_ref().unwrap().get(&at("00:06.0")), Some(&7));
-}
-
-#[test]
-fn a_machine_without_anything() {
-    let captured = Captured::new("bare", "file proc/sys/kernel/osrelease\n\t7.2\n");
-    let report = Report::new(&captured.facts(), &[], &[]);
-    assert_eq!(report.verdict(), Verdict::Findings);
-    let text = report.text();
-    assert!(
-        text.starts_with("no Xen, Linux 7.2\n  fails  no-xen: "),
-        "{text}"
-    );
 }
 
 const NIC: &str = "0000:04:00.0";
@@ -563,93 +431,6 @@ fn a_card_is_reset_together() {
     let text = Report::new(&facts, &[], &[]).text();
     assert!(text.contains("reset by bus, with 0000:04:00.1"));
     assert!(!text.contains("no-reset"));
-}
-
-/// A function with this ACS control register; a bridge, if it has a port type.
-fn place(sbdf: &str, bridges: &[&str], port: Option<u8>, acs: Option<u16>) -> Function {
-    let mut function = nic(sbdf, 0);
-    function.bridges = bridges.iter().map(|bridge| at(bridge)).collect();
-    if port.is_some() {
-        function.class = 0x06_0400;
-    }
-    let config = function.config.as_mut().unwrap();
-    config.express = port.or(Some(0));
-    config.acs = acs.map(|control| Acs {
-        capability: 0x1f,
-        control,
-    });
-    function
-}
-
-/// What a function reaches.
-fn reached(functions: Vec<Function>, from: &str) -> String {
-    let mut facts = well();
-    facts.functions = functions;
-    let groups = serde_json::to_value(groups::all(&facts, &[at(from)])).unwrap();
-    let reached = groups[0]["reaches"].as_array().unwrap();
-    let names: Vec<_> = reached.iter().map(|name| name.as_str().unwrap()).collect();
-    names.join(" ")
-}
-
-#[test]
-fn functions_of_a_card_reach_each_other() {
-    let card = |acs| {
-        vec![
-            place("0000:01:00.0", &["0000:00:01.0"], None, acs),
-            place("0000:01:00.1", &["0000:00:01.0"], None, acs),
-            place("0000:01:01.0", &["0000:00:01.0"], None, acs),
-            place("0000:00:02.0", &[], None, acs),
-        ]
-    };
-    assert_eq!(reached(card(None), "0000:01:00.0"), "0000:01:00.1");
-    assert_eq!(reached(card(Some(0x1d)), "0000:01:00.0"), "");
-    assert_eq!(reached(card(Some(0x01)), "0000:01:00.0"), "0000:01:00.1");
-}
-
-#[test]
-fn ports_isolate_what_is_below() {
-    let ports = |acs| {
-        vec![
-            place("0000:00:01.0", &[], Some(4), Some(0x1d)),
-            place("0000:00:02.0", &[], Some(4), acs),
-            place("0000:01:00.0", &["0000:00:01.0"], None, None),
-            place("0000:02:00.0", &["0000:00:02.0"], None, None),
-        ]
-    };
-    assert_eq!(reached(ports(Some(0x1d)), "0000:01:00.0"), "");
-    assert_eq!(reached(ports(Some(0x0d)), "0000:01:00.0"), "0000:02:00.0");
-    assert_eq!(reached(ports(None), "0000:02:00.0"), "0000:01:00.0");
-}
-
-#[test]
-fn conventional_functions_see_each_other() {
-    let bridged = |port| {
-        vec![
-            place("0000:00:01.0", &[], Some(port), Some(0x1d)),
-            place("0000:01:03.0", &["0000:00:01.0"], None, Some(0x1d)),
-            place("0000:01:04.0", &["0000:00:01.0"], None, Some(0x1d)),
-        ]
-    };
-    assert_eq!(reached(bridged(7), "0000:01:03.0"), "0000:01:04.0");
-    assert_eq!(reached(bridged(4), "0000:01:03.0"), "");
-}
-
-#[test]
-fn groups_are_a_table() {
-    let mut facts = well();
-    facts.functions[0].reset = vec!["bus".to_owned()];
-    let mut sibling = nic("0000:04:00.1", 22);
-    sibling.reset.clear();
-    facts.functions.push(sibling);
-    let text = groups::text(&groups::all(&facts, &[]));
-    let lines: Vec<_> = text.lines().collect();
-    assert!(lines[0].starts_with("FUNCTION"));
-    let words: Vec<_> = lines[1].split_whitespace().collect();
-    let card = "0000:04:00.1";
-    assert_eq!(
-        words,
-        ["0000:04:00.0", "pciback", "bus", card, card, "82574L"]
-    );
 }
 
 #[test]

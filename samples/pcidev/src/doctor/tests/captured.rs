@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A dom0 as capture.sh found it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::symlink,
+    path::PathBuf, //
+};
+
+use super::at;
+use crate::{
+    doctor::{
+        facts::*,
+        finding::*,
+        function,
+        gather::System,
+        patient::Patient,
+        report::{
+            Report,
+            Verdict, //
+        },
+        system, //
+    },
+    names::Names, //
+};
+
+const DOM0: &str = include_str!("../../../fixtures/pvh-dom0");
+
+/// A directory with what capture.sh printed.
+struct Captured {
+    root: PathBuf,
+    commands: BTreeMap<String, String>,
+}
+
+impl Captured {
+    fn new(name: &str, text: &str) -> Self {
+        let root = std::env::temp_dir().join(format!("pcidev-{name}-{}", std::process::id()));
+        let mut captured = Self {
+            root,
+            commands: BTreeMap::new(),
+        };
+        let mut entries: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            match line.strip_prefix('\t') {
+                Some(line) => entries.last_mut().unwrap().1.push(line),
+                None => entries.push((line.splitn(3, ' ').collect(), Vec::new())),
+            }
+        }
+        for (head, lines) in &entries {
+            captured.add(head, &(lines.join("\n") + "\n"));
+        }
+        captured
+    }
+
+    fn add(&mut self, head: &[&str], text: &str) {
+        let path = self.root.join(head[1]);
+        match head[0] {
+            "run" => drop(self.commands.insert(head[1..].join(" "), text.to_owned())),
+            kind => {
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                match kind {
+                    "file" => fs::write(path, text).unwrap(),
+                    "link" => symlink(head[2], path).unwrap(),
+                    "hex" => {
+                        let byte = |text| u8::from_str_radix(text, 16).unwrap();
+                        let bytes: Vec<_> = text.split_whitespace().map(byte).collect();
+                        fs::write(path, bytes).unwrap();
+                    }
+                    _ => panic!("{kind}"),
+                }
+            }
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        let run = |words: &[&str]| match words {
+            ["xl", "debug-keys", "Q"] => Ok(String::new()),
+            _ => self
+                .commands
+                .get(&words.join(" "))
+                .cloned()
+                .ok_or("no answer".to_owned()),
+        };
+        System {
+            root: &self.root,
+            run: &run,
+        }
+        .facts(&Names::none())
+    }
+}
+
+impl Drop for Captured {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.root).unwrap();
+    }
+}
+
+fn codes(findings: &[Finding]) -> Vec<String> {
+    findings.iter().map(|finding| finding.code.name()).collect()
+}
+
+/// The findings about one function.
+fn about(facts: &Facts, sbdf: &str) -> Vec<Finding> {
+    let function = facts.functions.iter().find(|f| f.sbdf == at(sbdf)).unwrap();
+    function::examine(&Patient {
+        facts,
+        xen: facts.xen.as_ref().unwrap(),
+        function,
+    })
+    .1
+}
+
+#[test]
+fn a_dom0_as_it_was() {
+    let facts = Captured::new("dom0", DOM0).facts();
+    assert_eq!(codes(&system::examine(&facts).0), [""; 0]);
+    let xen = facts.xen.as_ref().unwrap();
+    assert_eq!((xen.release, xen.remapping), (Some((4, 20)), Some(true)));
+    for (sbdf, wanted) in [
+        ("00:01.0", "no-interrupt no-reset boot-display"),
+        ("00:04.0", "shared-line"),
+        ("00:06.0", "no-interrupt no-reset"),
+        ("00:09.0", "bridge"),
+        ("00:0b.0", "no-route"),
+        ("00:12.0", ""),
+        ("01:00.0", "shared-line virtual-functions"),
+        ("01:10.0", "refused"),
+        ("02:03.0", "shared-line no-reset shared-dma"),
+        ("02:04.0", "no-reset shared-dma"),
+    ] {
+        assert_eq!(codes(&about(&facts, sbdf)).join(" "), wanted, "{sbdf}");
+    }
+    assert_eq!(xen.guests.as_ref().unwrap().get(&at("00:06.0")), Some(&7));
+}
+
+#[test]
+fn a_machine_without_anything() {
+    let captured = Captured::new("bare", "file proc/sys/kernel/osrelease\n\t7.2\n");
+    let report = Report::new(&captured.facts(), &[], &[]);
+    assert_eq!(report.verdict(), Verdict::Findings);
+    let text = report.text();
+    assert!(
+        text.starts_with("no Xen, Linux 7.2\n  fails  no-xen: "),
+        "{text}"
+    );
+}
