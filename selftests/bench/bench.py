@@ -23,7 +23,8 @@ sys.path[:0] = [str(HERE.parent / "vm"), str(HERE)]
 
 import report   # noqa: E402
 from machine import emulator_fault   # noqa: E402
-from test import ATTEMPTS, OPTIONS, TOP, VM_FAILED, Boot, prepare, read_plan, stream   # noqa: E402
+from plan import OPTIONS, Boot, read_plan   # noqa: E402
+from test import ATTEMPTS, TOP, VM_FAILED, prepare, stream   # noqa: E402
 
 FOLDER = TOP / "build/bench"
 SAMPLES = FOLDER / "samples"

@@ -14,7 +14,7 @@ SELFTESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SELFTESTS / "vm"))
 
 import ktap
-import test   # noqa: E402
+import suite   # noqa: E402
 
 REJECTED = "modprobe: can't load module e1000e (kernel/e1000e.ko): Key was rejected by service"
 INVALID = "modprobe: can't load module e1000e (kernel/e1000e.ko): Invalid argument"
@@ -51,10 +51,10 @@ def loads(*ends: str) -> tuple[bool, int, bool]:
 def told() -> list[str]:
     """A point of a test that loads a module: is a second try still told when the run shows it?"""
     ended, _ = run("check 'a NIC' modprobe e1000e IntMode=1", REJECTED, FINE)
-    suite = test.Suite("guest")
+    stream = suite.Suite("guest")
     with contextlib.redirect_stdout(io.StringIO()) as shown:
         for line in ended.stdout.splitlines():
-            suite.feed(line)
+            stream.feed(line)
     text = shown.getvalue()
     return [] if text.startswith("ok ") and "known: " in text else [f"not told: {text}"]
 
