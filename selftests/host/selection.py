@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""What is said of a test, a part or an animal that does not exist. Prints KTAP."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+VM = Path(__file__).resolve().parents[1] / "vm"
+sys.path.insert(0, str(VM))
+
+import ktap
+import plan   # noqa: E402
+import zoo    # noqa: E402
+
+
+def refused(words: str, *options: str, **variables: str) -> list[str]:
+    """Whether `make test` with these variables ends with a line that says so, and runs nothing."""
+    ended = subprocess.run([VM / "test.py", *options], env=os.environ | {"TESTS": "", "PART": ""} | variables,
+                           capture_output=True, text=True, check=False)
+    if ended.returncode and not ended.stdout and words in ended.stderr and ended.stderr.count("\n") == 1:
+        return []
+    return [f"exit status {ended.returncode}, wanted '{words}', found: {ended.stdout}{ended.stderr}"]
+
+
+def selected(selection: plan.Selection) -> list[str]:
+    names = [name for name, _ in selection.programs()] + [boot.name for boot in selection.boots()]
+    try:
+        selection.check()
+    except SystemExit as error:
+        return [str(error)]
+    return [] if names else ["nothing is selected"]
+
+
+def unicorn() -> list[str]:
+    with tempfile.NamedTemporaryFile() as log:
+        try:
+            asyncio.run(zoo.Zoo(["gpu", "unicorn"], Path(log.name)).start())
+        except zoo.ZooFailed as failure:
+            text = str(failure)
+            return [] if "/unicorn.toml" in text and "/gpu.toml" not in text and "selftests/zoo/animals" in text else [text]
+    return ["it was not missed"]
+
+
+TESTS: dict[str, Callable[[], list[str]]] = {
+    "TESTS= that matches nothing is refused": lambda: refused("there is no test 'unicorn*'", TESTS="unicorn*"),
+    "two globs are refused": lambda: refused("give one glob", TESTS="lint host/*"),
+    "PART= that is none is refused, with those that are": lambda: refused(
+        "there is no part 'unicorn': debug, faults", "--hard", PART="unicorn"),
+    "a part has no test of another one": lambda: refused("there is no test 'soak*'", "--hard", PART="races", TESTS="soak*"),
+    "what exists is accepted": lambda: selected(plan.Selection("host/*", False, "")) + selected(
+        plan.Selection("pvh/lookup", False, "")) + selected(plan.Selection("*", True, "races")),
+    "an animal of ZOO= that does not exist is named": unicorn,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(ktap.run(TESTS))
