@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 use vfio_bindings::bindings::vfio::VFIO_PCI_CONFIG_REGION_INDEX;
 use vfio_user::Client;
@@ -24,10 +25,14 @@ struct Running {
 
 impl Running {
     fn new(animal: &str) -> Running {
+        let animals = Path::new(env!("CARGO_MANIFEST_DIR")).join("animals");
+        Running::of(animal, &animals.join(format!("{animal}.toml")))
+    }
+
+    fn of(animal: &str, file: &Path) -> Running {
         let directory = std::env::temp_dir().join(format!("zoo-{}-{animal}", std::process::id()));
         std::fs::create_dir(&directory).unwrap();
-        let animals = Path::new(env!("CARGO_MANIFEST_DIR")).join("animals");
-        let zoo = start(&directory, &[animals.join(format!("{animal}.toml"))]).unwrap();
+        let zoo = start(&directory, &[file.to_path_buf()]).unwrap();
         Running { zoo, directory }
     }
 
@@ -265,4 +270,55 @@ fn wrong_orders_are_refused() {
         "{}",
         answers[1]
     );
+}
+
+/// The bytes that lspci showed of a function.
+fn dumped(text: &str) -> Vec<u8> {
+    let mut bytes = vec![0; 4096];
+    for line in text.lines() {
+        let (at, row) = line.split_once(": ").unwrap_or_default();
+        if let Ok(at) = usize::from_str_radix(at, 16) {
+            for (byte, digits) in bytes[at..].iter_mut().zip(row.split(' ')) {
+                *byte = u8::from_str_radix(digits, 16).unwrap();
+            }
+        }
+    }
+    bytes
+}
+
+#[test]
+fn a_card_is_as_lspci_showed_it() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let shown = top.join("tests/gpu.lspci");
+    let draft = Command::new(top.join("from-lspci")).arg(&shown).output();
+    let file = std::env::temp_dir().join(format!("zoo-{}-draft.toml", std::process::id()));
+    std::fs::write(&file, draft.unwrap().stdout).unwrap();
+    let running = Running::of("draft", &file);
+    std::fs::remove_file(&file).unwrap();
+    let text = std::fs::read_to_string(&shown).unwrap();
+    let functions: Vec<_> = text.trim().split("\n\n").collect();
+    assert_eq!(running.zoo.cards[0].sockets.len(), functions.len());
+    for (number, function) in functions.into_iter().enumerate() {
+        let (mut played, bytes) = (running.client(number), dumped(function));
+        let wanted = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+        let mut same = |at: usize, mask: u32| {
+            assert_eq!(
+                played.config(at as u64) & mask,
+                wanted(at) & mask,
+                "function {number}, register {at:#x}"
+            );
+        };
+        for at in [0, 8, 0x2c] {
+            same(at, u32::MAX);
+        }
+        // The capabilities stay where they are. Of the extended ones, AER is the only one.
+        same(0x34, 0xff);
+        let mut at = usize::from(bytes[0x34]);
+        while at != 0 {
+            same(at, 0xffff);
+            at = bytes[at + 1].into();
+        }
+        same(0x3c, 0xff00);
+        same(0x100, 0xf_ffff);
+    }
 }
