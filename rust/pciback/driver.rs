@@ -85,7 +85,6 @@ impl Driver for PciBack {
             None => dev_info!(dev, "seized; no reset method\n"),
         }
         function.queue_if_due();
-        function.queue_others();
         Ok(bound)
     }
 

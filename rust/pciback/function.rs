@@ -211,7 +211,7 @@ impl Function {
             Ok(saved) => {
                 self.saved.populate(saved);
                 let result = self
-                    .reset_in_callback(dev)
+                    .reset_in_callback(dev, true)
                     .inspect_err(failed("resetting it"));
                 if result.is_err() {
                     found.leave_stopped(dev);
@@ -358,7 +358,7 @@ impl Function {
     }
 
     /// Queues the resets of functions on the same bus that may have waited for this one.
-    pub(crate) fn queue_others(&self) {
+    fn queue_others(&self) {
         let waits = |other: &Function| {
             other.sbdf.segment() == self.sbdf.segment()
                 && other.sbdf.bus() == self.sbdf.bus()
@@ -399,7 +399,7 @@ impl Function {
             && (guest.is_some() || !self.vpci.is_assigned())
             && (!needs_reset && self.is_as_saved()
                 || self
-                    .reset_in_callback(dev)
+                    .reset_in_callback(dev, false)
                     .is_ok_and(|outcome| outcome != Outcome::Postponed));
         if let Some(domain) = guest {
             dev_warn!(

@@ -80,7 +80,8 @@ impl Function {
     }
 
     /// Resets the function alone, or together with all functions on its bus. With `patience`, the
-    /// reset is postponed for functions that are being seized. Records the result, and logs errors.
+    /// reset is postponed for functions that are being seized, or that a toolstack is about to
+    /// assign. Records the result, and logs errors.
     pub(crate) fn reset(self: &Arc<Self>, lock: &ResetLock<'_>, patience: bool) -> Result<Outcome> {
         match lock {
             ResetLock::Function(dev) => self.reset_alone(dev),
@@ -88,14 +89,18 @@ impl Function {
         }
     }
 
-    /// As [`Function::reset`] with patience, in a callback of the driver core, which holds the
-    /// device lock. Postponed if the bus cannot be locked.
-    pub(crate) fn reset_in_callback(self: &Arc<Self>, dev: &Locked) -> Result<Outcome> {
+    /// As [`Function::reset`], in a callback of the driver core, which holds the device lock.
+    /// Postponed if the bus cannot be locked.
+    pub(crate) fn reset_in_callback(
+        self: &Arc<Self>,
+        dev: &Locked,
+        patience: bool,
+    ) -> Result<Outcome> {
         if own_method(dev).is_some() {
             return self.reset_alone(dev);
         }
         match BusLock::around(dev) {
-            Ok(bus) => self.reset_bus(&bus, true),
+            Ok(bus) => self.reset_bus(&bus, patience),
             Err(e) if e == ENOTTY => self.reset_alone(dev),
             Err(e) if e == EAGAIN => Ok(Outcome::Postponed),
             Err(e) => Err(e),

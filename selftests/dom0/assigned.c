@@ -53,6 +53,7 @@ int main(int argc, char **argv)
 	while (read(STDIN_FILENO, &end, 1) > 0)
 		;
 	must("taking it back", xc_deassign_device(xch, domain, sbdf));
+	must("end of quarantine", xc_deassign_device(xch, DOMID_IO, sbdf));
 	must("destroying the domain", xc_domain_destroy(xch, domain));
 	xc_interface_close(xch);
 	return 0;

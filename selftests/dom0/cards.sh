@@ -172,6 +172,8 @@ given_in_xen() {
 
 # A toolstack has just reset it, and is about to give it to a guest.
 about_to_be_given() {
+	# As they were seized.
+	echo $first >$pciback/do_flr || die "do_flr fails"
 	assign $first
 	is $first "assigned $guest"
 	echo $second >$pciback/do_flr || die "do_flr fails"
