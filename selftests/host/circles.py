@@ -27,6 +27,8 @@ TESTS = re.compile(r"^#\[(?:cfg\(test\)\]|(?:kernel::macros::)?kunit_tests)", re
 SILENT = re.compile(r"""(path = "[^"]*")|//.*|'[{}"]'|"(?:[^"\\]|\\.)*\"""")
 TOKEN = re.compile(r'#\[path = "(?P<place>.*)"\]|\bmod (?P<name>\w+)\s*(?P<end>[;{])|\buse (?P<use>[^;]+);'
                    r"|(?P<path>\b(?:\w+::)+\w+)|(?P<brace>[{}])")
+# Between two commas, with braces in braces in braces.
+PART = re.compile(r"(?:[^,{}]|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})+")
 
 Module = tuple[str, ...]
 
@@ -38,7 +40,7 @@ def expand(tree: str) -> Iterator[tuple[list[str], str]]:
         path = head.removesuffix("::self").split("::")
         yield path, tree.split(" as ")[-1].strip() if " as " in tree else path[-1]
         return
-    for part in re.findall(r"(?:[^,{}]|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})+", tree.partition("{")[2].rstrip()[:-1]):
+    for part in PART.findall(tree.partition("{")[2].rstrip()[:-1]):
         if part.strip():
             yield from expand(head + part.strip())
 
