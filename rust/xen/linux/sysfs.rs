@@ -66,6 +66,7 @@ impl<T> File<T> {
 /// # Examples
 ///
 /// ```
+/// # use core::fmt::Write;
 /// # use kernel::{prelude::*, str::Formatter};
 /// # use xen::linux::sysfs::{File, Files};
 /// struct Slot(u32);
