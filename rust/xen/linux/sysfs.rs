@@ -44,19 +44,36 @@ struct Key(core::cell::UnsafeCell<bindings::lock_class_key>);
 #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
 unsafe impl Sync for Key {}
 
-/// A read-only file in a [`Directory`] whose context is a `T`.
+/// A file in a [`Directory`] whose context is a `T`.
 pub struct File<T> {
     attribute: bindings::attribute,
     show: fn(&T, &mut Formatter<'_>) -> Result,
+    store: fn(&T, &[u8]) -> Result,
 }
 
 impl<T> File<T> {
-    /// Creates a file. `show` writes its contents, at most a page, and may sleep. If it fails, the
-    /// reader's `read()` fails with the same errno.
+    /// Creates a read-only file. `show` writes its contents, at most a page, and may sleep. If it
+    /// fails, the reader's `read()` fails with the same errno.
     pub const fn new(name: &'static CStr, show: fn(&T, &mut Formatter<'_>) -> Result) -> Self {
         Self {
             attribute: attribute(name, 0o444),
             show,
+            store: |_, _| Err(EIO),
+        }
+    }
+
+    /// Creates a file that root can write. `store` carries out a request of at most a page, and may
+    /// sleep. If it fails, the `write()` fails with the same errno. It must not wait for whoever
+    /// drops the directory.
+    pub const fn writable(
+        name: &'static CStr,
+        show: fn(&T, &mut Formatter<'_>) -> Result,
+        store: fn(&T, &[u8]) -> Result,
+    ) -> Self {
+        Self {
+            attribute: attribute(name, 0o644),
+            show,
+            store,
         }
     }
 }
@@ -94,7 +111,7 @@ pub trait Files: Send + Sync + Sized + 'static {
 ///
 /// The directory is a kobject, not an attribute group: removing an attribute group after its device
 /// was removed dereferences a null pointer. The device may be removed before or after this value is
-/// dropped. Dropping the value waits for readers and may sleep.
+/// dropped. Dropping the value waits for readers and writers, and may sleep.
 ///
 /// # Invariants
 ///
@@ -123,7 +140,7 @@ impl<T: Files> Directory<T> {
     };
     const OPERATIONS: bindings::sysfs_ops = bindings::sysfs_ops {
         show: Some(Self::show),
-        ..pin_init::zeroed()
+        store: Some(Self::store),
     };
 
     /// Creates the directory. May sleep.
@@ -200,6 +217,35 @@ impl<T: Files> Directory<T> {
 
     /// # Safety
     ///
+    /// Must only be called by sysfs, for a file of a directory of this type, with a text of `count`
+    /// bytes.
+    unsafe extern "C" fn store(
+        kobject: *mut bindings::kobject,
+        attribute: *mut bindings::attribute,
+        text: *const c_char,
+        count: usize,
+    ) -> isize {
+        let kobject: *mut Opaque<bindings::kobject> = kobject.cast();
+        // SAFETY: By the function's requirement `kobject` is part of an `Inner<T>`, whose drop
+        // waits for this call, `attribute` is part of a static `File<T>`, and `text` is valid for
+        // reads.
+        let (files, file, request) = unsafe {
+            (
+                &(*kernel::container_of!(kobject, Inner<T>, kobject)).files,
+                &*kernel::container_of!(attribute, File<T>, attribute),
+                slice::from_raw_parts(text.cast::<u8>(), count),
+            )
+        };
+        match (file.store)(files, request) {
+            // CAST: At most a page.
+            Ok(()) => count as isize,
+            // CAST: A small number.
+            Err(e) => e.to_errno() as isize,
+        }
+    }
+
+    /// # Safety
+    ///
     /// Must only be called when the last reference to the kobject of a directory of this type is
     /// dropped.
     unsafe extern "C" fn release(kobject: *mut bindings::kobject) {
@@ -212,7 +258,8 @@ impl<T: Files> Directory<T> {
 
 impl<T: Files> Drop for Directory<T> {
     fn drop(&mut self) {
-        // Removes the directory unless it was removed with its device, and waits for readers.
+        // Removes the directory unless it was removed with its device, and waits for readers and
+        // writers.
         // SAFETY: By the type invariant one reference belongs to this value.
         unsafe { bindings::kobject_put(self.0.kobject.get()) };
         self.0.released.wait_for_completion();
