@@ -110,6 +110,9 @@ pub struct ConfigSpace {
 }
 
 impl ConfigSpace {
+    /// How long a function may take to come back after a reset, in seconds, as for the PCI core.
+    pub const PATIENCE: i64 = 60;
+
     /// Returns the configuration space of `dev`. May sleep.
     pub fn of(dev: &Device) -> Self {
         Self {
