@@ -104,13 +104,15 @@ impl Function {
         }
     }
 
-    /// Assigns the function by `export`, and returns whether the guest may use it; `None` if it has
-    /// to be reset first.
+    /// Wakes the function, and assigns it by `export`. Returns whether the guest may use it; `None`
+    /// if it has to be reset first.
     fn assign(
         &self,
         dev: &Locked,
         export: impl FnOnce(&mut Life) -> Result<Export, Refusal>,
     ) -> Result<Option<Result>, Refusal> {
+        // If this fails, the function has to be reset.
+        let _ = self.rouse(dev);
         let mut inner = self.inner.lock();
         if inner.seized.is_none() {
             return Err(Refusal::Gone);

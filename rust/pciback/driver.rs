@@ -85,6 +85,7 @@ impl Driver for PciBack {
             None => dev_info!(dev, "seized; no reset method\n"),
         }
         function.queue_if_due();
+        function.look_after();
         Ok(bound)
     }
 

@@ -6,7 +6,10 @@
 use kernel::{
     fmt::Write,
     prelude::*,
-    str::Formatter,
+    str::{
+        kstrtobool_bytes,
+        Formatter, //
+    },
     sync::{
         atomic::Relaxed,
         Arc, //
@@ -268,13 +271,14 @@ impl sysfs::Files for OfFunction {
         sysfs::File::new(c"state", Self::state),
         sysfs::File::new(c"reset", Self::reset),
         sysfs::File::new(c"reset_blocked_by", Self::reset_blocked_by),
+        sysfs::File::writable(c"idle_d3", Self::idle_d3, Self::set_idle_d3),
     ];
 }
 
 impl OfFunction {
     fn state(&self, out: &mut Formatter<'_>) -> Result {
         let name = match self.0.state() {
-            State::Clean => "clean",
+            State::Clean | State::Asleep => "clean",
             State::Touched => "touched",
             State::Returned => "returned",
             State::Assigned(domain) => return Ok(out.write_fmt(fmt!("assigned {domain}\n"))?),
@@ -294,6 +298,16 @@ impl OfFunction {
         for sbdf in self.0.reset_blocked_by() {
             out.write_fmt(fmt!("{sbdf}\n"))?;
         }
+        Ok(())
+    }
+
+    fn idle_d3(&self, out: &mut Formatter<'_>) -> Result {
+        let value = if self.0.is_sleepy() { 'Y' } else { 'N' };
+        Ok(out.write_fmt(fmt!("{value}\n"))?)
+    }
+
+    fn set_idle_d3(&self, request: &[u8]) -> Result {
+        self.0.set_idle_d3(kstrtobool_bytes(request)?);
         Ok(())
     }
 }

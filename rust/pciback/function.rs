@@ -52,6 +52,7 @@ use crate::{
     },
     quirks::Quirk,
     registry::Registry,
+    IDLE_D3,
     NAME, //
 };
 
@@ -75,11 +76,13 @@ pub(crate) struct Function {
     pub(crate) interrupt_control: Atomic<bool>,
     /// Whether the next guest gets the function without the reset that it waits for.
     pub(crate) allow_unreset: Atomic<bool>,
+    /// Whether the function sleeps while nobody has it.
+    pub(super) idle_d3: Atomic<bool>,
     /// See `permissive`.
     #[pin]
     pub(crate) quirks: Mutex<KVec<Quirk>>,
     pub(super) registry: Arc<Registry<Function>>,
-    /// Resets a returned function for the next guest.
+    /// Resets a returned function for the next guest, and looks after it, see `look_after()`.
     #[pin]
     work: Work<Function>,
 }
@@ -172,6 +175,7 @@ impl Function {
                 permissive: Atomic::new(false),
                 interrupt_control: Atomic::new(false),
                 allow_unreset: Atomic::new(false),
+                idle_d3: Atomic::new(IDLE_D3.get()),
                 quirks <- new_mutex!(KVec::new()),
                 registry: registry.clone(),
                 work <- new_work!("pciback::Function"),
@@ -270,6 +274,8 @@ impl Function {
             if !is_seized && dev.driver_name().is_some() {
                 return Err(EBUSY);
             }
+            // If this fails, the function is reset.
+            let _ = self.rouse(&dev);
             let wanted = {
                 let mut inner = self.inner.lock();
                 if inner.life.is_recovering() && inner.life.guest().is_none() {
@@ -326,14 +332,15 @@ impl Function {
         self.queue_others();
     }
 
-    /// Queues the work that gives a broken function up, as callers hold locks that this needs.
+    /// Queues the work that gives a broken function up, or puts an idle one to sleep, as callers
+    /// hold locks that this needs.
     pub(crate) fn look_after(self: &Arc<Self>) {
-        if self.is_broken() {
+        if self.is_broken() || self.is_restless() {
             self.queue();
         }
     }
 
-    /// Records that Linux begins or ends the recovery from an error. Queues a reset that has become
+    /// Records that Linux begins or ends the recovery from an error. Queues work that has become
     /// due.
     pub(crate) fn set_recovering(self: &Arc<Self>, recovering: bool) {
         let is_due = {
@@ -345,6 +352,7 @@ impl Function {
         if is_due {
             self.queue();
         }
+        self.look_after();
         if !recovering {
             self.queue_others();
         }
@@ -371,7 +379,7 @@ impl Function {
         }
     }
 
-    fn queue(self: &Arc<Self>) {
+    pub(super) fn queue(self: &Arc<Self>) {
         // Fails only if the work is already queued. It then sees all changes up to now.
         let _ = self.registry.returns.enqueue(self.clone());
     }
@@ -388,14 +396,19 @@ impl Function {
     /// Gives the function up: the driver is being unbound. Resets the function unless it is clean,
     /// and restores the state in which the driver found it.
     pub(crate) fn give_up(self: &Arc<Self>, dev: &Locked) {
+        // The reset of a function that does not answer would wait a minute for it.
+        let is_present = ConfigSpace::of(dev).is_present();
+        if is_present {
+            // If this fails, the function is reset.
+            let _ = self.rouse(dev);
+        }
         let (guest, needs_reset, found) = {
             let mut inner = self.inner.lock();
             let life = &inner.life;
             (life.guest(), life.needs_reset(), inner.seized.take())
         };
         let Some(mut found) = found else { return };
-        // The reset of a function that does not answer would wait a minute for it.
-        let is_fit = ConfigSpace::of(dev).is_present()
+        let is_fit = is_present
             && (guest.is_some() || !self.vpci.is_assigned())
             && (!needs_reset && self.is_as_saved()
                 || self
@@ -494,6 +507,7 @@ impl WorkItem for Function {
             }
             fsleep(Delta::from_millis(PAUSE));
         }
+        this.follow_idle_d3();
         if !this.is_broken() {
             return;
         }

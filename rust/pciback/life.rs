@@ -13,8 +13,8 @@
 //!         Broken ---------- reset ----------> (reset again)       Returned
 //!            |
 //!            | export
-//!            v     release
-//!          Lost ----------> Returned
+//!            v     release                                 slept, woke
+//!          Lost ----------> Returned               Clean <------------> Asleep
 //! ```
 //!
 //! One rule holds for every path: between two guests, a reset of the function succeeds. If the
@@ -32,6 +32,9 @@ pub(crate) type Domain = u16;
 pub(crate) enum State {
     /// The function was reset, and not used since.
     Clean,
+    /// As [`State::Clean`], but the function was put to sleep (D3hot). Nobody gets it before it is
+    /// awake; a reset wakes it, too.
+    Asleep,
     /// No guest has the function. A reset was requested; the requester may have used the function
     /// since.
     Touched,
@@ -149,7 +152,7 @@ impl Life {
                 Flr::Nothing
             }
             State::Assigned(_) | State::Lost(_) => Flr::Quiesce,
-            State::Touched | State::Returned | State::Broken => Flr::Reset,
+            State::Asleep | State::Touched | State::Returned | State::Broken => Flr::Reset,
         }
     }
 
@@ -169,7 +172,7 @@ impl Life {
             State::Broken => (State::Lost(domain), Export::Lost(EIO)),
             _ if self.recovering => (State::Assigned(domain), Export::Lost(EAGAIN)),
             State::Clean | State::Touched => (State::Assigned(domain), Export::Done),
-            State::Returned => (State::Returned, Export::Reset),
+            State::Asleep | State::Returned => return Ok(Export::Reset),
         };
         self.state = state;
         self.denied = export == Export::Lost(EAGAIN);
@@ -187,7 +190,8 @@ impl Life {
         if export != Export::Reset {
             return Ok(export);
         }
-        self.denied = !insists && self.last != Some(domain);
+        let may_use = insists || self.last == Some(domain);
+        self.denied = !may_use || self.state == State::Asleep;
         self.state = State::Assigned(domain);
         Ok(if self.denied {
             Export::Lost(EIO)
@@ -214,6 +218,25 @@ impl Life {
         };
         self.denied = false;
         self.state = State::Returned;
+    }
+
+    /// Returns whether the function can be put to sleep: it is clean, and nothing is under way.
+    pub(crate) fn can_sleep(&self) -> bool {
+        self.state == State::Clean && !self.recovering
+    }
+
+    /// Records that the function was put to sleep.
+    pub(crate) fn slept(&mut self) {
+        if self.can_sleep() {
+            self.state = State::Asleep;
+        }
+    }
+
+    /// Records that the function is awake, with its configuration.
+    pub(crate) fn woke(&mut self) {
+        if self.state == State::Asleep {
+            self.state = State::Clean;
+        }
     }
 
     /// Records that Linux begins or ends the recovery from an error.
@@ -252,9 +275,11 @@ mod tests {
         Distrust,
         Release,
         Recovering(bool),
+        Slept,
+        Woke,
     }
 
-    const EVENTS: [Event; 13] = [
+    const EVENTS: [Event; 15] = [
         Event::WasReset(Outcome::Reset),
         Event::WasReset(Outcome::Unresettable),
         Event::WasReset(Outcome::Failed),
@@ -268,6 +293,8 @@ mod tests {
         Event::Release,
         Event::Recovering(true),
         Event::Recovering(false),
+        Event::Slept,
+        Event::Woke,
     ];
 
     /// A model of the function that does not use `State`.
@@ -283,12 +310,14 @@ mod tests {
         /// Whether the last reset failed.
         failed: bool,
         recovering: bool,
+        asleep: bool,
     }
 
     fn exported(export: Result<Export, Refusal>, truth: &mut Truth, domain: Domain) {
         match export {
             Ok(Export::Done) => {
                 assert!(truth.owner.is_none() && !truth.failed && !truth.recovering);
+                assert!(!truth.asleep);
                 truth.owner = Some(domain);
                 truth.dirty = true;
             }
@@ -296,12 +325,13 @@ mod tests {
             Ok(Export::Lost(e)) => {
                 assert!(truth.owner.is_none());
                 assert!(match e {
-                    EIO => truth.failed || truth.dirty,
+                    EIO => truth.failed || truth.dirty || truth.asleep,
                     _ => truth.recovering,
                 });
                 truth.owner = Some(domain);
                 truth.denied = true;
                 truth.dirty = true;
+                truth.asleep = false;
             }
             Ok(Export::Reset) => assert!(truth.owner.is_none() && !truth.recovering),
             Err(refusal) => {
@@ -319,13 +349,14 @@ mod tests {
                     truth.dirty = false;
                     truth.last = None;
                     truth.failed = outcome == Outcome::Failed;
+                    truth.asleep = false;
                 }
             }
             Event::Flr => {
                 let wanted = life.flr();
                 // No due reset is skipped, and no function is reset while a guest has it.
                 assert_eq!(wanted == Flr::Quiesce, truth.owner.is_some());
-                assert!(wanted != Flr::Nothing || (!truth.dirty && !truth.failed));
+                assert!(wanted != Flr::Nothing || (!truth.dirty && !truth.failed && !truth.asleep));
             }
             Event::Touch => life.touch(),
             Event::Export(domain) => {
@@ -355,10 +386,22 @@ mod tests {
                 life.set_recovering(recovering);
                 truth.recovering = recovering;
             }
+            Event::Slept => {
+                // Only one that nobody uses.
+                assert!(!life.can_sleep() || (truth.owner.is_none() && !truth.dirty));
+                assert!(!life.can_sleep() || (!truth.failed && !truth.recovering));
+                truth.asleep |= life.can_sleep();
+                life.slept();
+            }
+            Event::Woke => {
+                life.woke();
+                truth.asleep = false;
+            }
         }
+        assert_eq!(life.state() == State::Asleep, truth.asleep);
         assert_eq!(life.guest(), truth.owner);
         // A function that is given up without a reset was not used.
-        assert!(life.needs_reset() || (truth.owner.is_none() && !truth.dirty));
+        assert!(life.needs_reset() || (truth.owner.is_none() && !truth.dirty && !truth.asleep));
         assert!(!life.is_due() || (truth.owner.is_none() && !truth.recovering));
     }
 
@@ -376,7 +419,7 @@ mod tests {
             .sum()
     }
 
-    /// The rule holds in every sequence of six events, five million in all.
+    /// The rule holds in every sequence of six events, eleven million in all.
     #[test]
     fn no_path_hands_a_used_function_on() {
         let truth = Truth {
@@ -386,8 +429,9 @@ mod tests {
             denied: false,
             failed: false,
             recovering: false,
+            asleep: false,
         };
-        assert_eq!(walk(Life::new(), truth, 6), 13u64.pow(6));
+        assert_eq!(walk(Life::new(), truth, 6), 15u64.pow(6));
     }
 
     /// `xl pci-assignable-add`, `create`, `destroy` and `pci-assignable-remove` take two resets.
@@ -452,6 +496,29 @@ mod tests {
         life.release();
         life.was_reset(Outcome::Reset);
         assert_eq!(life.export_unreset(2, false), Ok(Export::Done));
+    }
+
+    /// Nobody gets a function that sleeps: it has to be woken, or reset.
+    #[test]
+    fn a_sleeping_function_is_woken_first() {
+        let mut life = Life::new();
+        life.slept();
+        assert_eq!(life.state(), State::Returned);
+        life.was_reset(Outcome::Reset);
+        life.slept();
+        assert_eq!(life.state(), State::Asleep);
+        assert!(life.needs_reset() && !life.is_due() && !life.can_sleep());
+        assert_eq!(
+            (life.flr(), life.export(1)),
+            (Flr::Reset, Ok(Export::Reset))
+        );
+        // Not even if an administrator insists.
+        assert_eq!(life.export_unreset(1, true), Ok(Export::Lost(EIO)));
+        life.release();
+        life.was_reset(Outcome::Reset);
+        life.slept();
+        life.woke();
+        assert_eq!(life.export(1), Ok(Export::Done));
     }
 
     /// Linux may reset the link until it has recovered from an error, so no guest may use the

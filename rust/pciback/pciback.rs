@@ -4,8 +4,8 @@
 //!
 //! * [`driver`], [`context`], [`hide`], [`slots`]: the PCI driver, and the choice of functions that
 //!   it seizes.
-//! * [`functions`], [`registry`], [`function`], [`life`], [`reset`]: the functions, from seizure to
-//!   return.
+//! * [`functions`], [`registry`], [`function`], [`life`], [`reset`], [`sleep`]: the functions, from
+//!   seizure to return.
 //! * [`assignment`]: the assignment of a function to a guest.
 //! * [`backends`], [`backend`], [`guest`], [`answers`], [`topology`], [`frontend`]: the directories
 //!   of guests in XenStore.
@@ -29,6 +29,7 @@ mod life;
 mod quirks;
 mod registry;
 mod reset;
+mod sleep;
 mod slots;
 mod topology;
 mod unplug;
@@ -87,6 +88,12 @@ xen::bool_param!(
     /// Whether PV guests see the addresses that functions have on the host.
     PASSTHROUGH: c"passthrough" = false,
     "Show PV guests the addresses of the host (default: N)"
+);
+
+xen::bool_param!(
+    /// Whether functions that are seized from now on sleep while nobody has them.
+    writable IDLE_D3: c"idle_d3" = false,
+    "Put functions into D3hot while nobody has them, see the file idle_d3 of each (default: N)"
 );
 
 xen::bool_param!(

@@ -191,19 +191,23 @@ impl Function {
     pub(crate) fn slot_reset(&self, dev: &Locked) -> Result {
         // The PCI core blocks others meanwhile. All functions of the link share the time.
         let began = self.inner.lock().error_at;
-        let back = ConfigSpace::of(dev).wait_until_present(began, PATIENCE);
+        let back = ConfigSpace::of(dev).wait_until_present(began, ConfigSpace::PATIENCE);
         // This fails for a function with MSI-X, as its BARs are zero, but makes Xen drop its vPCI
         // state.
         let _ = self.tell(dev, Kind::Hot);
-        let result = back.and(self.put_back(dev, Kind::Hot));
+        // The reset has woken it up, which the PCI core does not know.
+        let awake = back.and_then(|()| dev.wake());
+        let result = awake.and(self.put_back(dev, Kind::Hot));
         self.record(result);
         result
     }
 
-    /// Records a reset's result; a function that failed verification is not offered to guests.
+    /// Records a reset's result: the function is awake, or not offered to guests if it failed.
     fn record(&self, result: Result) {
-        if result.is_err() {
-            self.inner.lock().life.was_reset(Outcome::Failed);
+        let life = &mut self.inner.lock().life;
+        match result {
+            Ok(()) => life.woke(),
+            Err(_) => life.was_reset(Outcome::Failed),
         }
     }
 
@@ -229,14 +233,11 @@ impl Function {
     }
 }
 
-/// How long a function may take to come back, in seconds, as for the PCI core.
-const PATIENCE: i64 = 60;
-
 /// Returns how long to wait for the function after its reset, in seconds. A reset seldom helps a
 /// function that does not even answer before it.
 pub(super) fn patience(dev: &Device) -> i64 {
     if ConfigSpace::of(dev).is_present() {
-        PATIENCE
+        ConfigSpace::PATIENCE
     } else {
         1
     }

@@ -66,7 +66,7 @@ def sysfs(tree: Tree) -> list[str]:
     for text in tree.all("rust/*/*.rs"):
         files = re.findall(rf"impl File<PciBack> for \w+ \{{\s*{CONST_NAME}", text)
         names |= {f"/sys/bus/pci/drivers/pciback/{name}" for name in files}
-        attributes = re.findall(r'^ +(?:sysfs::)?File::new\(c"(\w+)"', text, re.M)
+        attributes = re.findall(r'^ +(?:sysfs::)?File::(?:new|writable)\(c"(\w+)"', text, re.M)
         for group in re.findall(r'const DIRECTORY: .*= c"(\w+)"', text):
             names |= {f"/sys/bus/pci/devices/<dev>/{group}/{name}" for name in attributes}
     return compare("file", names, described(tree, r"/sys/bus/pci/.*[^/]"))
@@ -77,7 +77,7 @@ def parameters(tree: Tree) -> list[str]:
     for path in ("rust/pcidev/pcidev.rs", "rust/pciback/pciback.rs"):
         text = tree.text(path)
         module = re.search(r'module! \{[^}]*name: "(\w+)"', text)
-        found = re.findall(r'^    (?:writable )?[A-Z]+: c"(\w+)"', text, re.M) + ["fault"] * ("fault_param!" in text)
+        found = re.findall(r'^    (?:writable )?[A-Z0-9_]+: c"(\w+)"', text, re.M) + ["fault"] * ("fault_param!" in text)
         names |= {f"/sys/module/{module[1]}/parameters/{name}" for name in found}
     return compare("parameter", names, described(tree, r"/sys/module/.*"))
 

@@ -27,6 +27,8 @@ struct Truth {
     /// Somebody has had the right to use it since, or it has no reset.
     touched: bool,
     recovering: bool,
+    /// It was put to sleep, and neither woken nor reset since.
+    asleep: bool,
     /// The last guest that could use it, until it is reset.
     last: Option<u16>,
     /// The owner must not use it.
@@ -41,6 +43,7 @@ impl Truth {
             None if self.used => State::Returned,
             None if self.failed => State::Broken,
             None if self.touched => State::Touched,
+            None if self.asleep => State::Asleep,
             None => State::Clean,
         }
     }
@@ -48,6 +51,7 @@ impl Truth {
     fn was_reset(&mut self, outcome: Outcome) {
         if self.owner.is_none() && outcome != Outcome::Postponed {
             self.last = None;
+            self.asleep = false;
             self.failed = outcome == Outcome::Failed;
             self.touched = outcome == Outcome::Unresettable;
             self.used = false;
@@ -57,6 +61,9 @@ impl Truth {
     fn flr(&mut self) -> Flr {
         if self.owner.is_some() {
             return Flr::Quiesce;
+        }
+        if self.asleep {
+            return Flr::Reset;
         }
         let was_touched = std::mem::replace(&mut self.touched, true);
         if self.failed || self.used || was_touched {
@@ -70,10 +77,11 @@ impl Truth {
         if self.owner.is_some() {
             return Err(Refusal::Busy);
         }
-        if self.used && !self.recovering {
+        if (self.used || self.asleep) && !self.recovering {
             return Ok(Export::Reset);
         }
         self.owner = Some(domain);
+        self.asleep = false;
         self.denied = self.recovering && !self.failed;
         Ok(if self.denied {
             Export::Lost(EAGAIN)
@@ -90,12 +98,16 @@ impl Truth {
             return export;
         }
         self.owner = Some(domain);
-        self.denied = !insists && self.last != Some(domain);
+        self.denied = std::mem::take(&mut self.asleep) || !insists && self.last != Some(domain);
         Ok(if self.denied {
             Export::Lost(EIO)
         } else {
             Export::Done
         })
+    }
+
+    fn can_sleep(&self) -> bool {
+        self.state() == State::Clean && !self.recovering
     }
 
     fn distrust(&mut self) {
@@ -125,7 +137,7 @@ pub(crate) fn run(input: &[u8]) {
             0 => assert_eq!(life.flr(), truth.flr()),
             1 => {
                 life.touch();
-                truth.touched = true;
+                truth.touched |= !truth.asleep;
             }
             2 => {
                 life.release();
@@ -144,6 +156,15 @@ pub(crate) fn run(input: &[u8]) {
             12 => {
                 life.distrust();
                 truth.distrust();
+            }
+            13 => {
+                assert_eq!(life.can_sleep(), truth.can_sleep());
+                truth.asleep |= truth.can_sleep();
+                life.slept();
+            }
+            14 => {
+                truth.asleep = false;
+                life.woke();
             }
             which => {
                 let outcome = match which {

@@ -15,6 +15,7 @@ use crate::{
     functions::{self, Functions},
     hide,
     life::{Domain, State},
+    IDLE_D3,
 };
 
 pub(crate) const ALL: &[Scenario] = &[
@@ -31,6 +32,8 @@ pub(crate) const ALL: &[Scenario] = &[
     ("card-returned-while-announced", returned_while_announced),
     ("card-returned-while-taken", returned_while_taken),
     ("card-hidden", hidden),
+    ("card-asleep-while-returned", asleep_while_returned),
+    ("card-hidden-asleep", hidden_asleep),
 ];
 
 const BUS: u8 = 1;
@@ -70,8 +73,20 @@ impl Card {
             assert!(card.driver.bind(device));
         }
         card.functions.drain();
-        card.is_clean();
+        if !IDLE_D3.get() {
+            card.is_clean();
+        }
         card
+    }
+
+    /// Both were reset, and sleep.
+    fn sleeps(&self) {
+        for devfn in [0, 1] {
+            assert_eq!(self.state(devfn), Some(State::Asleep));
+        }
+        for device in &self.devices {
+            device.registers(|registers| assert!(registers.asleep && registers.dirt == 0));
+        }
     }
 
     /// Both functions were reset, and nobody has used them since.
@@ -135,6 +150,7 @@ impl Card {
         for device in &self.devices {
             driver::unbind(device);
             assert!(!device.core(|core| core.assigned));
+            device.registers(|registers| assert!(!registers.asleep, "dom0 gets it in its sleep"));
         }
         self.driver.unregister();
         drop(self.loaded);
@@ -238,5 +254,30 @@ fn hidden() {
     drop(hide::start(&card.functions).expect("nothing fails"));
     card.functions.drain();
     card.is_clean();
+    card.unload();
+}
+
+/// One guest returns its function, which falls asleep after its reset, and another guest gets the
+/// other one.
+fn asleep_while_returned() {
+    IDLE_D3.set();
+    let card = Card::seized();
+    let first = card.give(0, 1).expect("it is free");
+    let other = spawn(move || drop(first));
+    let second = card.give(1, 2).expect("it is free");
+    join(other);
+    drop(second);
+    card.functions.drain();
+    card.sleeps();
+    card.unload();
+}
+
+/// Both are named by the parameter `hide`: neither falls asleep before it is bound.
+fn hidden_asleep() {
+    IDLE_D3.set();
+    let card = Card::new();
+    drop(hide::start(&card.functions).expect("nothing fails"));
+    card.functions.drain();
+    card.sleeps();
     card.unload();
 }

@@ -15,6 +15,8 @@ use crate::pci::Locked;
 pub struct ConfigSpace(ARef<Device>);
 
 impl ConfigSpace {
+    pub const PATIENCE: i64 = 60;
+
     pub fn of(dev: &Device) -> Self {
         Self(dev.into())
     }

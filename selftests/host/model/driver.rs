@@ -125,6 +125,8 @@ impl<T: Driver> Registration<T> {
                     data,
                 };
                 dev.core(|core| core.bound = Some(Rc::new(bound)));
+                // xen-pcidev holds its MSI-X table now.
+                dev.registers(|registers| assert!(!registers.asleep, "bound in its sleep"));
                 true
             }
             Err(_) => {
@@ -161,6 +163,7 @@ pub fn bind_native(dev: &Device) -> bool {
         free
     });
     if free {
+        dev.registers(|registers| assert!(!registers.asleep, "dom0 gets it in its sleep"));
         Device::wake(&dev);
     }
     free
@@ -196,6 +199,7 @@ pub fn recover(dev: &Device) {
     dev.registers(|registers| {
         registers.command = false;
         registers.bars = false;
+        registers.asleep = false;
         registers.dirt = 0;
     });
     in_turn(|driver, dev| driver.slot_reset(dev));

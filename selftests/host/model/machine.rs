@@ -78,6 +78,7 @@ impl Machine {
         self.unload();
         device.registers(|registers| {
             assert_eq!(registers.dirt, 0, "what a guest left in it is still there");
+            assert!(!registers.asleep, "dom0 gets it in its sleep");
             assert!(registers.bars, "its BARs are lost");
         });
     }

@@ -23,6 +23,8 @@ pub struct Registers {
     pub bars: bool,
     /// What an owner has left in it; 0 after a reset.
     pub dirt: u16,
+    /// Somebody has put it to sleep. It loses its configuration when it wakes up.
+    pub asleep: bool,
     /// It does not answer while it is reset.
     pub in_reset: bool,
     /// Resets do it no good.
@@ -141,6 +143,7 @@ impl Device {
                 command: true,
                 bars: true,
                 dirt: 0,
+                asleep: false,
                 in_reset: false,
                 sick: false,
                 present: true,
@@ -171,6 +174,7 @@ impl Device {
                 registers.dirt == 0 || registers.dirt == guest,
                 "a used function was handed on"
             );
+            assert!(!registers.asleep, "handed over in its sleep");
             registers.dirt = guest;
             registers.command = true;
         });
@@ -180,6 +184,7 @@ impl Device {
     pub fn begin_reset(&self) {
         self.save();
         self.registers(|registers| {
+            assert!(!registers.asleep, "reset in its sleep");
             registers.in_reset = true;
             registers.command = false;
             registers.bars = false;

@@ -38,6 +38,8 @@ mod quirks;
 mod registry;
 #[path = "../../../rust/pciback/reset.rs"]
 mod reset;
+#[path = "../../../rust/pciback/sleep.rs"]
+mod sleep;
 #[path = "../../../rust/pciback/slots.rs"]
 mod slots;
 #[path = "../../../rust/pciback/topology.rs"]
@@ -48,6 +50,7 @@ mod unplug;
 mod cards;
 mod machine;
 mod scenarios;
+mod sleepers;
 mod toolstack;
 
 mod files {
@@ -69,7 +72,10 @@ mod files {
     }
 }
 
-use core::ffi::CStr;
+use core::{
+    ffi::CStr,
+    sync::atomic::{AtomicBool, Ordering},
+};
 use std::process::ExitCode;
 
 /// As in the module.
@@ -84,10 +90,24 @@ impl<T: Copy> Parameter<T> {
     }
 }
 
+/// A parameter that a scenario sets.
+struct Switch(AtomicBool);
+
+impl Switch {
+    fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 static PASSTHROUGH: Parameter<bool> = Parameter(false);
 static TELL: Parameter<bool> = Parameter(true);
+static IDLE_D3: Switch = Switch(AtomicBool::new(false));
 static HIDE: Parameter<Option<&'static CStr>> = Parameter(Some(c"(0000:00:04.0)(0000:01:00.*)"));
 
 fn main() -> ExitCode {
-    checker::main(&[scenarios::ALL, toolstack::ALL, cards::ALL])
+    checker::main(&[scenarios::ALL, toolstack::ALL, cards::ALL, sleepers::ALL])
 }

@@ -27,7 +27,27 @@ impl Drop for Awake {
 }
 
 impl Locked {
+    pub fn can_sleep(&self) -> bool {
+        true
+    }
+
+    pub fn sleep(&self) -> Result {
+        self.registers(|registers| {
+            assert_eq!(registers.dirt, 0, "put to sleep under a guest");
+            assert!(!registers.in_reset, "put to sleep while it is reset");
+            assert!(!registers.command, "put to sleep while it is in use");
+            registers.asleep = true;
+        });
+        Ok(())
+    }
+
     pub fn wake(&self) -> Result {
+        self.registers(|registers| {
+            if registers.asleep && !checker::without("wake") {
+                registers.asleep = false;
+                registers.bars = false;
+            }
+        });
         Ok(())
     }
 }
