@@ -10,7 +10,14 @@
 guests=${CYCLE_GUESTS:-4}
 wants $nic1
 
+# In this boot (tests.toml).
+sleeps() {
+	[ "$(cat /sys/module/xen_pciback/parameters/idle_d3 2>/dev/null)" = Y ] || return 0
+	wait_for 5 grep -qx D3hot $devices/$nic1/power_state
+}
+
 cycle() {
+	sleeps
 	echo "modprobe e1000e; pings $mac1 $net1 '$msix'" >$tmp/cycle
 	guest-run --name c --pci $nic1 "$(in_guest <$tmp/cycle)" &&
 		same "held" held "$(cat $devices/$nic1/xen/msix)" &&
