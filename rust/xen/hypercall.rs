@@ -4,4 +4,5 @@
 
 pub mod domain;
 pub(crate) mod domctl;
+pub mod memory;
 pub(crate) mod physdev;

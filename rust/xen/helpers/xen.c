@@ -3,6 +3,11 @@
 #include <xen/xen.h>
 #include <asm/xen/hypercall.h>
 
+__rust_helper int rust_helper_HYPERVISOR_memory_op(unsigned int cmd, void *arg)
+{
+	return HYPERVISOR_memory_op(cmd, arg);
+}
+
 __rust_helper int rust_helper_HYPERVISOR_physdev_op(int cmd, void *arg)
 {
 	return HYPERVISOR_physdev_op(cmd, arg);

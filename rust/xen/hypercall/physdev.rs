@@ -38,7 +38,7 @@ unsafe trait Operation: Sized {
 }
 
 /// Returns `sbdf` as `struct physdev_pci_device`.
-fn address(sbdf: Sbdf) -> bindings::physdev_pci_device {
+pub(super) fn address(sbdf: Sbdf) -> bindings::physdev_pci_device {
     bindings::physdev_pci_device {
         seg: sbdf.segment(),
         bus: sbdf.bus(),
