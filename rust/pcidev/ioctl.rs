@@ -2,6 +2,8 @@
 
 //! The ioctls of `/dev/xen/pcidev`.
 
+use core::ops::Range;
+
 use kernel::{
     prelude::*,
     sync::Arc,
@@ -12,6 +14,7 @@ use kernel::{
 };
 
 use xen::{
+    hypercall::memory,
     linux::{
         miscdevice::MiscDevice,
         task, //
@@ -57,6 +60,11 @@ impl Inventory for Device {
 
     fn list(&self, wanted: impl Fn(&Info) -> bool) -> Result<KVec<(Sbdf, Info)>> {
         self.0.list(wanted)
+    }
+
+    fn reserved(&self, sbdf: Sbdf) -> Result<KVec<Range<u64>>> {
+        self.0.info(sbdf)?;
+        memory::reserved_regions(sbdf)
     }
 }
 

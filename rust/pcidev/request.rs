@@ -2,6 +2,8 @@
 
 //! Decoding and answering of the ioctls of `/dev/xen/pcidev`.
 
+use core::ops::Range;
+
 use kernel::prelude::*;
 
 use xen::pci::Sbdf;
@@ -13,6 +15,9 @@ use crate::{
 
 /// The number of input words at the start of each structure. They are never written.
 const INPUTS: usize = 3;
+
+/// The size of Xen's pages.
+const PAGE: u64 = 4096;
 
 /// The structure that the caller passes, as 32-bit words.
 pub(crate) trait Argument {
@@ -29,6 +34,9 @@ pub(crate) trait Inventory {
     fn info(&self, sbdf: Sbdf) -> Result<(Info, Option<u16>)>;
     /// Returns all functions for which `wanted` is true, in the order of their addresses.
     fn list(&self, wanted: impl Fn(&Info) -> bool) -> Result<KVec<(Sbdf, Info)>>;
+    /// Returns the memory that firmware reserved for the function at `sbdf`, as ranges of page
+    /// numbers, in any order. `ENODEV` if there is no such function.
+    fn reserved(&self, sbdf: Sbdf) -> Result<KVec<Range<u64>>>;
 }
 
 /// Answers the ioctl `number`.
@@ -37,8 +45,8 @@ pub(crate) trait Inventory {
 /// the head of a list for which the caller has no room (`ENOSPC`).
 ///
 /// Errors: `ENOTTY` for an unknown ioctl; `EINVAL` for invalid input words; `ENOENT` if no function
-/// is on the given line; `ENOSPC` if the list does not fit; else those of `argument`, of
-/// `inventory` and of a missing route ([`uapi::GET_GSI`]).
+/// is on the given line; `ENOSPC` if the list does not fit; `EOVERFLOW` for memory beyond 64 bits;
+/// else those of `argument`, of `inventory` and of a missing route ([`uapi::GET_GSI`]).
 pub(crate) fn answer(
     number: u32,
     argument: &mut impl Argument,
@@ -48,6 +56,7 @@ pub(crate) fn answer(
         uapi::GET_GSI => info(argument, inventory, true),
         uapi::GET_INFO => info(argument, inventory, false),
         uapi::GET_LIST => list(argument, inventory),
+        uapi::GET_RESERVED => reserved(argument, inventory),
         _ => Err(ENOTTY),
     }
 }
@@ -107,14 +116,53 @@ fn list(argument: &mut impl Argument, inventory: &impl Inventory) -> Result {
             head.irq = irq;
         }
     }
-    let head = head.to_words();
-    outputs(argument, &head)?;
-    let words = head.len().checked_add(functions.len()).ok_or(EOVERFLOW)?;
-    if (room as usize) / size_of::<u32>() < words {
+    let addresses = functions.iter().map(|(sbdf, _)| sbdf.to_u32());
+    array(argument, room, &head.to_words(), addresses)
+}
+
+/// Writes the output words of `head`, and `rest` after them. `ENOSPC` if `rest` does not fit.
+fn array(
+    argument: &mut impl Argument,
+    room: u32,
+    head: &[u32],
+    rest: impl Iterator<Item = u32> + Clone,
+) -> Result {
+    outputs(argument, head)?;
+    let words = head.len().checked_add(rest.clone().count());
+    if (room as usize) / size_of::<u32>() < words.ok_or(EOVERFLOW)? {
         return Err(ENOSPC);
     }
-    for (index, (sbdf, _)) in (head.len()..).zip(&functions) {
-        argument.write(index, sbdf.to_u32())?;
+    for (index, word) in (head.len()..).zip(rest) {
+        argument.write(index, word)?;
     }
     Ok(())
+}
+
+fn reserved(argument: &mut impl Argument, inventory: &impl Inventory) -> Result {
+    let [room, flags, sbdf] = inputs(argument, uapi::Reserved::SIZE)?;
+    if flags != 0 {
+        return Err(EINVAL);
+    }
+    let reserved = inventory.reserved(Sbdf::from_u32(sbdf))?;
+    let mut regions = KVec::with_capacity(reserved.len(), GFP_KERNEL)?;
+    for pages in &reserved {
+        let region = region(pages).ok_or(EOVERFLOW)?;
+        let is_before = |other: &&uapi::Region| other.start < region.start;
+        let index = regions.iter().take_while(is_before).count();
+        regions.insert_within_capacity(index, region)?;
+    }
+    let head = uapi::Reserved {
+        count: u32::try_from(regions.len())?,
+        ..Default::default()
+    };
+    let words = regions.iter().flat_map(|region| region.to_words());
+    array(argument, room, &head.to_words(), words)
+}
+
+fn region(pages: &Range<u64>) -> Option<uapi::Region> {
+    let count = pages.end.checked_sub(pages.start)?;
+    Some(uapi::Region {
+        start: pages.start.checked_mul(PAGE)?,
+        size: count.checked_mul(PAGE)?,
+    })
 }

@@ -16,6 +16,8 @@ pub const GET_GSI: u32 = io(0);
 pub const GET_INFO: u32 = io(1);
 /// Fills a [`List`] of functions.
 pub const GET_LIST: u32 = io(2);
+/// Fills a [`Reserved`] with the memory that firmware reserved for a function.
+pub const GET_RESERVED: u32 = io(3);
 
 /// [`Info::gsi`], [`Info::trigger`] and [`Info::polarity`] are valid; [`List::gsi`] is valid.
 pub const VALID_GSI: u32 = 1 << 0;
@@ -133,6 +135,60 @@ impl List {
     pub fn to_words(self) -> [u32; Self::SIZE / 4] {
         [
             self.argsz, self.flags, self.line, self.valid, self.gsi, self.irq, self.count,
+        ]
+    }
+}
+
+/// Memory that firmware reserved for a function: an RMRR (Intel), or a unity mapping (AMD).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Region {
+    /// The physical address.
+    pub start: u64,
+    /// The size in bytes.
+    pub size: u64,
+}
+
+impl Region {
+    /// Returns the fields in order.
+    pub fn to_words(self) -> [u32; size_of::<Self>() / 4] {
+        // CAST: The lower halves, then the upper ones.
+        [
+            self.start as u32,
+            (self.start >> 32) as u32,
+            self.size as u32,
+            (self.size >> 32) as u32,
+        ]
+    }
+}
+
+/// The head of a list of a function's reserved regions. The regions follow, each a [`Region`], in
+/// ascending order.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reserved {
+    /// In: the size in bytes of the head and of the room for regions after it.
+    pub argsz: u32,
+    /// In: 0.
+    pub flags: u32,
+    /// In: the address, as [`Info::sbdf`].
+    pub sbdf: u32,
+    /// Out: 0.
+    pub valid: u32,
+    /// Out: the number of regions, even if they do not fit.
+    pub count: u32,
+    /// Out: 0.
+    pub pad: u32,
+}
+
+impl Reserved {
+    /// The size of the head in bytes.
+    pub const SIZE: usize = size_of::<Self>();
+
+    /// Returns the fields in order.
+    pub fn to_words(self) -> [u32; Self::SIZE / 4] {
+        [
+            self.argsz, self.flags, self.sbdf, self.valid, self.count, self.pad,
         ]
     }
 }

@@ -2,6 +2,7 @@
 /*
  * ask privcmd|gsi|info|sysfs SBDF...: what one of the doors says of functions.
  * ask list [gsi N | irq N]: the functions that it lists.
+ * ask reserved ROOM SBDF...: the memory reserved for each, with room for so many regions.
  *
  * One line per function, with the answer or the name of the error. It is the
  * bare ABI, with nothing between: the tests compare the doors with each other.
@@ -88,6 +89,23 @@ static int ask_pcidev(int fd, const char *name, unsigned int request)
 	return 0;
 }
 
+static int ask_reserved(int fd, const char *name, unsigned int room)
+{
+	struct xen_pcidev_reserved *reserved = calloc(1, sizeof(*reserved) + ROOM);
+	int ret;
+
+	if (!reserved || room > ROOM / sizeof(reserved->regions[0]))
+		exit(2);
+	reserved->argsz = sizeof(*reserved) + room * sizeof(reserved->regions[0]);
+	reserved->sbdf = parse(name);
+	ret = ioctl(fd, XEN_PCIDEV_GET_RESERVED, reserved);
+	printf("%s count=%u", name, reserved->count);
+	for (unsigned int i = 0; i < room && reserved->regions[i].size; i++)
+		printf(" %#llx+%#llx", reserved->regions[i].start, reserved->regions[i].size);
+	free(reserved);
+	return ret;
+}
+
 /* The first line of a file of a function, spaces as dashes, or the error. */
 static void print_file(const char *name, const char *file)
 {
@@ -166,12 +184,22 @@ int main(int argc, char **argv)
 		return list(argc - 2, argv + 2);
 	if (argc < 3) {
 		fprintf(stderr, "usage: ask privcmd|gsi|info|sysfs SBDF...\n"
-				"       ask list [gsi N | irq N]\n");
+				"       ask list [gsi N | irq N]\n"
+				"       ask reserved ROOM SBDF...\n");
 		return 2;
 	}
 	if (!strcmp(argv[1], "sysfs")) {
 		for (int i = 2; i < argc; i++)
 			ask_sysfs(argv[i]);
+		return 0;
+	}
+	if (!strcmp(argv[1], "reserved")) {
+		fd = open_door("/dev/xen/pcidev");
+		for (int i = 3; i < argc; i++) {
+			if (ask_reserved(fd, argv[i], strtoul(argv[2], NULL, 0)))
+				printf(" %s", strerrorname_np(errno));
+			putchar('\n');
+		}
 		return 0;
 	}
 	privcmd = !strcmp(argv[1], "privcmd");

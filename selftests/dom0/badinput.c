@@ -27,6 +27,7 @@ static const struct call {
 	{ "GET_GSI", XEN_PCIDEV_GET_GSI, sizeof(struct xen_pcidev_info) },
 	{ "GET_INFO", XEN_PCIDEV_GET_INFO, sizeof(struct xen_pcidev_info) },
 	{ "GET_LIST", XEN_PCIDEV_GET_LIST, sizeof(struct xen_pcidev_list) },
+	{ "GET_RESERVED", XEN_PCIDEV_GET_RESERVED, sizeof(struct xen_pcidev_reserved) },
 };
 
 static int fd, failures;
@@ -221,11 +222,14 @@ static void addresses(void)
 					0x00010000, 0x0000ff00 };
 	struct xen_pcidev_info info;
 
-	for (unsigned int i = 0; i < 2; i++) {
+	for (unsigned int i = 0; i < ARRAY_SIZE(calls); i++) {
+		if (calls[i].request == XEN_PCIDEV_GET_LIST)
+			continue;
 		for (unsigned int j = 0; j < ARRAY_SIZE(absent); j++) {
 			fill((__u32 *)&info, sizeof(info), 0);
 			info.sbdf = absent[j];
-			expect_writes(&calls[i], &info, sizeof(info), 0, ENODEV, "sbdf", absent[j]);
+			expect_writes(&calls[i], &info, calls[i].size, 0, ENODEV, "sbdf",
+				      absent[j]);
 		}
 	}
 }

@@ -19,7 +19,7 @@
 
 #define INFO_WORDS (sizeof(struct xen_pcidev_info) / 4)
 
-enum { GSI, INFO, LIST, PRIVCMD, OTHER, KINDS };
+enum { GSI, INFO, LIST, RESERVED, PRIVCMD, OTHER, KINDS };
 
 static const struct {
 	const char *name;
@@ -30,6 +30,7 @@ static const struct {
 	[GSI] = { "GET_GSI", XEN_PCIDEV_GET_GSI, { 0, EINVAL, EFAULT, ENODEV, ENOENT, -1 } },
 	[INFO] = { "GET_INFO", XEN_PCIDEV_GET_INFO, { 0, EINVAL, EFAULT, ENODEV, -1 } },
 	[LIST] = { "GET_LIST", XEN_PCIDEV_GET_LIST, { 0, EINVAL, EFAULT, ENOENT, ENOSPC, -1 } },
+	[RESERVED] = { "GET_RESERVED", XEN_PCIDEV_GET_RESERVED, { 0, EINVAL, EFAULT, ENODEV, -1 } },
 	[PRIVCMD] = { "privcmd", IOCTL_PRIVCMD_PCIDEV_GET_GSI, { 0, EFAULT, ENODEV, ENOENT, -1 } },
 	[OTHER] = { "other numbers", 0, { ENOTTY, -1 } },
 };
@@ -111,11 +112,11 @@ static __u32 some_flags(struct task *task)
 /* Near one that there is: another number, direction or size, or a bit. */
 static unsigned int other_number(struct task *task)
 {
-	unsigned int number = kinds[below(task, LIST + 1)].number;
+	unsigned int number = kinds[below(task, RESERVED + 1)].number;
 
 	switch (below(task, 4)) {
 	case 0:
-		return _IO(XEN_PCIDEV_IOC_TYPE, 3 + below(task, 253));
+		return _IO(XEN_PCIDEV_IOC_TYPE, 4 + below(task, 252));
 	case 1:
 		return number | (1 + below(task, 3)) << _IOC_DIRSHIFT;
 	case 2:
@@ -144,7 +145,9 @@ static struct call some_call(struct task *task)
 	default:
 		if (call.kind == OTHER)
 			call.number = other_number(task);
-		call.words[0] = some_size(task, sizeof(struct xen_pcidev_info));
+		call.words[0] = some_size(task, call.kind == RESERVED
+						? sizeof(struct xen_pcidev_reserved)
+						: sizeof(struct xen_pcidev_info));
 		call.words[1] = some_flags(task);
 		call.words[2] = some_sbdf(task);
 	}
@@ -203,6 +206,13 @@ static void check_list(const struct call *call, const struct xen_pcidev_list *li
 	}
 }
 
+/* This machine's firmware reserves nothing. */
+static void check_reserved(const struct call *call, const struct xen_pcidev_reserved *reserved)
+{
+	if (!find(reserved->sbdf) || reserved->valid || reserved->count || reserved->pad)
+		fail("GET_RESERVED: sbdf %#x: %u regions\n", call->words[2], reserved->count);
+}
+
 /* Checks an answer; returns the bytes that it takes. */
 static size_t check_answer(const struct call *call, const __u32 *answer)
 {
@@ -217,6 +227,9 @@ static size_t check_answer(const struct call *call, const __u32 *answer)
 	case LIST:
 		check_list(call, (const struct xen_pcidev_list *)answer);
 		return sizeof(struct xen_pcidev_list) + 4 * answer[6];
+	case RESERVED:
+		check_reserved(call, (const struct xen_pcidev_reserved *)answer);
+		return sizeof(struct xen_pcidev_reserved);
 	case OTHER:
 		return 0;
 	default:

@@ -182,9 +182,10 @@ TESTS: dict[str, Callable[[Path], list[str]]] = {
     "a wider field in C is noticed": notices(HEADER, "__u32 msix;", "__u64 msix;"),
     "a field that Rust lacks is noticed": notices(HEADER, "__u32 msix;", "__u32 msix;\n\t__u32 more;"),
     "another ioctl number in C is noticed": notices(
-        HEADER, "_IO(XEN_PCIDEV_IOC_TYPE, 2)", "_IO(XEN_PCIDEV_IOC_TYPE, 3)"),
+        HEADER, "_IO(XEN_PCIDEV_IOC_TYPE, 2)", "_IO(XEN_PCIDEV_IOC_TYPE, 4)"),
     "another ioctl number in Rust is noticed": notices(SOURCE, "GET_GSI: u32 = io(0)", "GET_GSI: u32 = io(7)"),
     "another bit in Rust is noticed": notices(SOURCE, "VALID_IRQ: u32 = 1 << 1", "VALID_IRQ: u32 = 1 << 3"),
+    "a field that 32-bit programs see in another place is noticed": notices(HEADER, "\t__u32 pad;", "\t__u64 pad;"),
     "words in another order than the fields are noticed": notices(
         SOURCE, "self.gsi,\n            self.irq,", "self.irq,\n            self.gsi,"),
 }

@@ -91,7 +91,7 @@ def nodes(tree: Tree) -> list[str]:
 def ioctls(tree: Tree) -> list[str]:
     header, manual = tree.text("rust/uapi/xen/pcidev.h"), tree.text("Documentation/pcidev-ioctl.rst")
     names = set(re.findall(r"^#define (XEN_PCIDEV_\w+)[ \t]", header, re.M)) - {"XEN_PCIDEV_IOC_TYPE"}
-    fields = set(re.findall(r"^\t__u32 (\w+)(?:\[\])?;", header, re.M))
+    fields = set(re.findall(r"^\t(?:__u\d+|struct \w+) (\w+)(?:\[\])?;", header, re.M))
     entries = "".join(re.findall(r"^(\*\w+.*) \((?:in|out|in, out)\)$", manual, re.M))
     # With "*" it is a family, each of which is described by its own name elsewhere.
     return (compare("constant", names, set(re.findall(r"XEN_PCIDEV_\w+\b(?!\*)(?<!_)", manual)))

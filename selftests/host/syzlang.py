@@ -78,7 +78,7 @@ def differences(directory: Path) -> list[str]:
         if found.constants.get(name) != layout[name.removeprefix(PREFIX)]:
             different.append(f"{name}: {found.constants.get(name)}, in the header {layout[name.removeprefix(PREFIX)]}")
     for name, (number, structure) in found.calls.items():
-        meant = "list" if name.endswith("_LIST") else "info"
+        meant = {"GET_LIST": "list", "GET_RESERVED": "reserved"}.get(name.removeprefix(PREFIX), "info")
         if number != name or structure != f"xen_pcidev_{meant}":
             different.append(f"ioctl${name}: number {number}, argument {structure}")
 
@@ -125,9 +125,9 @@ TESTS: dict[str, Callable[[], list[str]]] = {
     "fields in another order are noticed": notices(TEXT, "\tgsi\tint32\t(out)\n\tirq", "\tirq\tint32\t(out)\n\tgsi"),
     "a wider field is noticed": notices(TEXT, "msix\t\tint32", "msix\t\tint64"),
     "a new call of the header is noticed": notices(
-        HEADER, "/* The functions to list", "#define XEN_PCIDEV_GET_MORE _IO(XEN_PCIDEV_IOC_TYPE, 3)\n/* The"),
+        HEADER, "/* The functions to list", "#define XEN_PCIDEV_GET_MORE _IO(XEN_PCIDEV_IOC_TYPE, 4)\n/* The"),
     "another number in the header is noticed": notices(HEADER, "_IO(XEN_PCIDEV_IOC_TYPE, 2)",
-                                                        "_IO(XEN_PCIDEV_IOC_TYPE, 3)"),
+                                                        "_IO(XEN_PCIDEV_IOC_TYPE, 4)"),
     "another constant is noticed": notices(CONST, "XEN_PCIDEV_BY_IRQ = 2", "XEN_PCIDEV_BY_IRQ = 4"),
     "a call with another's argument is noticed": notices(
         TEXT, "cmd const[XEN_PCIDEV_GET_LIST], arg ptr[inout, xen_pcidev_list]",

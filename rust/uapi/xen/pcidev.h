@@ -78,4 +78,25 @@ struct xen_pcidev_list {
 /* Fails with ENOENT (no function on the line) or ENOSPC (count is set). */
 #define XEN_PCIDEV_GET_LIST	_IO(XEN_PCIDEV_IOC_TYPE, 2)
 
+/* Memory that firmware reserved for a function: an RMRR, or a unity mapping. */
+struct xen_pcidev_region {
+	__u64 start;		/* physical address */
+	__u64 size;		/* bytes */
+};
+
+struct xen_pcidev_reserved {
+	/* in */
+	__u32 argsz;		/* 24 plus the size of regions[] */
+	__u32 flags;		/* 0 */
+	__u32 sbdf;
+	/* out */
+	__u32 valid;		/* 0 */
+	__u32 count;		/* of regions, even if they do not fit */
+	__u32 pad;		/* 0 */
+	struct xen_pcidev_region regions[];	/* ascending */
+};
+
+/* Fails with ENODEV, ENOSPC (count is set), or ENOSYS (Xen cannot tell). */
+#define XEN_PCIDEV_GET_RESERVED	_IO(XEN_PCIDEV_IOC_TYPE, 3)
+
 #endif /* _UAPI_XEN_PCIDEV_H */

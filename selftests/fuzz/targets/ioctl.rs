@@ -2,7 +2,10 @@
 
 //! `request`: the ioctls of `/dev/xen/pcidev`, on memory that ends somewhere, or cannot be written.
 
-use std::cell::RefCell;
+use std::{
+    cell::RefCell,
+    ops::Range, //
+};
 
 use kernel::prelude::*;
 use xen::pci::Sbdf;
@@ -45,8 +48,8 @@ impl Argument for Memory {
 /// A function, what is known of it, and the domain that has it.
 type Function = (Sbdf, Info, Option<u16>);
 
-/// Functions in the order of their addresses.
-struct Functions(Vec<Function>);
+/// Functions in the order of their addresses, and the pages that are reserved for each.
+struct Functions(Vec<Function>, Vec<Range<u64>>);
 
 impl Inventory for Functions {
     fn info(&self, sbdf: Sbdf) -> Result<(Info, Option<u16>)> {
@@ -63,14 +66,29 @@ impl Inventory for Functions {
         }
         Ok(list)
     }
+
+    fn reserved(&self, sbdf: Sbdf) -> Result<KVec<Range<u64>>> {
+        self.info(sbdf)?;
+        let mut list = KVec::new();
+        for pages in &self.1 {
+            list.push(pages.clone(), GFP_KERNEL)?;
+        }
+        Ok(list)
+    }
 }
 
 /// What a call has to end with, and the words that it has to write before, after the first three.
-fn naively(number: u32, words: &[u32], known: &[Function]) -> (Result, Vec<u32>) {
+fn naively(
+    number: u32,
+    words: &[u32],
+    known: &[Function],
+    pages: &[Range<u64>],
+) -> (Result, Vec<u32>) {
     let refuse = |error| (Err(error), Vec::new());
     let least = match number {
         uapi::GET_GSI | uapi::GET_INFO => 52,
         uapi::GET_LIST => 28,
+        uapi::GET_RESERVED => 24,
         _ => return refuse(ENOTTY),
     };
     match words.first() {
@@ -86,6 +104,7 @@ fn naively(number: u32, words: &[u32], known: &[Function]) -> (Result, Vec<u32>)
         let found = known.iter().find(|(sbdf, ..)| sbdf.to_u32() == words[2]);
         return match found {
             None => refuse(ENODEV),
+            Some(_) if number == uapi::GET_RESERVED => reserved(words[0], pages),
             Some((_, info, _)) if number == uapi::GET_GSI && info.route.is_err() => {
                 refuse(info.route.map_err(Error::from).unwrap_err())
             }
@@ -125,6 +144,49 @@ fn naively(number: u32, words: &[u32], known: &[Function]) -> (Result, Vec<u32>)
     (Ok(()), answer)
 }
 
+/// What a caller with room for `room` bytes is told of reserved pages.
+fn reserved(room: u32, pages: &[Range<u64>]) -> (Result, Vec<u32>) {
+    let bytes = |pages: &Range<u64>| {
+        let (start, end) = (u128::from(pages.start), u128::from(pages.end));
+        let size = end.checked_sub(start).ok_or(EOVERFLOW)? << 12;
+        let fits = |bytes: u128| u64::try_from(bytes).map_err(|_| EOVERFLOW);
+        Ok((fits(start << 12)?, fits(size)?))
+    };
+    let regions: Result<Vec<_>> = pages.iter().map(bytes).collect();
+    let Ok(mut regions) = regions else {
+        return (Err(EOVERFLOW), Vec::new());
+    };
+    regions.sort_by_key(|(start, _)| *start);
+    let count = u32::try_from(regions.len()).expect("few");
+    let mut answer = vec![0, count, 0];
+    if room < 24 + 16 * count {
+        return (Err(ENOSPC), answer);
+    }
+    for (start, size) in regions {
+        for number in [start, size] {
+            let bytes = number.to_le_bytes();
+            answer.extend(bytes.chunks(4).map(|half| {
+                half.iter()
+                    .rev()
+                    .fold(0, |word, byte| word << 8 | u32::from(*byte))
+            }));
+        }
+    }
+    (Ok(()), answer)
+}
+
+/// A few pages, most of them near each other; no two begin at the same.
+fn pages(bytes: &mut Bytes<'_>) -> Vec<Range<u64>> {
+    let mut pages = Vec::new();
+    for index in 0..u64::from(bytes.byte() & 3) {
+        let (start, count) = (bytes.byte(), u64::from(bytes.byte()));
+        let high = if start & 0xc0 == 0xc0 { 1 << 51 } else { 0 };
+        let start = u64::from(start) << 2 | index | high;
+        pages.push(start..if count == 0xff { 0 } else { start + count });
+    }
+    pages
+}
+
 pub(crate) fn run(input: &[u8]) {
     let mut bytes = Bytes::new(input);
     let selector = bytes.byte();
@@ -147,14 +209,16 @@ pub(crate) fn run(input: &[u8]) {
     let (length, writable) = (usize::from(bytes.byte() % 24), bytes.byte().into());
     let words: Vec<_> = (0..length).map(|_| bytes.word()).collect();
 
-    let (mut result, answer) = naively(number, &words, &known);
+    let pages = pages(&mut bytes);
+
+    let (mut result, answer) = naively(number, &words, &known, &pages);
     let mut memory = Memory {
         words: words.clone(),
         writable,
         reads: RefCell::default(),
         writes: Vec::new(),
     };
-    let functions = Functions(known);
+    let functions = Functions(known, pages);
     let found = request::answer(number, &mut memory, &functions);
 
     let written = answer.len().min(writable.min(length).saturating_sub(3));

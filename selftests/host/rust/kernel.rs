@@ -222,6 +222,14 @@ pub mod prelude {
             Ok(())
         }
 
+        pub fn insert_within_capacity(&mut self, index: usize, value: T) -> Result {
+            if self.0.len() == self.0.capacity() || index > self.0.len() {
+                return Err(EINVAL);
+            }
+            self.0.insert(index, value);
+            Ok(())
+        }
+
         pub fn remove(&mut self, index: usize) -> Result<T> {
             if index < self.0.len() {
                 Ok(self.0.remove(index))
