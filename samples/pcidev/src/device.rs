@@ -2,7 +2,10 @@
 
 //! Asks the kernel module.
 
-use std::io;
+use std::{
+    io,
+    mem::offset_of, //
+};
 
 use nix::libc;
 
@@ -52,11 +55,6 @@ impl Wanted {
     }
 }
 
-/// Words before the functions of a list.
-const HEAD: usize = uapi::List::SIZE / size_of::<u32>();
-/// The last word of these: [`uapi::List::count`].
-const COUNT: usize = HEAD - 1;
-
 /// The kernel module's device.
 pub struct Device(ioctl::Device);
 
@@ -66,26 +64,56 @@ impl Device {
         ioctl::Device::open().map(Self).map_err(Error::Open)
     }
 
-    /// The addresses of functions.
-    fn list(&self, wanted: Wanted) -> Result<Vec<Sbdf>, Error> {
+    /// Issues a call that fills an array, whose elements are of `size` words, after `head`. Word
+    /// `count` of the head says how many there are. Returns the words of the array.
+    fn array(&self, call: u32, head: &[u32], count: usize, size: usize) -> io::Result<Vec<u32>> {
         let mut room = 64;
         loop {
-            let mut words = wanted.request().to_words().to_vec();
-            words.resize(HEAD + room, 0);
-            let result = self.0.call(uapi::GET_LIST, &mut words);
-            let count = words[COUNT] as usize;
+            let mut words = head.to_vec();
+            words.resize(head.len() + room * size, 0);
+            let result = self.0.call(call, &mut words);
+            let count = words[count] as usize;
             match result {
                 Ok(()) => {
-                    words.truncate(HEAD + count);
-                    return Ok(words.drain(HEAD..).map(Sbdf::from_u32).collect());
+                    words.truncate(head.len() + count * size);
+                    return Ok(words.split_off(head.len()));
                 }
                 // Some more: functions may come before the next call.
                 Err(e) if e.raw_os_error() == Some(libc::ENOSPC) && count > room => {
                     room = count.saturating_add(16);
                 }
-                Err(e) => return Err(wanted.none(e)),
+                Err(e) => return Err(e),
             }
         }
+    }
+
+    /// The addresses of functions.
+    fn list(&self, wanted: Wanted) -> Result<Vec<Sbdf>, Error> {
+        const COUNT: usize = offset_of!(uapi::List, count) / size_of::<u32>();
+        let head = wanted.request().to_words();
+        let words = self.array(uapi::GET_LIST, &head, COUNT, 1);
+        let words = words.map_err(|e| wanted.none(e))?;
+        Ok(words.into_iter().map(Sbdf::from_u32).collect())
+    }
+
+    /// The memory that firmware reserved for a function.
+    pub fn reserved(&self, sbdf: Sbdf) -> io::Result<Vec<uapi::Region>> {
+        const COUNT: usize = offset_of!(uapi::Reserved, count) / size_of::<u32>();
+        const SIZE: usize = size_of::<uapi::Region>() / size_of::<u32>();
+        let request = uapi::Reserved {
+            sbdf: sbdf.to_u32(),
+            ..Default::default()
+        };
+        let words = self.array(uapi::GET_RESERVED, &request.to_words(), COUNT, SIZE)?;
+        let number = |low: u32, high: u32| u64::from(high) << 32 | u64::from(low);
+        let regions = words.chunks_exact(SIZE).filter_map(|words| match *words {
+            [a, b, c, d] => Some(uapi::Region {
+                start: number(a, b),
+                size: number(c, d),
+            }),
+            _ => None,
+        });
+        Ok(regions.collect())
     }
 
     /// What is known of a function.

@@ -39,15 +39,18 @@ pub use report::{
 use std::path::Path;
 
 use crate::{
+    device::Device,
     error::Error,
     names::Names,
     sbdf::Sbdf, //
 };
 
 fn facts(wanted: &[Sbdf]) -> Result<facts::Facts, Error> {
+    let device = Device::open().ok();
     let system = gather::System {
         root: Path::new("/"),
         run: &gather::run,
+        reserved: &|sbdf| device.as_ref()?.reserved(sbdf).ok(),
     };
     let facts = system.facts(&Names::load());
     let missing = |&&sbdf: &&Sbdf| facts.functions.iter().all(|f| f.sbdf != sbdf);

@@ -18,9 +18,13 @@ use crate::{
             list,
             Patient, //
         },
-        reach::joins, //
+        reach::{
+            joins,
+            shares_memory, //
+        }, //
     },
-    sbdf::Sbdf, //
+    sbdf::Sbdf,
+    uapi::Region, //
 };
 
 /// No reset method: state leaks to the next owner.
@@ -115,6 +119,37 @@ pub fn shared_page(p: &Patient<'_>) -> Option<Finding> {
         );
         Finding::warning(Code::SharedPage, text)
             .remedy("boot dom0 with pci=resource_alignment=, or assign all of them to one guest")
+    })
+}
+
+/// Xen maps the memory that firmware reserved for it into its guest.
+pub fn reserved_memory(p: &Patient<'_>) -> Option<Finding> {
+    let regions = p
+        .function
+        .reserved
+        .as_ref()
+        .filter(|regions| !regions.is_empty())?;
+    let range = |region: &Region| {
+        let last = region.start.saturating_add(region.size).saturating_sub(1);
+        format!("{:#x}-{last:#x}", region.start)
+    };
+    let ranges: Vec<_> = regions.iter().map(range).collect();
+    let ranges = ranges.join(", ");
+    let others = shares_memory(p.facts, p.function).unwrap_or_default();
+    Some(if others.is_empty() {
+        let text = format!(
+            "firmware reserved memory for it: Xen maps {ranges} into its guest, at the same addresses"
+        );
+        Finding::note(Code::ReservedMemory, text)
+            .remedy("keep the guest's memory off it: rdm = \"strategy=host,policy=strict\"")
+    } else {
+        let text = format!(
+            "firmware reserved memory ({ranges}) for it and {}: Xen refuses it to guests with \
+             rdm_policy=strict, the default",
+            list(others)
+        );
+        Finding::warning(Code::ReservedMemory, text)
+            .remedy("assign all of them to one guest: rdm = \"strategy=host,policy=relaxed\"")
     })
 }
 

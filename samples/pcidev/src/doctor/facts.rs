@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     doctor::config::Config,
-    sbdf::Sbdf, //
+    sbdf::Sbdf,
+    uapi::Region, //
 };
 
 /// A fact, or why it is not known.
@@ -128,6 +129,8 @@ pub struct Function {
     pub boot_display: bool,
     /// The bridges above it, nearest first.
     pub bridges: Vec<Sbdf>,
+    /// The memory that firmware reserved for it, if xen-pcidev can tell.
+    pub reserved: Option<Vec<Region>>,
     /// Others in its IOMMU group, where Linux has the IOMMU.
     pub group: Vec<Sbdf>,
 }

@@ -101,6 +101,8 @@ pub enum Code {
     BarsLost,
     /// A BAR shares a page with another function
     SharedPage,
+    /// Firmware reserved memory for it
+    ReservedMemory,
     /// Firmware started on this display
     BootDisplay,
     /// Intel graphics, or another Intel function at their address

@@ -15,7 +15,7 @@ type Rule = fn(&Patient<'_>) -> Option<Finding>;
 /// If one of these applies, no other rule is tried.
 const FATAL: [Rule; 4] = [owner::bridge, owner::gone, owner::refused, owner::xen_uses];
 
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 18] = [
     owner::quarantine,
     owner::stray,
     owner::broken,
@@ -29,6 +29,7 @@ const RULES: [Rule; 17] = [
     device::bar_unset,
     device::bars_lost,
     device::shared_page,
+    device::reserved_memory,
     device::boot_display,
     device::intel_graphics,
     device::slot_of_graphics,

@@ -33,6 +33,7 @@ use crate::{
         self,
         Directory, //
     },
+    uapi::Region, //
 };
 
 /// Time-out of a tool in seconds: some wait for ever if a daemon is dead.
@@ -44,6 +45,8 @@ pub struct System<'a> {
     pub root: &'a Path,
     /// Runs a command there and returns its output.
     pub run: &'a dyn Fn(&[&str]) -> Known<String>,
+    /// Asks xen-pcidev for the memory that firmware reserved for a function.
+    pub reserved: &'a dyn Fn(Sbdf) -> Option<Vec<Region>>,
 }
 
 /// Runs a command and returns its output.
@@ -205,6 +208,7 @@ impl System<'_> {
             state: text("pciback/state"),
             boot_display: text("boot_vga").as_deref() == Some("1"),
             bridges: bridges.collect(),
+            reserved: (self.reserved)(sbdf),
             group: group.iter().filter_map(|name| name.parse().ok()).collect(),
         }
     }

@@ -25,6 +25,8 @@ pub struct Group {
     reset_with: Vec<Sbdf>,
     /// Those that it can reach without the IOMMU.
     reaches: Vec<Sbdf>,
+    /// Those that firmware reserved the same memory for; `None` if that is not known.
+    shares_rmrr: Option<Vec<Sbdf>>,
     name: String,
 }
 
@@ -40,6 +42,7 @@ pub fn all(facts: &Facts, wanted: &[Sbdf]) -> Vec<Group> {
             reset: reach::own_reset(facts, function).map(str::to_owned),
             reset_with: reach::reset_with(facts, function),
             reaches: reach::reaches(facts, function),
+            shares_rmrr: reach::shares_memory(facts, function),
             name: function.name.clone(),
         })
         .collect()
@@ -53,6 +56,7 @@ pub fn text(groups: &[Group]) -> String {
         "RESET",
         "RESET WITH",
         "REACHES",
+        "SHARES RMRR",
         "NAME",
     ];
     let or_none = |text: &str| if text.is_empty() { "-" } else { text }.to_owned();
@@ -68,6 +72,10 @@ pub fn text(groups: &[Group]) -> String {
             reset.to_owned(),
             or_none(&list(group.reset_with.iter().copied())),
             or_none(&list(group.reaches.iter().copied())),
+            match &group.shares_rmrr {
+                Some(others) => or_none(&list(others.iter().copied())),
+                None => "unknown".to_owned(),
+            },
             group.name.clone(),
         ]
     });

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which functions a reset, or a function's own requests, can reach.
+//! Which functions a reset, or a function's own requests, can reach; which share memory.
 
 use crate::{
     doctor::facts::{
         Facts,
         Function, //
     },
-    sbdf::Sbdf, //
+    sbdf::Sbdf,
+    uapi::Region, //
 };
 
 /// PCI Express port types.
@@ -43,6 +44,19 @@ pub fn reset_with(facts: &Facts, function: &Function) -> Vec<Sbdf> {
     } else {
         Vec::new()
     }
+}
+
+/// The functions that firmware reserved the same memory for, if that is known.
+pub fn shares_memory(facts: &Facts, function: &Function) -> Option<Vec<Sbdf>> {
+    let own = function.reserved.as_ref()?;
+    let meet = |a: &Region, b: &Region| {
+        a.start < b.start.saturating_add(b.size) && b.start < a.start.saturating_add(a.size)
+    };
+    let others = facts.functions.iter().filter(|other| {
+        let mut regions = other.reserved.iter().flatten();
+        other.sbdf != function.sbdf && regions.any(|a| own.iter().any(|b| meet(a, b)))
+    });
+    Some(others.map(|other| other.sbdf).collect())
 }
 
 /// Whether it is a bridge to conventional PCI, whose functions see each other's requests, and have

@@ -22,7 +22,8 @@ use crate::{
             Verdict, //
         }, //
     },
-    sbdf::Sbdf, //
+    sbdf::Sbdf,
+    uapi::Region, //
 };
 
 fn at(text: &str) -> Sbdf {
@@ -94,6 +95,10 @@ fn well() -> Facts {
     }
 }
 
+fn region(start: u64, size: u64) -> Region {
+    Region { start, size }
+}
+
 type Change = fn(&mut Facts);
 
 fn xen(facts: &mut Facts) -> &mut Xen {
@@ -123,7 +128,7 @@ const fn case(code: Code, level: Level, change: Change) -> (Code, Level, Change)
 }
 
 /// What is wrong, and what has to be found.
-const CASES: [(Code, Level, Change); 52] = [
+const CASES: [(Code, Level, Change); 54] = [
     case(Code::NoXen, Level::Fails, |f| f.xen = None),
     case(Code::Guest, Level::Fails, |f| xen(f).dom0 = false),
     case(Code::PvDom0, Level::Warning, |f| {
@@ -258,6 +263,13 @@ const CASES: [(Code, Level, Change); 52] = [
     }),
     case(Code::SharedPage, Level::Warning, |f| {
         f.functions[1].resources[0].start = f.functions[0].resources[0].start + 0x800;
+    }),
+    case(Code::ReservedMemory, Level::Note, |f| {
+        f.functions[0].reserved = Some(vec![region(0x7cf0_0000, 0x200_0000)])
+    }),
+    case(Code::ReservedMemory, Level::Warning, |f| {
+        f.functions[0].reserved = Some(vec![region(0x7000, 0x1000), region(0x9000, 0x2000)]);
+        f.functions[1].reserved = Some(vec![region(0xa000, 0x1000)]);
     }),
     case(Code::BootDisplay, Level::Warning, |f| {
         f.functions[0].boot_display = true
@@ -410,6 +422,27 @@ Xen 4.20.4, PVH dom0, Linux 7.2
 
 Fails: 0, warnings: 1 (system, functions for guests, functions named)."
     );
+}
+
+#[test]
+fn a_guest_is_told_of_reserved_memory() {
+    let mut facts = well();
+    facts.functions[0].reserved = Some(vec![
+        region(0x7cf0_0000, 0x200_0000),
+        region(0xe_0000, 0x1000),
+    ]);
+    facts.functions[1].reserved = Some(Vec::new());
+    let text = Report::new(&facts, &[at(NIC)], &[]).text();
+    let words: Vec<_> = text.split_whitespace().collect();
+    let text = words.join(" ");
+    assert!(text.contains("Xen maps 0x7cf00000-0x7eefffff, 0xe0000-0xe0fff into its guest"));
+    assert!(text.contains("rdm = \"strategy=host,policy=strict\""));
+
+    // The last page of the one is the first of the other.
+    facts.functions[1].reserved = Some(vec![region(0x7eef_f000, 0x2000)]);
+    let text = Report::new(&facts, &[at(NIC)], &[]).text();
+    assert!(text.contains(OTHER));
+    assert!(text.contains("rdm = \"strategy=host,policy=relaxed\""));
 }
 
 #[test]

@@ -86,6 +86,7 @@ impl Captured {
         System {
             root: &self.root,
             run: &run,
+            reserved: &|_| None,
         }
         .facts(&Names::none())
     }

@@ -5,6 +5,7 @@
 use super::{
     at,
     nic,
+    region,
     well, //
 };
 use crate::doctor::{
@@ -82,6 +83,40 @@ fn conventional_functions_see_each_other() {
     assert_eq!(reached(bridged(4), "0000:01:03.0"), "");
 }
 
+/// Neighbours share nothing; a region may be inside another; and it may not be known.
+#[test]
+fn reserved_memory_is_shared() {
+    let mut facts = well();
+    let third = nic("0000:06:00.0", 22);
+    facts.functions.push(third);
+    facts.functions[0].reserved = Some(vec![region(0x1000, 0x1000), region(0x8000, 0x4000)]);
+    facts.functions[1].reserved = Some(vec![region(0x2000, 0x1000), region(0x9000, 0x1000)]);
+    facts.functions[2].reserved = Some(vec![region(0x3000, 0x5000)]);
+    let shared = |facts: &_, index: usize| {
+        let groups = serde_json::to_value(groups::all(facts, &[])).unwrap();
+        groups[index]["shares_rmrr"].to_string()
+    };
+    assert_eq!(shared(&facts, 0), r#"["0000:05:00.0"]"#);
+    assert_eq!(shared(&facts, 1), r#"["0000:04:00.0"]"#);
+    assert_eq!(shared(&facts, 2), "[]");
+    assert_eq!(
+        groups::text(&groups::all(&facts, &[]))
+            .matches("unknown")
+            .count(),
+        0
+    );
+
+    facts.functions[0].reserved = None;
+    assert_eq!(shared(&facts, 0), "null");
+    assert_eq!(shared(&facts, 1), "[]");
+    assert_eq!(
+        groups::text(&groups::all(&facts, &[]))
+            .matches("unknown")
+            .count(),
+        1
+    );
+}
+
 #[test]
 fn groups_are_a_table() {
     let mut facts = well();
@@ -89,6 +124,7 @@ fn groups_are_a_table() {
     let mut sibling = nic("0000:04:00.1", 22);
     sibling.reset.clear();
     facts.functions.push(sibling);
+    facts.functions[0].reserved = Some(Vec::new());
     let text = groups::text(&groups::all(&facts, &[]));
     let lines: Vec<_> = text.lines().collect();
     assert!(lines[0].starts_with("FUNCTION"));
@@ -96,6 +132,6 @@ fn groups_are_a_table() {
     let card = "0000:04:00.1";
     assert_eq!(
         words,
-        ["0000:04:00.0", "pciback", "bus", card, card, "82574L"]
+        ["0000:04:00.0", "pciback", "bus", card, card, "-", "82574L"]
     );
 }
