@@ -37,6 +37,7 @@ WALKS = [
     Walk("xen_pcidev", 2, GiveBack, "a function is unbound"),
     Walk("xen_pcidev", 2, HandOver, "a function is handed over"),
     Walk("xen_pcidev", 2, Unload, "xen-pciback is unloaded with a function"),
+    Walk("xen_pcidev", 1, LookUp, "functions are looked up"),
     Walk("xen_pciback", 4, LoadPciback, "xen-pciback is loaded"),
     Walk("xen_pciback", 30, Hide, "a function is hidden"),
     Walk("xen_pciback", 30, Seize, "a function is bound"),

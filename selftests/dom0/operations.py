@@ -446,7 +446,7 @@ class ReadFiles(Operation):
         need(self.seen == self.wanted, f"{self.seen}, not {self.wanted}")
 
 
-GET_GSI, GET_INFO, GET_LIST = 0xBE00, 0xBE01, 0xBE02
+GET_GSI, GET_INFO, GET_LIST, GET_RESERVED = 0xBE00, 0xBE01, 0xBE02, 0xBE03
 PRIVCMD_GET_GSI = 8 << 16 | ord("P") << 8 | 10
 BY_GSI = 1
 
@@ -463,10 +463,11 @@ class LookUp(Operation):
     def answers(self) -> list[bytes]:
         room = 4096
         return [
-            self.ask(NODE, GET_GSI, struct.pack("12I", 48, 0, self.sbdf, *[0] * 9)),
-            self.ask(NODE, GET_INFO, struct.pack("12I", 48, 0, self.sbdf, *[0] * 9)),
+            self.ask(NODE, GET_GSI, struct.pack("13I", 52, 0, self.sbdf, *[0] * 10)),
+            self.ask(NODE, GET_INFO, struct.pack("13I", 52, 0, self.sbdf, *[0] * 10)),
             self.ask(NODE, GET_LIST, struct.pack("I", room).ljust(room, b"\0")),
             self.ask(NODE, GET_LIST, struct.pack("III", room, BY_GSI, self.gsi).ljust(room, b"\0")),
+            self.ask(NODE, GET_RESERVED, struct.pack("III", room, 0, self.sbdf).ljust(room, b"\0")),
             self.ask(Path("/dev/xen/privcmd"), PRIVCMD_GET_GSI, struct.pack("II", self.sbdf, 0))]
 
     @staticmethod
