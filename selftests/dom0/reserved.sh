@@ -1,0 +1,62 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# The memory that firmware reserved for functions; here Xen's command line stands in for
+# firmware. Would catch: regions that are missing, in Xen's order, cut to the caller's room
+# without a word, or those of another function, and a doctor that does not know who shares one.
+
+. "${0%/*}/ktap.sh"
+
+first=0000:01:00.0 second=0000:01:00.1 alone=0000:02:00.0
+
+regions() {
+	same "first" "$first count=2 0xf8000+0x1000 0xfa000+0x2000" "$(ask reserved 8 $first)"
+	same "second" "$second count=1 0xfa000+0x2000" "$(ask reserved 8 $second)"
+	same "alone" "$alone count=0" "$(ask reserved 8 $alone)"
+}
+
+room() {
+	for room in 0 1; do
+		same "room for $room" "$first count=2 ENOSPC" "$(ask reserved $room $first)"
+	done
+	same "room for 2" "$first count=2 0xf8000+0x1000 0xfa000+0x2000" "$(ask reserved 2 $first)"
+	same "none" "$alone count=0" "$(ask reserved 0 $alone)"
+}
+
+absent() {
+	same "absent" "0000:7f:1f.7 count=0 ENODEV" "$(ask reserved 8 0000:7f:1f.7)"
+}
+
+# The function, and those that it shares a region with.
+sharing() {
+	python3 -IS -c '
+import json, sys
+for group in json.load(sys.stdin):
+    print(group["sbdf"], *group["shares_rmrr"])'
+}
+
+grouped() {
+	same "those that share" "$(printf '%s\n' "$first $second" "$second $first" $alone)" \
+		"$(pcidev groups $first $second $alone --json | sharing)"
+	pcidev groups | grep -q "^FUNCTION .*SHARES RMRR" || die "$(pcidev groups)"
+}
+
+examined() {
+	report=$(pcidev doctor $first $alone)
+	case $report in
+	*"reserved-memory: firmware reserved memory (0xf8000-0xf8fff, 0xfa000-0xfbfff) for it"*) ;;
+	*) die "$report" ;;
+	esac
+	same "findings" 1 "$(echo "$report" | grep -c reserved-memory)"
+	case $report in *'rdm = "strategy=host,policy=relaxed"'*) ;; *) die "$report" ;; esac
+}
+
+[ -e /dev/xen/pcidev ] && in_vm && [ -e $devices/$second ] || skip_all "see tests.toml"
+
+plan 5
+check "each function has the regions that firmware reserved for it, in ascending order" regions
+check "a caller with too little room is told how many there are" room
+check "an absent function is ENODEV" absent
+check "pcidev groups knows those that share a region" grouped
+check "pcidev doctor says what their guest needs" examined
+finish
