@@ -109,7 +109,10 @@ impl Driver for PciBack {
             Severity::Permanent => "permanent",
         };
         let function = &bound.function;
-        function.set_recovering(severity != Severity::Permanent);
+        match severity {
+            Severity::Permanent => function.give_up_recovery(),
+            _ => function.set_recovering(true),
+        }
         let Some(guest) = function.guest() else {
             dev_warn!(dev, "{} error, no guest has it\n", name);
             return;

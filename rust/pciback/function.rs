@@ -340,6 +340,13 @@ impl Function {
         }
     }
 
+    /// Records that Linux has given up the recovery from an error. Queues the reset that the
+    /// function needs.
+    pub(crate) fn give_up_recovery(self: &Arc<Self>) {
+        self.inner.lock().life.give_up_recovery();
+        self.set_recovering(false);
+    }
+
     /// Records that Linux begins or ends the recovery from an error. Queues work that has become
     /// due.
     pub(crate) fn set_recovering(self: &Arc<Self>, recovering: bool) {

@@ -166,6 +166,12 @@ pub(crate) fn run(input: &[u8]) {
                 truth.asleep = false;
                 life.woke();
             }
+            15 if byte >> 4 < 8 => {
+                life.give_up_recovery();
+                truth.recovering = false;
+                truth.used |= truth.owner.is_none() && !truth.failed;
+                truth.asleep = false;
+            }
             which => {
                 let outcome = match which {
                     7 => Outcome::Unresettable,
