@@ -19,6 +19,7 @@ pub mod reset;
 mod saved;
 mod sbdf;
 pub mod uevent;
+mod vendor;
 
 pub(crate) use self::device::as_raw;
 pub use self::{

@@ -8,7 +8,11 @@ use core::ptr::NonNull;
 
 use kernel::{
     error::to_result,
-    prelude::*, //
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
 };
 
 use crate::{
@@ -18,6 +22,7 @@ use crate::{
         as_raw,
         config::ConfigSpace,
         header::Registers,
+        vendor::VendorRegisters,
         Locked, //
     }, //
 };
@@ -45,6 +50,8 @@ pub struct Saved {
     config: ConfigSpace,
     state: NonNull<bindings::pci_saved_state>,
     registers: Registers,
+    vendor: VendorRegisters,
+    is_change_logged: Atomic<bool>,
 }
 
 // SAFETY: `state` points to plain memory.
@@ -59,6 +66,7 @@ impl Saved {
     pub fn new(dev: &Locked) -> Result<Self> {
         let config = ConfigSpace::of(dev);
         config.require_present()?;
+        let vendor = VendorRegisters::read(&config)?;
         let raw = as_raw(dev);
         fault::point("saving the configuration")?;
         // SAFETY: `raw` is a valid `struct pci_dev`, whose device lock is held.
@@ -74,6 +82,8 @@ impl Saved {
             config,
             state: NonNull::new(state).ok_or(ENOMEM)?,
             registers,
+            vendor,
+            is_change_logged: Atomic::new(false),
         })
     }
 
@@ -102,10 +112,14 @@ impl Saved {
     }
 
     /// Reads the header and compares it with the saved header, including the BARs and COMMAND.
-    /// `EIO` if the function does not answer, or if a register differs, which is logged.
+    /// `EIO` if the function does not answer, or if a register differs, which is logged. Logs once
+    /// if one of the vendor's registers differs, which nobody restores.
     pub fn verify(&self) -> Result {
         match self.config.header()?.differs(&self.registers) {
-            None => Ok(()),
+            None => {
+                self.log_vendor_change();
+                Ok(())
+            }
             Some((offset, is, wanted)) => {
                 dev_err!(
                     self.config.device(),
@@ -116,6 +130,21 @@ impl Saved {
                 );
                 Err(EIO)
             }
+        }
+    }
+
+    fn log_vendor_change(&self) {
+        let Ok(Some((offset, is, was))) = self.vendor.changed(&self.config) else {
+            return;
+        };
+        if !self.is_change_logged.xchg(true, Relaxed) {
+            dev_warn!(
+                self.config.device(),
+                "vendor register {:#04x} reads {:#x}, not {:#x} as before the seizure: not restored; drivers that need it may fail\n",
+                offset,
+                is,
+                was
+            );
         }
     }
 
