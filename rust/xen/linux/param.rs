@@ -223,7 +223,7 @@ macro_rules! text_param {
     };
 }
 
-/// Declares the module parameter `fault`. See [`fault`](crate::linux::fault).
+/// Declares the module parameter `fault`. See [`fault`].
 #[macro_export]
 macro_rules! fault_param {
     () => {
