@@ -160,6 +160,9 @@ static void note(const struct call *call, int error)
 	/* Not everywhere is a pin without a route; a file may be closed. */
 	if (error == ENXIO || error == EBADF)
 		return;
+	/* Nor is memory reserved. */
+	if (error == ENOSPC && call->kind == RESERVED)
+		return;
 	for (const int *outcome = kinds[call->kind].outcomes; *outcome >= 0; outcome++) {
 		if (error == *outcome)
 			return;
@@ -206,11 +209,22 @@ static void check_list(const struct call *call, const struct xen_pcidev_list *li
 	}
 }
 
-/* This machine's firmware reserves nothing. */
 static void check_reserved(const struct call *call, const struct xen_pcidev_reserved *reserved)
 {
-	if (!find(reserved->sbdf) || reserved->valid || reserved->count || reserved->pad)
-		fail("GET_RESERVED: sbdf %#x: %u regions\n", call->words[2], reserved->count);
+	const struct xen_pcidev_region *regions = reserved->regions;
+
+	if (!find(reserved->sbdf) || reserved->valid || reserved->pad ||
+	    (call->words[0] - sizeof(*reserved)) / sizeof(*regions) < reserved->count) {
+		fail("GET_RESERVED: sbdf %#x: %u regions in %u bytes\n", reserved->sbdf,
+		     reserved->count, call->words[0]);
+		return;
+	}
+	for (unsigned int i = 0; i < reserved->count; i++) {
+		if (!regions[i].size || (regions[i].start | regions[i].size) % PAGE ||
+		    (i && regions[i].start <= regions[i - 1].start))
+			fail("GET_RESERVED: sbdf %#x: %#llx+%#llx\n", reserved->sbdf,
+			     regions[i].start, regions[i].size);
+	}
 }
 
 /* Checks an answer; returns the bytes that it takes. */
@@ -229,7 +243,8 @@ static size_t check_answer(const struct call *call, const __u32 *answer)
 		return sizeof(struct xen_pcidev_list) + 4 * answer[6];
 	case RESERVED:
 		check_reserved(call, (const struct xen_pcidev_reserved *)answer);
-		return sizeof(struct xen_pcidev_reserved);
+		return sizeof(struct xen_pcidev_reserved) +
+		       answer[4] * sizeof(struct xen_pcidev_region);
 	case OTHER:
 		return 0;
 	default:
@@ -256,7 +271,8 @@ static void call_strictly(struct task *task, const int *files)
 	if (!error)
 		written = check_answer(&call, buffer);
 	else if (error == ENOSPC)
-		written = sizeof(struct xen_pcidev_list);
+		written = call.kind == RESERVED ? sizeof(struct xen_pcidev_reserved)
+						: sizeof(struct xen_pcidev_list);
 	if (call.kind < PRIVCMD && written > call.words[0])
 		written = call.words[0];
 	if (written > sizeof(buffer))
