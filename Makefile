@@ -58,10 +58,11 @@ run: setup
 test:
 	@selftests/vm/setup $$KERNEL zoo
 	@$(SANDBOX) selftests/vm/test.py
-# Set up only what the parts need: the debug kernel, a system for the package.
-test-hard: parts := $(or $(PART),debug install)
+# Set up only what the parts need: the debug kernel, a system for the package, emulated functions.
+test-hard: parts := $(or $(PART),debug install faults)
 test-hard:
-	@selftests/vm/setup $(if $(filter debug faults fuzz races,$(parts)),debug) $(if $(filter install,$(parts)),packaging)
+	@selftests/vm/setup $(if $(filter debug faults fuzz races,$(parts)),debug) $(if $(filter install,$(parts)),packaging) \
+		$(if $(filter faults hostile,$(parts)),zoo)
 	@$(SANDBOX) selftests/vm/test.py --hard
 bench: setup
 	@$(SANDBOX) selftests/bench/bench.py

@@ -8,11 +8,13 @@
 # gives something up twice, or goes on as if nothing had happened.
 #
 # FAULTS_EACH=1 lets all of them fail, which takes long; else it is each N-th.
+# FAULTS_CARD=yes: with the functions of a card that are reset together (animals).
 # FAULTS_ONLY=expression: walks with such names, as "memory|xen_pcidev Seize".
 # FAULTS_VERBOSE=2: with the stack of each failure, which is a fault for "finish".
 
 . "${0%/*}/ktap.sh"
 . "${0%/*}/kmemleak"
+. "${0%/*}/animals"
 
 each=${FAULTS_EACH:-23}
 some="xen_pcidev (LoadPcidev|Seize|GiveBack)|xen_pciback (Hide|Seize|GiveBack|Reset|HandOver|Return)"
@@ -32,10 +34,16 @@ same_interrupts() {
 }
 
 in_vm && [ -e $pciback/do_flr ] && is_loaded xen_pcidev || skip_all "needs our own machine and modules"
-set -- $(spare_functions routed has_flr_and_msix | head -n 1) $(spare_functions routed has_msix)
-[ $# -ge 3 ] || skip_all "needs two unused functions with MSI-X, one with FLR"
-a=$1
-for b; do [ $b = $a ] || break; done
+if [ "${FAULTS_CARD-}" ]; then
+	set -- $(find_pair)
+	[ $# = 2 ] || skip_all "no such card"
+	a=$1 b=$2
+else
+	set -- $(spare_functions routed has_flr_and_msix | head -n 1) $(spare_functions routed has_msix)
+	[ $# -ge 3 ] || skip_all "needs two unused functions with MSI-X, one with FLR"
+	a=$1
+	for b; do [ $b = $a ] || break; done
+fi
 
 count=$(faults_py)
 plan $((count + 2))

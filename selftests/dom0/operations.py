@@ -18,16 +18,20 @@ NODE = Path("/dev/xen/pcidev")
 GUEST = 32748
 FRONTEND = f"/local/domain/{GUEST}/device/pci/0"
 BACKEND = f"/local/domain/0/backend/pci/{GUEST}/0"
-# One function with a function level reset, and another one, both with MSI-X.
+# One function with a function level reset, and another one, both with MSI-X. Or both are a card that its bus resets.
 a = b = ""
+# What is bound before a, which has no reset without it.
+rest: tuple[str, ...] = ()
 store: XenStore
 untouched: dict[str, bytes] = {}
 
 
 def use(first: str, second: str) -> None:
     """These functions, as they are now."""
-    global a, b, store
+    global a, b, rest, store
     a, b = first, second
+    if a.partition(".")[0] == b.partition(".")[0]:
+        rest = (b,)
     store = XenStore()
     untouched.update({function: registers(function) for function in (a, b)})
 
@@ -58,12 +62,28 @@ def switch_on(function: str, log: Log) -> None:
         os.close(fd)
 
 
-def bind(*functions: str) -> None:
+def put_in(*functions: str) -> None:
     for function in functions:
         put("new_slot", function)
         put("bind", function)
+
+
+def bind(*functions: str) -> None:
+    put_in(*dict.fromkeys((*rest, *functions)))
+    for function in functions:
         need(state(function) == "clean", f"{function} is {state(function)} when it is bound")
         need(table(function) == "held", f"the table of {function} is {table(function)} when it is bound")
+
+
+def is_back(log: Log) -> bool:
+    """Reset, or given up. Or, of a card, it waits for its reset, and the log says why."""
+    return state(a) in ("clean", "not bound") or bool(rest) and log.has(f"{a}: not reset")
+
+
+def settled(*functions: str) -> None:
+    """What a failure has broken is given up behind the scenes."""
+    for function in functions:
+        wait(f"an end of {function}'s offer", lambda function=function: state(function) != "broken")
 
 
 def assign(*functions: str) -> None:
@@ -99,6 +119,7 @@ def home(log: Log) -> None:
         if not is_loaded(module):
             insert(module)
     for function in (a, b):
+        settled(function)
         if is_bound(function):
             wait(f"{function} to be returned", lambda: not has(function))
             put("unbind", function)
@@ -107,7 +128,7 @@ def home(log: Log) -> None:
              f"registers of {function}: {registers(function).hex(' ', 4)}, not {untouched[function].hex(' ', 4)}")
         # One that a failure was about is served again when it is bound again.
         if table(function) != "free":
-            bind(function)
+            put_in(function)
             put("unbind", function)
         need(table(function) == "free", f"the table of {function} stays {table(function)}")
     for slot in get(PCIBACK / "slots").split():
@@ -129,6 +150,7 @@ class Load(Operation):
         if log.has("add_bind_files") and is_loaded("xen_pciback"):
             remove("xen_pciback")
         for function in (a, b):
+            settled(function)
             if is_bound(function):
                 put("unbind", function)
             same_or_off(function, log)
@@ -192,7 +214,8 @@ class Hide(LoadPciback):
 
     def do(self, fault: Fault, number: int) -> None:
         log = Log()
-        insert("xen_pciback", [f"hide=({a})", *fault.parameters("xen_pciback", number)])
+        hide = "".join(f"({function})" for function in (*rest, a))
+        insert("xen_pciback", [f"hide={hide}", *fault.parameters("xen_pciback", number)])
         wait("an end of hiding", lambda: log.has(f"{a}: not hidden") or state(a) == "clean")
         # It may still be on its way.
         end = f"{a}: (not hidden|.*failed to prepare|guests cannot)"
@@ -207,6 +230,7 @@ class Hide(LoadPciback):
 
 class Seize(Operation):
     def ready(self) -> None:
+        put_in(*rest)
         put("new_slot", a)
 
     def do(self, fault: Fault, number: int) -> None:
@@ -228,6 +252,7 @@ class Override(Seize):
     """By its driver_override, which adds it to the slots."""
 
     def ready(self) -> None:
+        put_in(*rest)
         (DEVICES / a / "driver_override").write_text("pciback")
 
     def do(self, fault: Fault, number: int) -> None:
@@ -266,7 +291,7 @@ class Reset(GiveBack):
 
     def failed(self, log: Log, error: OSError) -> None:
         """One whose reset failed is not on offer any more."""
-        wait("an end of its offer", lambda: state(a) != "broken")
+        settled(a)
 
 
 class Unload(GiveBack):
@@ -338,14 +363,14 @@ class Detach(Change):
         if has(a):
             raise OSError("not detached")
         # It is reset now.
-        wait("its reset", lambda: state(a) in ("clean", "not bound"))
+        wait("its reset", lambda: is_back(log))
 
     def done(self, log: Log) -> None:
         need(has(b), "the other one was lost")
 
     def failed(self, log: Log, error: OSError) -> None:
         # What failed may be to tell that it is on its way back.
-        wait(f"{a} to be somebody's", lambda: has(a) or state(a) in ("clean", "not bound"))
+        wait(f"{a} to be somebody's", lambda: has(a) or is_back(log))
         self.done(log)
 
 
@@ -360,8 +385,9 @@ class Return(Operation):
         wait("an answer", lambda: was_told() and has(a))
 
     def do(self, fault: Fault, number: int) -> None:
+        log = Log()
         gone()
-        wait(f"{a} to come back", lambda: state(a) in ("clean", "not bound"))
+        wait(f"{a} to come back", lambda: is_back(log))
         if not is_bound(a):
             raise OSError("given up")
 
