@@ -205,9 +205,14 @@ seize() { # SBDF
 		echo $1 >$devices/$1/driver/unbind || die "$1: its driver does not let go"
 	fi
 	echo $1 >$pciback/new_slot || die "$1: xen-pciback does not know new_slot"
-	# The driver core offers it by itself, if it was plugged just now.
-	echo $1 >$pciback/bind || [ "$(driver_of $1)" = pciback ] ||
+	# The driver core offers it by itself, if it was plugged just now. The shell's own echo tells
+	# no error from another.
+	env echo $1 >$pciback/bind || (wait_for 5 is_seized $1) ||
 		die "$1: xen-pciback does not take it: $(dmesg | grep $1 | tail -n 1)"
+}
+
+is_seized() { # SBDF
+	[ "$(driver_of $1)" = pciback ]
 }
 
 give_back() { # SBDF
