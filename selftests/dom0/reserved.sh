@@ -7,11 +7,11 @@
 
 . "${0%/*}/ktap.sh"
 
-first=0000:01:00.0 second=0000:01:00.1 alone=0000:02:00.0
+first=0000:03:00.0 second=0000:03:00.1 alone=0000:02:00.0
 
 regions() {
-	same "first" "$first count=2 0xf8000+0x1000 0xfa000+0x2000" "$(ask reserved 8 $first)"
-	same "second" "$second count=1 0xfa000+0x2000" "$(ask reserved 8 $second)"
+	same "first" "$first count=2 0x7fff0000+0x1000 0x7fff4000+0x2000" "$(ask reserved 8 $first)"
+	same "second" "$second count=1 0x7fff4000+0x2000" "$(ask reserved 8 $second)"
 	same "alone" "$alone count=0" "$(ask reserved 8 $alone)"
 }
 
@@ -19,7 +19,7 @@ room() {
 	for room in 0 1; do
 		same "room for $room" "$first count=2 ENOSPC" "$(ask reserved $room $first)"
 	done
-	same "room for 2" "$first count=2 0xf8000+0x1000 0xfa000+0x2000" "$(ask reserved 2 $first)"
+	same "room for 2" "$first count=2 0x7fff0000+0x1000 0x7fff4000+0x2000" "$(ask reserved 2 $first)"
 	same "none" "$alone count=0" "$(ask reserved 0 $alone)"
 }
 
@@ -44,7 +44,7 @@ grouped() {
 examined() {
 	report=$(pcidev doctor $first $alone)
 	case $report in
-	*"reserved-memory: firmware reserved memory (0xf8000-0xf8fff, 0xfa000-0xfbfff) for it"*) ;;
+	*"reserved-memory: firmware reserved memory (0x7fff0000-0x7fff0fff, 0x7fff4000-0x7fff5fff) for it"*) ;;
 	*) die "$report" ;;
 	esac
 	same "findings" 1 "$(echo "$report" | grep -c reserved-memory)"
