@@ -96,7 +96,7 @@ pub(super) struct Inner {
     /// When Linux reported the last error.
     pub(super) error_at: Instant<Monotonic>,
     /// When a toolstack last requested a reset.
-    requested_at: Instant<Monotonic>,
+    requested_at: Option<Instant<Monotonic>>,
     /// Present while the function is seized.
     pub(super) seized: Option<AsFound>,
     /// Whether an error was logged since the current guest has the function.
@@ -112,7 +112,8 @@ const HAND_OVER: Delta = Delta::from_secs(5);
 impl Inner {
     /// Returns whether a toolstack may be about to assign the function in Xen.
     pub(super) fn is_requested(&self) -> bool {
-        self.life.state() == State::Touched && self.requested_at.elapsed() < HAND_OVER
+        self.life.state() == State::Touched
+            && self.requested_at.is_some_and(|at| at.elapsed() < HAND_OVER)
     }
 }
 
@@ -167,7 +168,7 @@ impl Function {
                     life: Life::new(),
                     prepared: Ok(0),
                     error_at: Instant::now(),
-                    requested_at: Instant::now(),
+                    requested_at: None,
                     seized: None,
                     error_logged: false,
                     guest_stopped: false,
@@ -281,7 +282,7 @@ impl Function {
                 if inner.life.is_recovering() && inner.life.guest().is_none() {
                     return Err(EAGAIN);
                 }
-                inner.requested_at = Instant::now();
+                inner.requested_at = Some(Instant::now());
                 inner.life.flr()
             };
             if wanted != Flr::Quiesce && self.vpci.is_assigned() {
