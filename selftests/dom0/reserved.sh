@@ -36,18 +36,19 @@ for group in json.load(sys.stdin):
 }
 
 grouped() {
-	same "those that share" "$(printf '%s\n' "$first $second" "$second $first" $alone)" \
+	same "those that share" "$(printf '%s\n' $alone "$first $second" "$second $first")" \
 		"$(pcidev groups $first $second $alone --json | sharing)"
 	pcidev groups | grep -q "^FUNCTION .*SHARES RMRR" || die "$(pcidev groups)"
 }
 
 examined() {
-	report=$(pcidev doctor $first $alone)
+	# In one line.
+	report=$(pcidev doctor $first $alone | tr -s ' \n' ' ')
 	case $report in
 	*"reserved-memory: firmware reserved memory (0x7fff0000-0x7fff0fff, 0x7fff4000-0x7fff5fff) for it"*) ;;
 	*) die "$report" ;;
 	esac
-	same "findings" 1 "$(echo "$report" | grep -c reserved-memory)"
+	same "findings" 1 "$(echo "$report" | grep -o reserved-memory: | wc -l)"
 	case $report in *'rdm = "strategy=host,policy=relaxed"'*) ;; *) die "$report" ;; esac
 }
 
