@@ -43,6 +43,10 @@ has_tattoo() { # FUNCTION BAR NUMBER
 
 was_reset() { # FUNCTION BAR NUMBER
 	is $1 clean
+	has_no_trace "$@"
+}
+
+has_no_trace() { # FUNCTION BAR NUMBER
 	same "tattoo of $1" 0x0 "$(read_bar $1 $2 $TATTOO)"
 	same "resets of $1 by its bus" 1 "$(fact $card.$3 resets.bus)"
 }
@@ -181,7 +185,8 @@ first_alone() {
 	others_of_card has_tattoo
 	same "resets" "flr bus" "$(cat $devices/$first/pciback/reset) $(cat $devices/$second/pciback/reset)"
 	echo $second >$pciback/do_flr && echo $second >$pciback/do_flr || die "do_flr fails"
-	others_of_card was_reset
+	is $second touched
+	others_of_card has_no_trace
 	same "resets of $first by its bus" 1 "$(fact $card.0 resets.bus)"
 }
 
