@@ -113,6 +113,8 @@ async def prepare(kernels: set[str]) -> None:
     images.main(kernels)
     # For a boot of tests.toml: device 11 has a pin that leads nowhere.
     (TOP / "build/images/unrouted.aml").write_bytes(acpi.unroute(11))
+    # For node: all functions have node 0.
+    (TOP / "build/images/node.aml").write_bytes(acpi.proximity(0))
     # For guest-msix: what a guest has to find on its disks.
     text = "".join(f"{number}\n" for number in range(1, 100001))
     (TOP / "build/images/pattern.img").write_bytes(text.encode().ljust(1 << 20, b"\0"))
