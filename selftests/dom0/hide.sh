@@ -66,12 +66,38 @@ unhidden() {
 	modprobe xen-pciback
 }
 
+# Until it has the function, xen-pciback keeps it by the same file.
+override_stays() {
+	function=${functions%%[[:space:]]*}
+	override=$devices/$function/driver_override
+	rmmod xen_pciback
+	modprobe xen-pciback hide="($function)" &
+	i=0
+	until grep -q pciback $override; do
+		i=$((i + 1))
+		[ $i -lt 1000 ] || die "not kept for xen-pciback"
+	done
+	echo nobody >$override
+	wait $!
+	# The work of hide= has ended.
+	rmmod xen_pciback
+	same "driver_override" nobody "$(cat $override)"
+	echo >$override
+	modprobe xen-pciback
+}
+
 functions=$(spare_functions has_flr_and_msix)
 [ "$functions" ] || skip_all "no spare function with MSI-X and FLR"
 
-plan 4
+plan 5
 check "hide= seizes them when xen-pciback is loaded, and their tables are held" hidden
 check "a hidden function is quarantined by xl pci-assignable-add, not before" quarantined
 check "they are returned" unhidden
 check "NVMe interrupts in dom0 after that" nvme_reads
+point="what somebody writes to driver_override meanwhile stays"
+if [ -e /sys/module/xen_pciback/parameters/tell ]; then
+	check "$point" override_stays
+else
+	skip "$point" "the stock xen-pciback does not use it"
+fi
 finish
