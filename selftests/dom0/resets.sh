@@ -156,6 +156,22 @@ failed_seizure() {
 	give_back $nvme
 }
 
+# Meanwhile the list has only the method that is used.
+methods_stay() {
+	methods=$devices/$behind/reset_method
+	seize $behind
+	before=$(cat $methods)
+	sh -c "for i in 1 2 3; do echo $behind >$pciback/do_flr; done" &
+	while [ "$(cat $methods)" = "$before" ]; do
+		kill -0 $! || die "they were '$before' all the time"
+	done
+	echo pm >$methods
+	wait $!
+	same "reset methods" pm "$(cat $methods)"
+	echo default >$methods
+	give_back $behind
+}
+
 # While its port forwards nothing, a function does not answer.
 silently() { # COMMAND [ARG...]
 	buses=$(config $port PRIMARY_BUS.l)
@@ -195,7 +211,7 @@ for sbdf in $(spare_functions has_flr_and_msix); do nvme=$sbdf; done
 unresettable=0000:00:06.0
 [ -e $devices/$behind ] && [ "$nvme" ] && [ -e /sys/module/xen_pciback/parameters/tell ] || skip_all "see tests.toml"
 
-plan 13
+plan 14
 seize $nvme
 check "do_flr loses no BAR" keeps_bars $nvme flr
 check "nor does a reset by sysfs" keeps_bars $nvme sysfs
@@ -210,6 +226,7 @@ check "but that does if Xen is not told; the function is not offered then" witho
 check "one that does not answer is not offered any more, and can be had again" silent_reset
 check "nor is it waited for when it is returned" silent_return
 check "what was reset and not touched since is not reset again" only_if_touched
+check "reset methods that are chosen during a reset stay" methods_stay
 check "a function without a reset says so" none
 check "its DMA does not go on when it is returned" no_dma_after
 check "a function whose first reset fails is left stopped" failed_seizure

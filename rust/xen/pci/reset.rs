@@ -210,7 +210,11 @@ impl Locked {
         self.replace_methods(Methods::default())
     }
 
-    fn replace_methods(&self, replacement: Methods) -> ReplacedMethods {
+    fn replace_methods(&self, mut replacement: Methods) -> ReplacedMethods {
+        // Behind the end of the list, which nobody reads: tells it from the same list written by
+        // user space.
+        let [.., last] = &mut replacement;
+        *last = 1;
         let methods = reset_methods(self);
         // SAFETY: `self` is a valid `struct pci_dev`. The core reads the methods one by one up to a
         // zero, without a lock, and user space writes them without a lock.
