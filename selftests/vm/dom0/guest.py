@@ -90,12 +90,28 @@ def xl_create(config: str) -> None:
     """Create the guest that a file describes, again if libxl loses its device model's socket."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            run(["xl", "create", config])
+            create_running(config)
             return
         except GuestFailed as failure:
             if not LOST_SOCKET.search(str(failure)) or attempt == ATTEMPTS:
                 raise
             note(f"{config}: libxl has lost QEMU's socket: created anew (attempt {attempt + 1} of {ATTEMPTS})")
+
+
+def create_running(config: str) -> None:
+    """Create a guest. If xl cannot tell QEMU to go on, it leaves the guest paused, and succeeds: here that fails."""
+    said = run(["xl", "create", config])
+    with open(config, encoding="utf-8") as text:
+        name = re.search('^\\s*name = "(.*)"', text.read(), re.M)
+    if name and is_paused(name[1]):
+        destroy(name[1])
+        raise GuestFailed(f"xl create {config}: the guest is still paused\n{indent(said)}")
+
+
+def is_paused(name: str) -> bool:
+    """False, too, for a guest that is gone already."""
+    listed = subprocess.run(["xl", "list", name], capture_output=True, text=True, errors="replace")
+    return any(line.split()[-2][2:3] == "p" for line in listed.stdout.splitlines()[1:])
 
 
 def bring_up(name: str, pci: list[str], cmdline: str, memory: int, vcpus: int) -> float:
