@@ -273,10 +273,10 @@ impl Function {
         };
         trace::hold(self.sbdf, table.entries, pirq, status);
         if let Ok(hold) = &result {
-            if let Err(e) = hold.hold.last_entry() {
+            if let Err(e) = hold.hold.hidden() {
                 dev_warn!(
                     dev,
-                    "guests cannot use its last MSI-X entry: Xen did not bind it ({:?}); is this Xen newer than xen-pcidev?\n",
+                    "guests see its last MSI-X entry, which does not work ({:?}): unbind it and bind it again\n",
                     e
                 );
             }

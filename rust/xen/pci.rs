@@ -7,11 +7,13 @@ mod bus_lock;
 mod claim;
 mod command;
 mod config;
+mod config_file;
 mod device;
 pub mod driver;
 pub mod driver_files;
 mod enable;
 mod header;
+mod hiding;
 mod lock;
 mod msix;
 mod power;
@@ -21,7 +23,6 @@ mod sbdf;
 pub mod uevent;
 mod vendor;
 
-pub(crate) use self::device::as_raw;
 pub use self::{
     bus_lock::{
         can_reset_bus_of,
@@ -56,4 +57,12 @@ pub use self::{
         hex,
         Sbdf, //
     }, //
+};
+pub(crate) use self::{
+    config_file::{
+        ConfigFile,
+        Filter, //
+    },
+    device::as_raw,
+    hiding::Hiding, //
 };

@@ -16,6 +16,8 @@ mod assignments;
 // Its decoder is the crate's own.
 #[path = "../../rust/xen/pci/header.rs"]
 mod header;
+#[path = "../../rust/xen/pci/hiding.rs"]
+mod hiding;
 #[path = "../../rust/pcidev/index.rs"]
 mod index;
 #[path = "../../rust/pcidev/info.rs"]

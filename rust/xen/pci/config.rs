@@ -22,6 +22,7 @@ use crate::{
     pci::{
         as_raw,
         header,
+        hiding::Hiding,
         DeviceExt,
         MsixTable, //
     }, //
@@ -38,6 +39,9 @@ pub(super) const COMMAND: u16 = bindings::PCI_COMMAND as u16;
 pub(super) const COMMAND_MEMORY: u16 = bindings::PCI_COMMAND_MEMORY as u16;
 pub(super) const COMMAND_MASTER: u16 = bindings::PCI_COMMAND_MASTER as u16;
 pub(super) const COMMAND_INTX_DISABLE: u16 = bindings::PCI_COMMAND_INTX_DISABLE as u16;
+const CAPABILITY_LIST: u16 = bindings::PCI_CAPABILITY_LIST as u16;
+/// As many as there is space for.
+const MOST_CAPABILITIES: u16 = 48;
 const BAR_0: u16 = bindings::PCI_BASE_ADDRESS_0 as u16;
 const MSI_FLAGS: u16 = bindings::PCI_MSI_FLAGS as u16;
 const MSI_ENABLE: u16 = bindings::PCI_MSI_FLAGS_ENABLE as u16;
@@ -216,6 +220,30 @@ impl ConfigSpace {
         let control = self.read(capability.saturating_add(bindings::PCI_MSIX_FLAGS as u16))?;
         let offset = self.read(capability.saturating_add(bindings::PCI_MSIX_TABLE as u16))?;
         Ok(MsixTable::decode(control, offset))
+    }
+
+    /// Returns how to hide the last entry of `table`, the function's MSI-X table.
+    ///
+    /// Errors: `EIO` if the function does not answer, or if its capabilities are no list.
+    pub(crate) fn hiding_last_entry(&self, table: MsixTable) -> Result<Hiding> {
+        // SAFETY: `self.dev` is a valid `struct pci_dev`. `msix_cap` does not change after set-up.
+        let capability = unsafe { (*as_raw(&self.dev)).msix_cap };
+        if table.entries > 1 {
+            return Ok(Hiding::Entry {
+                control: u16::from(capability).saturating_add(MSIX_FLAGS),
+                entries: table.entries.saturating_sub(1),
+            });
+        }
+        let mut pointer = CAPABILITY_LIST;
+        for _ in 0..MOST_CAPABILITIES {
+            let found = self.read::<u8>(pointer)? & !3;
+            if found == capability {
+                let next = self.read(u16::from(capability).saturating_add(1))?;
+                return Ok(Hiding::Capability { pointer, next });
+            }
+            pointer = u16::from(found).saturating_add(1);
+        }
+        Err(EIO)
     }
 
     /// Returns whether the BARs hold the addresses that Linux has assigned. `EIO` if the function

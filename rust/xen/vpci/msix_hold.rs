@@ -11,10 +11,7 @@
 //! and miscounts from then on. MSI-X of the function then works neither for guests nor for dom0.
 //! This can be repaired only once dom0 owns the function again.
 //!
-//! A guest may use the mapped entry, too. The entry then has the address and data of the guest's
-//! mapping. But Xen applies the guest's masking to the first mapping, which is dom0's, and unmasks
-//! the entry in hardware only if dom0's side of its mapping is unmasked as well. The pirq of the
-//! mapping is therefore bound.
+//! Guests cannot use the mapped entry: see [`LastEntry`].
 
 use kernel::{
     pci::Device,
@@ -24,10 +21,7 @@ use kernel::{
 
 use crate::{
     bindings,
-    hypercall::{
-        domctl,
-        physdev, //
-    },
+    hypercall::physdev,
     pci::{
         Command,
         ConfigSpace,
@@ -35,7 +29,10 @@ use crate::{
         Locked,
         MsixTable, //
     },
-    vpci::Function, //
+    vpci::{
+        last_entry::LastEntry,
+        Function, //
+    },
 };
 
 /// The error of `PHYSDEVOP_map_pirq` if Xen does not know the table and does not look for it.
@@ -54,11 +51,10 @@ enum Means {
     Released,
 }
 
-/// A mapped pirq of dom0, and its binding. Guests can use the mapped entry only if the pirq is
-/// bound.
+/// The last entry, mapped to dom0 and hidden from guests.
 struct Mapping {
     pirq: i32,
-    bound: Result<domctl::Bound>,
+    hidden: Result<LastEntry>,
 }
 
 /// A hold on the MSI-X table of a function: guests can use MSI-X until this value is dropped.
@@ -92,15 +88,21 @@ impl Hold {
         })
     }
 
-    fn once(dev: &Device, function: Function, table: MsixTable) -> Result<Self> {
+    fn once(dev: &Locked, function: Function, table: MsixTable) -> Result<Self> {
         let means = match physdev::prepare_msix(function.sbdf) {
             Ok(()) => Means::Prepared,
             Err(e) if e == EBUSY => Means::PreparedByOther,
-            Err(_) => Means::Mapped(Mapping::new(map_last(dev, table)?)),
+            Err(_) => {
+                let pirq = map_last(dev, table)?;
+                Means::Mapped(Mapping {
+                    pirq,
+                    hidden: LastEntry::hide(dev, table),
+                })
+            }
         };
         // INVARIANT: Xen knows the table by `means`.
         Ok(Self {
-            dev: dev.into(),
+            dev: (&**dev).into(),
             function,
             table,
             means,
@@ -120,11 +122,11 @@ impl Hold {
         self.table
     }
 
-    /// Checks whether guests can use the table's last entry. If not, returns the error with which
-    /// Xen refused to bind the pirq: `EACCES` for an unknown version of Xen.
-    pub fn last_entry(&self) -> Result {
+    /// Checks whether the last entry is hidden from guests, if they cannot use it. If it is not,
+    /// returns why.
+    pub fn hidden(&self) -> Result {
         match &self.means {
-            Means::Mapped(Mapping { bound: Err(e), .. }) => Err(*e),
+            Means::Mapped(Mapping { hidden: Err(e), .. }) => Err(*e),
             _ => Ok(()),
         }
     }
@@ -162,7 +164,7 @@ impl Hold {
             Ok(pirq) => {
                 self.means = Means::Mapped(Mapping {
                     pirq,
-                    bound: Err(ENOENT),
+                    hidden: Err(ENOENT),
                 })
             }
             Err(e) => rediscover_lost(dev, self.function, e)?,
@@ -175,7 +177,7 @@ impl Hold {
     pub fn release(&mut self) -> Result {
         match &mut self.means {
             Means::Prepared => physdev::release_msix(self.function.sbdf)?,
-            Means::Mapped(mapping) => mapping.undo()?,
+            Means::Mapped(mapping) => physdev::unmap_pirq(mapping.pirq)?,
             Means::PreparedByOther | Means::Released => (),
         }
         // INVARIANT: `means` was undone.
@@ -189,24 +191,6 @@ impl Drop for Hold {
         if let Err(e) = self.release() {
             dev_warn!(self.dev, "Xen did not release the MSI-X table: {:?}\n", e);
         }
-    }
-}
-
-impl Mapping {
-    /// Binds `pirq`, which is mapped.
-    fn new(pirq: i32) -> Self {
-        Self {
-            pirq,
-            bound: bind(pirq),
-        }
-    }
-
-    /// Unbinds and unmaps the pirq. After an error it is still mapped, and bound again if possible.
-    fn undo(&mut self) -> Result {
-        if let Ok(bound) = &mut self.bound {
-            bound.release()?;
-        }
-        physdev::unmap_pirq(self.pirq).inspect_err(|_| self.bound = bind(self.pirq))
     }
 }
 
@@ -243,8 +227,4 @@ fn map_last(dev: &Device, table: MsixTable) -> Result<i32> {
 
 fn map(dev: &Device, table: MsixTable, entry: u16) -> Result<i32> {
     physdev::map_msix(dev.sbdf()?, entry, dev.resource_start(table.bar)?)
-}
-
-fn bind(pirq: i32) -> Result<domctl::Bound> {
-    domctl::Bound::new(u32::try_from(pirq)?)
 }

@@ -18,7 +18,8 @@ use crate::{
         bar_addresses,
         Pin,
         Registers, //
-    }, //
+    },
+    hiding::Hiding, //
 };
 
 fn bars(bars: [u32; 6]) {
@@ -63,6 +64,24 @@ fn msix(control: u16, offset: u32) {
     }
 }
 
+/// A part that is read is that of the whole space as a device model is to see it.
+fn hidden(hiding: Hiding, mut space: [u8; 256], from: u8, length: u8) {
+    let from = usize::from(from);
+    let to = (from + usize::from(length)).min(space.len());
+    let mut part = space[from..to].to_vec();
+    hiding.change(from as u64, &mut part);
+    match hiding {
+        Hiding::Entry { control, entries } => {
+            let at = usize::from(control);
+            let was = u16::from_le_bytes([space[at], space[at + 1]]);
+            let is = was / 2048 * 2048 + (entries - 1) % 2048;
+            space[at..at + 2].copy_from_slice(&is.to_le_bytes());
+        }
+        Hiding::Capability { pointer, next } => space[usize::from(pointer)] = next,
+    }
+    assert_eq!(part, space[from..to]);
+}
+
 fn route(gsi: i32, trigger: i32, polarity: i32) {
     match Route::decode(gsi, trigger, polarity) {
         Ok(route) => {
@@ -101,6 +120,20 @@ pub(crate) fn run(input: &[u8]) {
     let (index, bits) = (bytes.byte(), bytes.word());
     after[usize::from(index % 16)] ^= bits;
     registers(before, after, bytes.word());
+
+    let (at, value) = (bytes.byte(), bytes.word());
+    let hiding = match bytes.byte() % 2 {
+        0 => Hiding::Entry {
+            control: u16::from(at.min(254)),
+            entries: value as u16 % 2047 + 1,
+        },
+        _ => Hiding::Capability {
+            pointer: at.into(),
+            next: value as u8,
+        },
+    };
+    let [from, length, fill] = [(); 3].map(|()| bytes.byte());
+    hidden(hiding, [fill; 256], from, length);
 }
 
 fn signed(word: u32) -> i32 {

@@ -6,6 +6,8 @@
 
 #[path = "../../../rust/xen/pci/header.rs"]
 mod header;
+#[path = "../../../rust/xen/pci/hiding.rs"]
+mod hiding;
 #[path = "../../../rust/xen/pci/msix.rs"]
 mod msix;
 #[path = "../../../rust/xen/xenbus/pci_backend.rs"]

@@ -114,8 +114,8 @@ fn release(_: &Facts, xen: &Xen) -> Option<Finding> {
     }
     (release > NEWEST).then(|| {
         let text = format!(
-            "Xen {} is newer than this program; if the kernel log says that guests cannot use the \
-             last MSI-X entry of a function, update xen-pcidev",
+            "Xen {} is newer than this program: look for an update, as xen-pciback may be unable \
+             to ask Xen which functions guests have, and goes by XenStore alone then",
             xen.version
         );
         Finding::note(Code::NewXen, text)

@@ -64,7 +64,7 @@ impl Hold {
         self.table
     }
 
-    pub fn last_entry(&self) -> Result {
+    pub fn hidden(&self) -> Result {
         Ok(())
     }
 
