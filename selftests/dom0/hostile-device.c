@@ -12,6 +12,8 @@
 static struct function f;
 static __u32 header[16];
 static unsigned int power, express, msix, msi;
+/* Where the pending bits of MSI-X are: a BAR and an offset, as the register tells. */
+static __u32 pending;
 /* Whether addresses are written, too: the guest's memory is no more safe then. */
 static int reckless;
 
@@ -33,14 +35,18 @@ static void anywhere_in_config(void)
 static void in_bar(void)
 {
 	int bar = below(BARS);
-	size_t most = f.length[bar] / 4;
+	size_t most = f.length[bar] / 4, at;
 
 	if (!f.bar[bar] || !most)
 		return;
 	/* Most registers are at the beginning. */
 	if (below(2) && most > 1024)
 		most = 1024;
-	mmio_write(f.bar[bar] + below(most), nasty());
+	at = below(most);
+	/* Xen stops a guest that writes to this page while the table is held, which ends all. */
+	if (msix && bar == (int)(pending & 7) && at / 1024 == pending / 4096)
+		return;
+	mmio_write(f.bar[bar] + at, nasty());
 	count(1);
 }
 
@@ -150,6 +156,8 @@ int main(int argc, char **argv)
 	express = capability(&f, CAP_EXP);
 	msix = capability(&f, CAP_MSIX);
 	msi = capability(&f, CAP_MSI);
+	if (msix)
+		pending = config_read(&f, msix + 8, 4);
 	repair();
 	for (end = now() + atof(argv[2]) / 2; now() < end;)
 		step();

@@ -106,6 +106,36 @@ goes_on() {
 	give_back $disk
 }
 
+dma_of_pair() {
+	echo $(($(fact nic-pair.0 dma_done) + $(fact nic-pair.0 dma_failed)))
+}
+
+# Nothing resets it as long as a guest has its sibling. What ends its DMA is its bus mastering,
+# which nobody switches off if the driver does not.
+goes_on_unreset() {
+	seize $pair
+	seize $other_of_pair
+	assign $pair $other_of_pair
+	for function in $pair $other_of_pair; do is $function "assigned $guest"; done
+	order forget nic-pair.0
+	setpci -s $pair COMMAND=6:6
+	$zoo dma $pair 0 0 >/dev/null
+	config $pair VENDOR_ID >/dev/null
+	[ "$(dma_of_pair)" -gt 1 ] || die "it does not go on"
+	detach_first
+	is $pair returned
+	wait_for 5 told "$pair: not reset until domain $guest returns $other_of_pair"
+	before="$(dma_of_pair)"
+	tried=$(fact nic-pair.0 dma_tried)
+	config $pair VENDOR_ID >/dev/null
+	same "DMA while it waits" "$before" "$(dma_of_pair)"
+	[ "$(fact nic-pair.0 dma_tried)" -gt "$tried" ] || die "it does not even try"
+	gone
+	for function in $pair $other_of_pair; do is $function clean; done
+	same "goes on" false "$(fact nic-pair.0 running)"
+	for function in $pair $other_of_pair; do give_back $function; done
+}
+
 # The hold is xen-pcidev's, whatever driver has the function. Ours resets it before that, and
 # tells Xen of it, which then looks for the table in the page that is written to.
 table_among_registers() {
@@ -117,7 +147,7 @@ table_among_registers() {
 find_animals && set -- $(find_pair) && [ $# = 2 ] && [ "$slower" ] && [ -e $pciback/allow_unreset ] || skip_all "see tests.toml"
 pair=$1 other_of_pair=$2
 
-plan 8
+plan 9
 check "a function that is slow to come back is waited for" comes_back
 check "and holds up no other" holds_up_nobody
 check "nor do several hold up a guest that wants another, and the next guest waits for its own" holds_up_no_guest
@@ -125,5 +155,6 @@ check "one that never comes back is refused, and left stopped" never_comes_back
 check "one that is another after its reset is refused" not_believed
 check "registers that a reset loses are told" names_what_is_lost
 check "DMA that goes on ends when the guest has gone" goes_on
+check "DMA of one that waits for its reset ends at once" goes_on_unreset
 check "a table among registers is held" table_among_registers
 finish
