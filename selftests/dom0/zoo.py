@@ -52,11 +52,8 @@ def dma(bar: Bar, base: int) -> int:
 
 
 def fact(function: str, name: str) -> object:
-    request = json.dumps({"order": "facts", "function": function})
-    found = json.loads(subprocess.run(["zoo", request], check=True, stdout=subprocess.PIPE).stdout)["ok"][function]
-    for part in name.split("."):
-        found = found[part]
-    return found
+    request = json.dumps({"order": "facts", "function": function, "fact": name})
+    return json.loads(subprocess.run(["zoo", request], check=True, stdout=subprocess.PIPE).stdout)["ok"][function]
 
 
 def main() -> int:

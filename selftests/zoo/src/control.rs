@@ -3,8 +3,8 @@
 //! The control socket: a test asks what was done to the functions, and orders what they do.
 //!
 //! A request is a line of JSON, such as `{"order": "facts", "function": "gpu.0"}`; without a
-//! function it is for all. The answer is a line, too: `{"ok": {"gpu.0": ...}}` or
-//! `{"error": ...}`.
+//! function it is for all, and with `"fact": "resets.bus"` one fact is told. The answer is a line,
+//! too: `{"ok": {"gpu.0": ...}}` or `{"error": ...}`.
 
 use crate::answering::Answering;
 use crate::backend::Shared;
@@ -22,6 +22,7 @@ use std::thread;
 struct Request {
     order: Order,
     function: Option<String>,
+    fact: Option<String>,
     #[serde(default)]
     vector: u16,
 }
@@ -87,8 +88,17 @@ fn answer(line: &str, animals: &[Shared]) -> Value {
         {
             continue;
         }
+        let mut told = Value::Null;
         match request.order {
-            Order::Facts => {}
+            Order::Facts => {
+                told = json!(animal.report());
+                if let Some(fact) = &request.fact {
+                    match told.pointer(&format!("/{}", fact.replace('.', "/"))) {
+                        Some(found) => told = found.clone(),
+                        None => return json!({ "error": format!("no such fact: {fact}") }),
+                    }
+                }
+            }
             Order::Forget => animal.facts = Facts::default(),
             Order::Die => animal.answering = Answering::Never,
             Order::Answer => animal.answering = Answering::Truth,
@@ -96,7 +106,7 @@ fn answer(line: &str, animals: &[Shared]) -> Value {
             Order::Msi => animal.raise(Interrupt::Msi(request.vector)),
             Order::Msix => animal.raise(Interrupt::Msix(request.vector)),
         }
-        all.insert(animal.name.clone(), json!(animal.report()));
+        all.insert(animal.name.clone(), told);
     }
     match all.is_empty() {
         true => {

@@ -121,7 +121,8 @@ fn a_function_level_reset_clears_the_tattoo_and_is_counted() {
     assert_eq!(facts["resets"]["flr"], 1);
     assert_eq!(facts["tattoo_written"], 0x77);
     assert_eq!(running.order("facts", "gpu-flr0.1")["resets"]["flr"], 0);
-    assert_eq!(running.order("forget", "gpu-flr0.0")["resets"]["flr"], 0);
+    running.order("forget", "gpu-flr0.0");
+    assert_eq!(running.order("facts", "gpu-flr0.0")["resets"]["flr"], 0);
 }
 
 #[test]
@@ -260,9 +261,15 @@ fn wrong_orders_are_refused() {
     let running = Running::new("liar");
     let mut stream = UnixStream::connect(&running.zoo.control).unwrap();
     stream
-        .write_all(b"{\"order\": \"dance\"}\n{\"order\": \"facts\", \"function\": \"gpu.0\"}\n")
+        .write_all(
+            br#"{"order": "dance"}
+{"order": "facts", "function": "gpu.0"}
+{"order": "facts", "fact": "resets.all"}
+{"order": "facts", "fact": "resets.flr"}
+"#,
+        )
         .unwrap();
-    let answers = BufReader::new(stream).lines().take(2);
+    let answers = BufReader::new(stream).lines().take(4);
     let answers: Vec<String> = answers.map(Result::unwrap).collect();
     assert!(answers[0].contains("dance"), "{}", answers[0]);
     assert!(
@@ -270,6 +277,12 @@ fn wrong_orders_are_refused() {
         "{}",
         answers[1]
     );
+    assert!(
+        answers[2].contains("no such fact: resets.all"),
+        "{}",
+        answers[2]
+    );
+    assert_eq!(answers[3], r#"{"ok":{"liar.0":0}}"#);
 }
 
 /// The bytes that lspci showed of a function.
