@@ -232,8 +232,17 @@ impl Function {
                 Err(e) => log_refusal(dev, e),
             }
         }
-        let msix = match resources.hold {
-            Some(_) => Msix::Held,
+        let msix = match &resources.hold {
+            Some(hold) => {
+                if let Err(e) = hold.hold.hidden() {
+                    dev_warn!(
+                        dev,
+                        "guests see its last MSI-X entry, which does not work ({:?}): run xl pci-assignable-remove, then pci-assignable-add\n",
+                        e
+                    );
+                }
+                Msix::Held
+            }
             None => Msix::Refused,
         };
         self.update(|info| info.msix = msix);
@@ -272,14 +281,7 @@ impl Function {
             Err(e) => (None, Err(*e)),
         };
         trace::hold(self.sbdf, table.entries, pirq, status);
-        if let Ok(hold) = &result {
-            if let Err(e) = hold.hold.hidden() {
-                dev_warn!(
-                    dev,
-                    "guests see its last MSI-X entry, which does not work ({:?}): unbind it and bind it again\n",
-                    e
-                );
-            }
+        if result.is_ok() {
             dev_info!(
                 dev,
                 "MSI-X table of {} entries held for guests\n",

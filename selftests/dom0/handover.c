@@ -121,8 +121,16 @@ static void set_config(unsigned int offset, __u16 value)
 	must("writing configuration space", pwrite(function.config, &value, sizeof(value), offset));
 }
 
-static void find_msix(void)
+/* As a device model: while xen-pciback has the function, whose file is another one then. */
+static void open_config(void)
 {
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", function.name);
+	function.config = open(path, O_RDWR | O_CLOEXEC);
+	if (function.config < 0)
+		fail("config");
+	function.msix = 0;
 	for (unsigned int cap = config(0x34, 1); cap; cap = config(cap + 1, 1)) {
 		if (config(cap, 1) != 0x11)
 			continue;
@@ -307,7 +315,7 @@ static void run(__u32 domain, int gsi)
 		must("binding INTx", xc_domain_bind_pt_pci_irq(xch, domain, gsi, 0, device, 0));
 	map_bars(domain, true);
 	set_config(0x04, config(0x04, 2) | 0x6);
-	/* The first entry, and the last, which dom0 holds. */
+	/* The first entry, and the last that device models see. */
 	for (unsigned int entry = 0; table && count < 2; entry = function.entries - 1) {
 		pirqs[count] = -1;
 		must("mapping MSI-X",
@@ -366,6 +374,7 @@ static void round_of(void)
 
 	tell("new_slot", function.name);
 	tell("bind", function.name);
+	open_config();
 	must("quarantine", xc_assign_device(xch, DOMID_IO, function.sbdf, 0));
 	domain = new_domain();
 
@@ -396,6 +405,7 @@ static void round_of(void)
 	destroy(domain);
 	wait_for_state("clean\n");
 	must("end of quarantine", xc_deassign_device(xch, DOMID_IO, function.sbdf));
+	close(function.config);
 	tell("unbind", function.name);
 	tell("remove_slot", function.name);
 	if (leak)
@@ -413,7 +423,7 @@ static double now(void)
 int main(int argc, char **argv)
 {
 	unsigned int segment, bus, device, number;
-	char path[128], line[32];
+	char line[32];
 
 	if (argc < 3 || sscanf(argv[1], "%x:%x:%x.%x", &segment, &bus, &device, &number) != 4) {
 		fprintf(stderr, "usage: handover SBDF OFFSET [leak]\n");
@@ -423,12 +433,7 @@ int main(int argc, char **argv)
 	function.sbdf = segment << 16 | bus << 8 | device << 3 | number;
 	function.offset = strtoul(argv[2], NULL, 0);
 	leak = argc > 3;
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", function.name);
-	function.config = open(path, O_RDWR | O_CLOEXEC);
-	if (function.config < 0)
-		fail("config");
 	find_bars();
-	find_msix();
 	xch = xc_interface_open(NULL, NULL, 0);
 	xs = xs_open(0);
 	if (!xch || !xs)

@@ -42,6 +42,8 @@ pub(super) const COMMAND_INTX_DISABLE: u16 = bindings::PCI_COMMAND_INTX_DISABLE 
 const CAPABILITY_LIST: u16 = bindings::PCI_CAPABILITY_LIST as u16;
 /// As many as there is space for.
 const MOST_CAPABILITIES: u16 = 48;
+/// Where capabilities may begin.
+const HEADER_END: u8 = 0x40;
 const BAR_0: u16 = bindings::PCI_BASE_ADDRESS_0 as u16;
 const MSI_FLAGS: u16 = bindings::PCI_MSI_FLAGS as u16;
 const MSI_ENABLE: u16 = bindings::PCI_MSI_FLAGS_ENABLE as u16;
@@ -237,6 +239,9 @@ impl ConfigSpace {
         let mut pointer = CAPABILITY_LIST;
         for _ in 0..MOST_CAPABILITIES {
             let found = self.read::<u8>(pointer)? & !3;
+            if found < HEADER_END {
+                break;
+            }
             if found == capability {
                 let next = self.read(u16::from(capability).saturating_add(1))?;
                 return Ok(Hiding::Capability { pointer, next });

@@ -72,7 +72,8 @@ unsafe impl<T: Filter> Sync for ConfigFile<T> {}
 impl<T: Filter> ConfigFile<T> {
     /// Replaces the file. May sleep.
     ///
-    /// Errors: `ENOENT` if there is none; `ENOMEM`; those of `sysfs_create_bin_file()`.
+    /// Errors: `ENOENT` if there is none, or if it was replaced already; `ENOMEM`; those of
+    /// `sysfs_create_bin_file()`.
     pub(crate) fn new(dev: &InTree<'_>, filter: T) -> Result<Self> {
         let directory = Directory::of(dev);
         let core = directory.core_file().ok_or(ENOENT)?;
@@ -250,13 +251,22 @@ impl Directory {
     }
 
     fn core_file(&self) -> Option<Core> {
-        self.file(|node| Core {
-            // SAFETY: `node` is valid. sysfs has made it from an attribute of the PCI core, which
-            // are static. It is a file.
-            attribute: unsafe { &*(*node).priv_.cast() },
-            // SAFETY: As above.
-            size: unsafe { (*node).__bindgen_anon_1.attr.size },
+        self.file(|node| {
+            // SAFETY: `node` is valid, and a file with binary contents.
+            let (attribute, size) = unsafe {
+                let attribute: *const bindings::bin_attribute = (*node).priv_.cast();
+                (attribute, (*node).__bindgen_anon_1.attr.size)
+            };
+            // SAFETY: The attribute is valid as long as the file exists.
+            let is_the_cores = unsafe { (*attribute).size == 0 };
+            is_the_cores.then(|| Core {
+                // SAFETY: The attribute of the PCI core, which has no size, unlike that of a
+                // `ConfigFile`, is static.
+                attribute: unsafe { &*attribute },
+                size,
+            })
         })
+        .flatten()
     }
 
     /// Creates the core's file, unless the directory was removed. Tries it again if there is no
@@ -270,7 +280,7 @@ impl Directory {
             }
             _ => (),
         }
-        // Until this is set the file has no size, which means any.
+        // Whoever has looked at the file before this is set sees no size. It can be read, still.
         // SAFETY: `node` is valid, and a file.
         self.file(|node| unsafe { (*node).__bindgen_anon_1.attr.size = core.size });
     }

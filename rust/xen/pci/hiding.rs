@@ -22,14 +22,17 @@ pub(crate) enum Hiding {
 }
 
 impl Hiding {
-    /// Changes `bytes`, which were read at `offset`.
+    /// Changes `bytes`, which were read at `offset`. A function that does not answer stays one.
     pub(crate) fn change(self, offset: u64, bytes: &mut [u8]) {
         let mut set = |at: u16, mask: u8, value: u8| {
             let byte = u64::from(at)
                 .checked_sub(offset)
                 .and_then(|at| bytes.get_mut(usize::try_from(at).ok()?));
-            if let Some(byte) = byte {
-                *byte = *byte & !mask | value & mask;
+            match byte {
+                // The header shows whether a function answers.
+                Some(0xff) if at < 0x40 => (),
+                Some(byte) => *byte = *byte & !mask | value & mask,
+                None => (),
             }
         };
         match self {
@@ -83,5 +86,6 @@ mod tests {
             [1, 2, 3, 4, 0x50, 6]
         );
         assert_eq!(changed(hiding, 0x40, [0x40]), [0x40]);
+        assert_eq!(changed(hiding, 0x34, [0xff]), [0xff]);
     }
 }

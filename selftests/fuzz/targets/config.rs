@@ -75,9 +75,18 @@ fn hidden(hiding: Hiding, mut space: [u8; 256], from: u8, length: u8) {
             let at = usize::from(control);
             let was = u16::from_le_bytes([space[at], space[at + 1]]);
             let is = was / 2048 * 2048 + (entries - 1) % 2048;
-            space[at..at + 2].copy_from_slice(&is.to_le_bytes());
+            for (at, byte) in (at..).zip(is.to_le_bytes()) {
+                if at >= 64 || space[at] != 255 {
+                    space[at] = byte;
+                }
+            }
         }
-        Hiding::Capability { pointer, next } => space[usize::from(pointer)] = next,
+        Hiding::Capability { pointer, next } => {
+            let at = usize::from(pointer);
+            if at >= 64 || space[at] != 255 {
+                space[at] = next;
+            }
+        }
     }
     assert_eq!(part, space[from..to]);
 }
