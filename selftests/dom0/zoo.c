@@ -19,7 +19,6 @@
 #define ZOO_GO		0x14
 #define ZOO_RAISE	0x18
 #define ZOO_RAISED	0x1c
-#define ZOO_LENGTH	0x40
 
 #define ZOO_MAGIC	0x314f4f5a
 #define ZOO_ONCE	1
