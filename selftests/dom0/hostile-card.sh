@@ -73,7 +73,7 @@ told() { # TEXT
 
 untouched() {
 	sibling | diff $tmp/sibling - || die "the sibling has changed"
-	log | awk -v function=$victim 'index($0, function) { n++ } END { exit n > 20 }' || die "too much in the log"
+	log | awk -v sbdf=$victim 'index($0, sbdf) { n++ } END { exit n > 20 }' || die "too much in the log"
 }
 
 back() {
