@@ -47,7 +47,7 @@ def has(function: str) -> bool:
 
 def switched_off(function: str, log: Log) -> bool:
     """Whether that was said."""
-    return log.has(f"{function}: (left stopped|cannot restore COMMAND)")
+    return log.has(f"{function}: (left stopped|cannot restore COMMAND|unbound while assigned)")
 
 
 def same_or_off(function: str, log: Log) -> None:
