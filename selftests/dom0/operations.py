@@ -75,9 +75,14 @@ def bind(*functions: str) -> None:
         need(table(function) == "held", f"the table of {function} is {table(function)} when it is bound")
 
 
+def is_unreset(log: Log) -> bool:
+    """A function of a card cannot be reset without the other one, and the log says so."""
+    return bool(rest) and log.has(f"{a}: not reset")
+
+
 def is_back(log: Log) -> bool:
-    """Reset, or given up. Or, of a card, it waits for its reset, and the log says why."""
-    return state(a) in ("clean", "not bound") or bool(rest) and log.has(f"{a}: not reset")
+    """Reset, or given up, or waiting for its reset."""
+    return state(a) in ("clean", "not bound") or is_unreset(log)
 
 
 def settled(*functions: str) -> None:
@@ -216,7 +221,7 @@ class Hide(LoadPciback):
         log = Log()
         hide = "".join(f"({function})" for function in (*rest, a))
         insert("xen_pciback", [f"hide={hide}", *fault.parameters("xen_pciback", number)])
-        wait("an end of hiding", lambda: log.has(f"{a}: not hidden") or state(a) == "clean")
+        wait("an end of hiding", lambda: log.has(f"{a}: not hidden") or state(a) == "clean" or is_unreset(log))
         # It may still be on its way.
         end = f"{a}: (not hidden|.*failed to prepare|guests cannot)"
         wait("an end of binding", lambda: table(a) == "held" or log.has(end))
