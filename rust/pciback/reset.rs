@@ -192,9 +192,6 @@ impl Function {
         // The PCI core blocks others meanwhile. All functions of the link share the time.
         let began = self.inner.lock().error_at;
         let back = ConfigSpace::of(dev).wait_until_present(began, ConfigSpace::PATIENCE);
-        // This fails for a function with MSI-X, as its BARs are zero, but makes Xen drop its vPCI
-        // state.
-        let _ = self.tell(dev, Kind::Hot);
         // The reset has woken it up, which the PCI core does not know.
         let awake = back.and_then(|()| dev.wake());
         let result = awake.and(self.put_back(dev, Kind::Hot));
@@ -211,9 +208,16 @@ impl Function {
         }
     }
 
+    /// Restores the configuration after a reset, and tells Xen. Reads the registers back.
     pub(super) fn put_back(&self, dev: &Locked, kind: Kind) -> Result {
         let saved = self.saved.as_ref().ok_or(ENODEV)?;
         saved.restore(dev)?;
+        if ConfigSpace::of(dev).has_its_bars() == Ok(false) {
+            // It decoded its BARs when it was reset: vPCI drops writes to them until it is told.
+            // For a function with MSI-X this fails, but makes Xen drop its vPCI state.
+            let _ = self.tell(dev, kind);
+            saved.restore(dev)?;
+        }
         self.tell(dev, kind).inspect_err(|e| {
             dev_err!(
                 dev,
