@@ -65,8 +65,10 @@ class Zoo:
         for card in self.cards:
             several = len(card["sockets"]) > 1
             if card["integrated"]:
-                bus, slot = "pcie.0", INTEGRATED_SLOT + integrated
-                integrated += 1
+                bus, slot = "pcie.0", card["slot"]
+                if slot is None:
+                    slot = INTEGRATED_SLOT + integrated
+                    integrated += 1
             else:
                 bus, slot = f"zoo-{card['name']}", 0
                 place = f"{PORTS_SLOT + ports // 8:#x}.{ports % 8}"
@@ -78,6 +80,8 @@ class Zoo:
                           "addr": f"{slot:#x}.{number}", "multifunction": several,
                           "socket": {"type": "unix", "path": path}}
                 options += ["-device", json.dumps(device)]
+            for name, file in card["firmware"].items():
+                options += ["-fw_cfg", f"name={name},file={file}"]
         return options
 
     async def ask(self, request: str) -> dict:

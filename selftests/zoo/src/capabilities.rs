@@ -72,7 +72,10 @@ pub fn build(function: &Function, integrated: bool) -> Result<Layout, Wrong> {
                     "give a place outside of it, or in a raw capability",
                 );
             }
-            config.register(at, register.value);
+            match register.read_only {
+                true => config.set32(at, register.value),
+                false => config.register(at, register.value),
+            }
         }
     }
     Ok(Layout {

@@ -13,8 +13,23 @@ pub struct Card {
     /// Part of the root complex: no port above it.
     #[serde(default)]
     pub integrated: bool,
+    /// The slot of an integrated card.
+    pub slot: Option<u8>,
+    pub opregion: Option<OpRegion>,
     #[serde(rename = "function")]
     pub functions: Vec<Function>,
+}
+
+/// What firmware tells the driver of an Intel GPU, in memory whose address it writes to ASLS.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpRegion {
+    /// Major and minor.
+    pub version: [u8; 2],
+    /// The size of a video BIOS table outside of it, for version 2.1 and later.
+    pub extended_vbt: Option<Size>,
+    /// The size of stolen memory, whose address firmware writes to BDSM.
+    pub stolen: Option<Size>,
 }
 
 /// One function.
@@ -211,6 +226,9 @@ pub struct Register {
     /// At power-on, as if firmware had written it.
     #[serde(default)]
     pub value: u32,
+    /// Software cannot write it.
+    #[serde(default)]
+    pub read_only: bool,
     /// What a reset leaves in it; default: `value`.
     pub lost: Option<u32>,
     /// The resets that do not touch it.

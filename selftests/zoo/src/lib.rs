@@ -7,7 +7,8 @@
 //! [`capabilities`]), the memory of its BARs ([`memory`]), its registers and DMA ([`engine`],
 //! [`dma`]), its interrupts, what a reset does to it ([`resets`]), how it answers ([`answering`])
 //! and what was done to it ([`facts`]).
-//! [`backend`] gives it to QEMU, [`control`] to tests.
+//! [`backend`] gives it to QEMU, [`control`] to tests, [`opregion`] what its firmware has to the
+//! machine.
 //!
 //! Where the emulation ends: QEMU itself keeps the BARs' addresses, MSI, MSI-X and the links of the
 //! capability lists, and answers reads of these. [`config`] says more.
@@ -26,6 +27,7 @@ pub mod interrupts;
 pub mod lies;
 pub mod memory;
 pub mod offset;
+pub mod opregion;
 pub mod place;
 pub mod reading;
 pub mod resets;

@@ -5,6 +5,7 @@
 use crate::capabilities;
 use crate::description::{Answer, BarKind, Card, Function, InBar, Register};
 use crate::engine;
+use crate::opregion;
 use crate::size::Size;
 use crate::wrong::{wrong, Wrong};
 use std::path::Path;
@@ -31,6 +32,18 @@ fn check_card(card: &Card) -> Result<(), Wrong> {
             format!("a card has 1 to 8 functions, not {}", card.functions.len()),
             "add or remove [[function]] tables",
         );
+    }
+    if let Some(slot) = card.slot {
+        if !card.integrated || !(1..=0x1e).contains(&slot) {
+            return wrong(
+                "slot",
+                format!("{slot:#x} is not possible"),
+                "give 1 to 0x1e, of a card with integrated = true",
+            );
+        }
+    }
+    if let Some(opregion) = &card.opregion {
+        opregion::check(opregion)?;
     }
     for (index, function) in card.functions.iter().enumerate() {
         let at = |wrong: Wrong| Wrong {
@@ -198,6 +211,11 @@ fn check_register(function: &Function, field: &str, register: &Register) -> Resu
             format!("{field}.config"),
             format!("there can be no register at {at:#x}"),
             "give a multiple of 4 from 0x40 to 0xffc",
+        ),
+        (None, Some(_)) if register.read_only => wrong(
+            format!("{field}.read_only"),
+            "a register in a BAR can be written",
+            "remove it",
         ),
         (None, Some(bar)) => check_inside(function, field, bar, register.offset, 4),
         _ => wrong(

@@ -6,9 +6,11 @@ use crate::animal::Animal;
 use crate::backend::{interrupts, regions, Shared};
 use crate::control;
 use crate::description::Card;
+use crate::opregion;
 use crate::reading;
 use log::{info, warn};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -31,7 +33,10 @@ pub struct Zoo {
 pub struct CardSockets {
     pub name: String,
     pub integrated: bool,
+    pub slot: Option<u8>,
     pub sockets: Vec<PathBuf>,
+    /// Files for the firmware (fw_cfg) by their names there.
+    pub firmware: BTreeMap<&'static str, PathBuf>,
 }
 
 impl Zoo {
@@ -91,7 +96,12 @@ pub fn start(directory: &Path, files: &[PathBuf]) -> Result<Zoo, String> {
         zoo.cards.push(CardSockets {
             name: card_name,
             integrated: card.integrated,
+            slot: card.slot,
             sockets,
+            firmware: match &card.opregion {
+                Some(description) => opregion::write(directory, description)?,
+                None => BTreeMap::new(),
+            },
         });
     }
     let listener = UnixListener::bind(&zoo.control)
