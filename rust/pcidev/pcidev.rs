@@ -4,6 +4,7 @@
 //!
 //! * [`seize`]: a function. Unmasks its GSI before xen-pciback is bound, resets the function in
 //!   place of the stock driver, and holds its MSI-X table while xen-pciback has it.
+//! * [`graphics`]: what guests get of an Intel GPU.
 //! * [`functions`]: all functions. [`info`] has the properties of each, [`assignments`] the guest
 //!   that it is assigned to, and [`index`] the GSI answers for toolstacks.
 //! * [`privcmd`], [`ioctl`], [`files`]: the interfaces to user space. [`request`] decodes and
@@ -15,6 +16,7 @@ mod backend;
 mod events;
 mod files;
 mod functions;
+mod graphics;
 mod index;
 mod info;
 mod ioctl;
@@ -71,6 +73,12 @@ xen::bool_param!(
     /// Whether to hold the MSI-X tables of functions that xen-pciback has.
     HOLD: c"hold" = true,
     "Hold the MSI-X table of a function that xen-pciback has (default: Y)"
+);
+
+xen::bool_param!(
+    /// Whether to guard what guests get of an Intel GPU that xen-pciback has.
+    GUARD: c"guard" = true,
+    "Guard what guests get of an Intel GPU that xen-pciback has (default: Y)"
 );
 
 xen::fault_param!();

@@ -26,8 +26,10 @@ use xen::{
         reset::ReplacedMethods,
         Awake,
         Command,
+        ConfigFile,
         ConfigSpace,
         DeviceExt,
+        FirmwareRegisters,
         Locked,
         MsixTable,
         Sbdf, //
@@ -36,6 +38,7 @@ use xen::{
 };
 
 use crate::{
+    graphics::Guard,
     info::{
         Holder,
         Info,
@@ -64,6 +67,11 @@ struct Resources {
     /// Keeps the Linux irq of the INTx line, so that look-ups can report it.
     line: Option<gsi::Mapping>,
     hold: Option<Hold>,
+    /// Those of an Intel GPU before it was reset.
+    firmware: Option<FirmwareRegisters>,
+    guard: Option<Guard>,
+    /// Hides from device models what guests must not see.
+    config_file: Option<ConfigFile>,
     forbidden_reset: Option<ReplacedMethods>,
 }
 
@@ -121,6 +129,9 @@ impl Function {
                 resources <- new_mutex!(Resources {
                     line: None,
                     hold: None,
+                    firmware: None,
+                    guard: None,
+                    config_file: None,
                     forbidden_reset: None,
                 }),
             }),
@@ -171,6 +182,7 @@ impl Function {
     pub(crate) fn before_probe(&self, dev: &Locked, unmasked: &Unmasked) -> Result {
         let _awake = Awake::new(dev);
         let mut resources = self.resources.lock();
+        resources.firmware = FirmwareRegisters::of(dev).unwrap_or(None);
         if !dev.driver_hears_resets() {
             resources.forbid_reset(dev);
             // Xen refuses a hot-plugged function with MSI-X, since its BARs are not set when Linux
@@ -206,15 +218,21 @@ impl Function {
         self.update(|info| info.holder = Holder::Pciback);
     }
 
-    /// Called after xen-pciback's probe: resets the function in place of the stock driver, and
-    /// holds its MSI-X table. May sleep.
+    /// Called after xen-pciback's probe: resets the function in place of the stock driver, holds
+    /// its MSI-X table, and hides what guests must not see. May sleep.
     ///
     /// Also called for functions that were bound before this module was loaded, and twice for some
     /// functions. A guest may have the function, so this must not disturb it.
     pub(crate) fn seize(&self, dev: &Locked) -> Result {
         trace::seize(self.sbdf);
         let mut resources = self.resources.lock();
+        if resources.firmware.is_none() {
+            resources.firmware = FirmwareRegisters::of(dev).unwrap_or(None);
+        }
         self.reset(&mut resources, dev);
+        if resources.guard.is_none() {
+            resources.guard = Guard::new(dev, resources.firmware.as_ref())?;
+        }
         let info = self.info();
         if let (None, Ok(route)) = (info.irq, info.route) {
             self.keep_line(&mut resources, route.map()?);
@@ -222,31 +240,26 @@ impl Function {
         // Read the table again: the function may have been suspended when it was added.
         let table = ConfigSpace::of(dev).msix_table()?;
         self.update(|info| info.table = table);
-        let Some(table) = table.filter(|_| HOLD.get()) else {
-            return Ok(());
-        };
-        // Reuse a hold kept from the last release.
+        if let Some(table) = table.filter(|_| HOLD.get()) {
+            let msix = self.hold_once(&mut resources, dev, table);
+            self.update(|info| info.msix = msix);
+        }
+        resources.hide(dev);
+        Ok(())
+    }
+
+    /// Holds the MSI-X table. Uses a hold that was kept from the last release.
+    fn hold_once(&self, resources: &mut Resources, dev: &Locked, table: MsixTable) -> Msix {
         if resources.hold.is_none() {
             match self.hold(dev, table) {
                 Ok(hold) => resources.hold = Some(hold),
                 Err(e) => log_refusal(dev, e),
             }
         }
-        let msix = match &resources.hold {
-            Some(hold) => {
-                if let Err(e) = hold.hold.hidden() {
-                    dev_warn!(
-                        dev,
-                        "guests see its last MSI-X entry, which does not work ({:?}): run xl pci-assignable-remove, then pci-assignable-add\n",
-                        e
-                    );
-                }
-                Msix::Held
-            }
+        match resources.hold {
+            Some(_) => Msix::Held,
             None => Msix::Refused,
-        };
-        self.update(|info| info.msix = msix);
-        Ok(())
+        }
     }
 
     /// Does the reset that the stock driver was kept from, if any.
@@ -257,7 +270,11 @@ impl Function {
         let result = dev.reset();
         trace::reset(self.sbdf, result);
         match result {
-            Ok(()) => (),
+            Ok(()) => {
+                if let Some(firmware) = &resources.firmware {
+                    firmware.restore(dev);
+                }
+            }
             Err(e) if e == ENOTTY => {
                 dev_warn!(dev, "no reset method: state leaks to the next owner\n")
             }
@@ -307,6 +324,8 @@ impl Function {
             self.reset(&mut resources, dev);
         }
         resources.forbidden_reset = None;
+        resources.firmware = None;
+        resources.guard = None;
         self.update(|info| {
             info.holder = Holder::Nobody;
             info.irq = None;
@@ -337,6 +356,7 @@ impl Function {
             self.log_release(hold.hold.give_back(dev))?;
         }
         resources.hold = None;
+        resources.config_file = None;
         self.update(|info| info.msix = Msix::Free);
         Ok(true)
     }
@@ -346,6 +366,8 @@ impl Function {
     pub(crate) fn unplugged(&self) {
         let mut resources = self.resources.lock();
         resources.line = None;
+        resources.guard = None;
+        resources.config_file = None;
         if let Some(mut hold) = resources.hold.take() {
             // `log_release()` logs the error. The hold ends with the function.
             let _ = self.log_release(hold.hold.release());
@@ -367,6 +389,39 @@ impl Function {
 }
 
 impl Resources {
+    /// Hides from device models what guests must not see. A device model has the file open while a
+    /// guest has the function, so the file is replaced only once.
+    fn hide(&mut self, dev: &Locked) {
+        if self.config_file.is_none() {
+            match self.config_file(dev) {
+                Ok(file) => self.config_file = file,
+                Err(e) => dev_warn!(
+                    dev,
+                    "guests see registers that they must not use ({:?}): run xl pci-assignable-remove, then pci-assignable-add\n",
+                    e
+                ),
+            }
+        }
+    }
+
+    fn config_file(&self, dev: &Locked) -> Result<Option<ConfigFile>> {
+        let mut hidden = KVec::new();
+        if let Some(hold) = &self.hold {
+            if let Some(hiding) = hold.hold.hiding()? {
+                hidden.push(hiding, GFP_KERNEL)?;
+            }
+        }
+        if let Some(guard) = &self.guard {
+            for hiding in &guard.hidden {
+                hidden.push(*hiding, GFP_KERNEL)?;
+            }
+        }
+        if hidden.is_empty() {
+            return Ok(None);
+        }
+        ConfigFile::new(&dev.in_tree().ok_or(ENODEV)?, hidden).map(Some)
+    }
+
     /// Keeps the stock driver's probe or remove from resetting the function.
     ///
     /// The stock driver tells Xen of its reset while the BARs are still zero. For a function with

@@ -9,9 +9,11 @@ mod command;
 mod config;
 mod config_file;
 mod device;
+mod directory;
 pub mod driver;
 pub mod driver_files;
 mod enable;
+mod firmware_registers;
 mod header;
 mod hiding;
 mod lock;
@@ -20,9 +22,11 @@ mod power;
 pub mod reset;
 mod saved;
 mod sbdf;
+mod text_file;
 pub mod uevent;
 mod vendor;
 
+pub(crate) use self::device::as_raw;
 pub use self::{
     bus_lock::{
         can_reset_bus_of,
@@ -34,6 +38,7 @@ pub use self::{
         ConfigSpace,
         Width, //
     },
+    config_file::ConfigFile,
     device::{
         find,
         has_driver,
@@ -43,7 +48,12 @@ pub use self::{
         Iter, //
     },
     enable::Enabled,
+    firmware_registers::{
+        is_intel_gpu,
+        FirmwareRegisters, //
+    },
     header::Pin,
+    hiding::Hiding,
     lock::{
         DeviceLock,
         InTree,
@@ -56,13 +66,6 @@ pub use self::{
     sbdf::{
         hex,
         Sbdf, //
-    }, //
-};
-pub(crate) use self::{
-    config_file::{
-        ConfigFile,
-        Filter, //
     },
-    device::as_raw,
-    hiding::Hiding, //
+    text_file::TextFile, //
 };

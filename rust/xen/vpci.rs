@@ -3,7 +3,6 @@
 //! Xen's virtual PCI (vPCI): registering functions, reporting resets, holding MSI-X tables.
 
 mod function;
-mod last_entry;
 mod msix_hold;
 
 pub use self::{

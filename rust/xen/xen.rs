@@ -7,6 +7,7 @@
 //!
 //! * [`linux`]: kernel services that do not depend on Xen.
 //! * [`pci`]: functions, their configuration space, drivers, locks and resets.
+//! * [`igd`]: GPUs of Intel, and the memory that firmware shares with their drivers.
 //! * [`hypercall`]: hypercalls, each with a typed argument.
 //! * [`gsi`]: INTx interrupts: routes, Linux irqs and handlers.
 //! * [`vpci`]: Xen's virtual PCI: registered functions, resets, MSI-X tables.
@@ -19,6 +20,7 @@ pub mod linux;
 
 pub mod gsi;
 pub mod hypercall;
+pub mod igd;
 pub mod pci;
 pub mod vpci;
 pub mod xenbus;

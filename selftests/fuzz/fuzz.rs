@@ -24,6 +24,8 @@ mod index;
 mod info;
 #[path = "../../rust/pciback/life.rs"]
 mod life;
+#[path = "../../rust/xen/igd/opregion.rs"]
+mod opregion_decoder;
 #[path = "../../rust/pciback/quirks.rs"]
 mod quirks;
 #[path = "../../rust/pcidev/request.rs"]
@@ -49,7 +51,7 @@ macro_rules! targets {
     };
 }
 
-targets!(address, backend, config, functions, hide, ioctl, life, quirk, slot, vslot);
+targets!(address, backend, config, functions, hide, ioctl, life, opregion, quirk, slot, vslot);
 
 /// Called by libFuzzer for each input.
 ///

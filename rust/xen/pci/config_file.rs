@@ -4,47 +4,32 @@
 //!
 //! A device model reads configuration space from the file `config` of the function in sysfs.
 //! [`ConfigFile`] puts a file of its own in the place of the PCI core's. It does what the core's
-//! does, but programs read what a [`Filter`] has left.
+//! does, but programs do not see what is hidden from them ([`Hiding`]).
 //!
 //! C headers: [`include/linux/sysfs.h`](srctree/include/linux/sysfs.h),
 //! [`include/linux/kernfs.h`](srctree/include/linux/kernfs.h)
 
-use core::{
-    ptr::{
-        self,
-        NonNull, //
-    },
-    slice, //
-};
+use core::slice;
 
 use kernel::{
-    error::to_result,
     prelude::*,
     types::Opaque, //
 };
 
 use crate::{
     bindings,
-    linux::{
-        fault,
-        sysfs, //
-    },
+    linux::sysfs,
     pci::{
-        device::as_raw_device,
+        directory::Directory,
+        Hiding,
         InTree, //
-    },
+    }, //
 };
 
 const NAME: &CStr = c"config";
 
-/// Changes what is read from a [`ConfigFile`].
-pub(crate) trait Filter: Send + Sync + 'static {
-    /// Changes `bytes`, which were read at `offset`. It must not wait for whoever drops the
-    /// [`ConfigFile`].
-    fn change(&self, offset: u64, bytes: &mut [u8]);
-}
-
-/// The file `config` of a function in sysfs, with a filter, until this value is dropped.
+/// The file `config` of a function in sysfs, in which registers are hidden, until this value is
+/// dropped.
 ///
 /// A program that has the file open when it is replaced, or put back, has to open it anew: its
 /// next access fails with `ENODEV`.
@@ -52,11 +37,11 @@ pub(crate) trait Filter: Send + Sync + 'static {
 /// # Invariants
 ///
 /// The directory of the function has the file of this value, or is being removed.
-pub(crate) struct ConfigFile<T: Filter>(Pin<KBox<Inner<T>>>);
+pub struct ConfigFile(Pin<KBox<Inner>>);
 
 #[pin_data]
-struct Inner<T> {
-    filter: T,
+struct Inner {
+    hidden: KVec<Hiding>,
     directory: Directory,
     core: Core,
     #[pin]
@@ -64,22 +49,22 @@ struct Inner<T> {
 }
 
 // SAFETY: Any thread may remove a file and use the attribute of the PCI core, which does not
-// change. The filter is `Send`.
-unsafe impl<T: Filter> Send for ConfigFile<T> {}
+// change.
+unsafe impl Send for ConfigFile {}
 // SAFETY: A shared reference has no methods.
-unsafe impl<T: Filter> Sync for ConfigFile<T> {}
+unsafe impl Sync for ConfigFile {}
 
-impl<T: Filter> ConfigFile<T> {
-    /// Replaces the file. May sleep.
+impl ConfigFile {
+    /// Replaces the file by one that hides `hidden`. May sleep.
     ///
     /// Errors: `ENOENT` if there is none, or if it was replaced already; `ENOMEM`; those of
     /// `sysfs_create_bin_file()`.
-    pub(crate) fn new(dev: &InTree<'_>, filter: T) -> Result<Self> {
+    pub fn new(dev: &InTree<'_>, hidden: KVec<Hiding>) -> Result<Self> {
         let directory = Directory::of(dev);
-        let core = directory.core_file().ok_or(ENOENT)?;
+        let core = Core::of(&directory).ok_or(ENOENT)?;
         let inner = KBox::pin_init(
             pin_init!(Inner {
-                filter,
+                hidden,
                 directory,
                 core,
                 attribute: Opaque::new(bindings::bin_attribute {
@@ -93,10 +78,10 @@ impl<T: Filter> ConfigFile<T> {
             }),
             GFP_KERNEL,
         )?;
-        inner.directory.remove();
+        inner.directory.remove(NAME);
         // SAFETY: The attribute is pinned. Dropping this value removes the file before it frees it.
         if let Err(e) = unsafe { inner.directory.create(inner.attribute.get()) } {
-            inner.directory.put_back(core);
+            core.put_back(&inner.directory);
             return Err(e);
         }
         // INVARIANT: The file was created.
@@ -128,7 +113,9 @@ impl<T: Filter> ConfigFile<T> {
             // SAFETY: By the function's requirement there is space for `count` bytes, and `read()`
             // has written `length` of them.
             let bytes = unsafe { slice::from_raw_parts_mut(bytes.cast::<u8>(), length.min(count)) };
-            inner.filter.change(offset, bytes);
+            for hiding in &inner.hidden {
+                hiding.change(offset, bytes);
+            }
         }
         length
     }
@@ -158,18 +145,18 @@ impl<T: Filter> ConfigFile<T> {
     ///
     /// `attribute` is that of the file of a value of this type, and is used in a call that the
     /// removal of the file waits for.
-    unsafe fn inner<'a>(attribute: *const bindings::bin_attribute) -> &'a Inner<T> {
+    unsafe fn inner<'a>(attribute: *const bindings::bin_attribute) -> &'a Inner {
         let attribute: *const Opaque<bindings::bin_attribute> = attribute.cast();
-        // SAFETY: By the function's requirement the attribute is part of an `Inner<T>`, which is
+        // SAFETY: By the function's requirement the attribute is part of an `Inner`, which is
         // freed after the file was removed.
-        unsafe { &*kernel::container_of!(attribute, Inner<T>, attribute) }
+        unsafe { &*kernel::container_of!(attribute, Inner, attribute) }
     }
 }
 
-impl<T: Filter> Drop for ConfigFile<T> {
+impl Drop for ConfigFile {
     fn drop(&mut self) {
-        self.0.directory.remove();
-        self.0.directory.put_back(self.0.core);
+        self.0.directory.remove(NAME);
+        self.0.core.put_back(&self.0.directory);
     }
 }
 
@@ -181,114 +168,36 @@ struct Core {
     size: bindings::loff_t,
 }
 
-/// The directory of a function in sysfs.
-///
-/// # Invariants
-///
-/// A reference to the node, which is that of the directory of a PCI function, belongs to this
-/// value.
-struct Directory(NonNull<bindings::kernfs_node>);
-
-impl Directory {
-    const TYPE: bindings::kobj_type = pin_init::zeroed();
-
-    fn of(dev: &InTree<'_>) -> Self {
-        // SAFETY: By the type invariant of `InTree`, the function has a directory until this
-        // function returns.
-        // INVARIANT: `kernfs_get()` makes the reference.
-        unsafe {
-            let node = (*as_raw_device(dev)).kobj.sd;
-            bindings::kernfs_get(node);
-            Self(NonNull::new_unchecked(node))
-        }
-    }
-
-    /// Returns a kobject that has this directory, and nothing else: that of the function loses it
-    /// when the function is removed.
-    fn kobject(&self) -> bindings::kobject {
-        bindings::kobject {
-            sd: self.0.as_ptr(),
-            ktype: &Self::TYPE,
-            ..pin_init::zeroed()
-        }
-    }
-
-    /// # Safety
-    ///
-    /// The attribute is valid until its file is removed.
-    unsafe fn create(&self, attribute: *const bindings::bin_attribute) -> Result {
-        fault::point("making a file in sysfs")?;
-        let mut kobject = self.kobject();
-        // SAFETY: By the type invariant the directory is valid. If it was removed, this fails. By
-        // the function's requirement for the attribute.
-        to_result(unsafe { bindings::sysfs_create_bin_file(&raw mut kobject, attribute) })
-    }
-
-    /// Removes the file, if there is one, and waits for its readers and writers.
-    fn remove(&self) {
-        let mut kobject = self.kobject();
-        let named = bindings::bin_attribute {
-            attr: sysfs::attribute(NAME, 0),
-            ..pin_init::zeroed()
-        };
-        // SAFETY: By the type invariant the directory is valid. Of the attribute the name is used.
-        unsafe { bindings::sysfs_remove_bin_file(&raw mut kobject, &raw const named) };
-    }
-
-    /// Calls `f` with the node of the file, if there is one.
-    fn file<R>(&self, f: impl FnOnce(*mut bindings::kernfs_node) -> R) -> Option<R> {
-        // SAFETY: By the type invariant the directory is valid.
-        let node = unsafe {
-            bindings::kernfs_find_and_get_ns(self.0.as_ptr(), NAME.as_char_ptr(), ptr::null())
-        };
-        if node.is_null() {
-            return None;
-        }
-        let result = f(node);
-        // SAFETY: The reference to the node belongs to this function.
-        unsafe { bindings::kernfs_put(node) };
-        Some(result)
-    }
-
-    fn core_file(&self) -> Option<Core> {
-        self.file(|node| {
-            // SAFETY: `node` is valid, and a file with binary contents.
-            let (attribute, size) = unsafe {
-                let attribute: *const bindings::bin_attribute = (*node).priv_.cast();
-                (attribute, (*node).__bindgen_anon_1.attr.size)
-            };
-            // SAFETY: The attribute is valid as long as the file exists.
-            let is_the_cores = unsafe { (*attribute).size == 0 };
-            is_the_cores.then(|| Core {
-                // SAFETY: The attribute of the PCI core, which has no size, unlike that of a
-                // `ConfigFile`, is static.
-                attribute: unsafe { &*attribute },
-                size,
+impl Core {
+    /// Finds it. `None` if there is no file, or if it was replaced.
+    fn of(directory: &Directory) -> Option<Self> {
+        directory
+            .file(NAME, |node| {
+                // SAFETY: `node` is valid, and a file with binary contents.
+                let (attribute, size) = unsafe {
+                    let attribute: *const bindings::bin_attribute = (*node).priv_.cast();
+                    (attribute, (*node).__bindgen_anon_1.attr.size)
+                };
+                // SAFETY: The attribute is valid as long as the file exists.
+                let is_the_cores = unsafe { (*attribute).size == 0 };
+                is_the_cores.then(|| Self {
+                    // SAFETY: The attribute of the PCI core, which has no size, unlike that of a
+                    // `ConfigFile`, is static.
+                    attribute: unsafe { &*attribute },
+                    size,
+                })
             })
-        })
-        .flatten()
+            .flatten()
     }
 
-    /// Creates the core's file, unless the directory was removed. Tries it again if there is no
-    /// memory: a function without the file is of little use.
-    fn put_back(&self, core: Core) {
+    /// Creates the core's file, unless the directory was removed.
+    fn put_back(self, directory: &Directory) {
         // SAFETY: The attribute is static.
-        let create = || unsafe { self.create(core.attribute) };
-        match create().or_else(|_| create()).or_else(|_| create()) {
-            Err(e) if e != ENOENT => {
-                pr_warn!("a function has lost its file config in sysfs: {e:?}\n");
-            }
-            _ => (),
-        }
+        directory.put_back(NAME, || unsafe { directory.create(self.attribute) });
         // Whoever has looked at the file before this is set sees no size. It can be read, still.
         // SAFETY: `node` is valid, and a file.
-        self.file(|node| unsafe { (*node).__bindgen_anon_1.attr.size = core.size });
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant the reference belongs to this value.
-        unsafe { bindings::kernfs_put(self.0.as_ptr()) };
+        directory.file(NAME, |node| unsafe {
+            (*node).__bindgen_anon_1.attr.size = self.size;
+        });
     }
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Hiding an entry of an MSI-X table from whoever reads configuration space.
+//! Hiding a register, or an entry of an MSI-X table, from whoever reads configuration space.
 
-/// How the last entry of a table is hidden.
+/// What is hidden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hiding {
-    /// The table seems to have one entry less.
+pub enum Hiding {
+    /// The last entry of an MSI-X table, which seems to have one entry less.
     Entry {
         /// The offset of "message control".
         control: u16,
@@ -18,6 +18,13 @@ pub(crate) enum Hiding {
         pointer: u16,
         /// The pointer to the next capability.
         next: u8,
+    },
+    /// A register of 32 bits above the header.
+    Register {
+        /// Its offset.
+        offset: u16,
+        /// What it seems to be.
+        value: u32,
     },
 }
 
@@ -42,11 +49,16 @@ impl Hiding {
                 set(control.saturating_add(1), 0x07, high);
             }
             Self::Capability { pointer, next } => set(pointer, 0xff, next),
+            Self::Register { offset, value } => {
+                for (at, byte) in (offset..).zip(value.to_le_bytes()) {
+                    set(at, 0xff, byte);
+                }
+            }
         }
     }
 }
 
-#[kernel::macros::kunit_tests(xen_msix_hiding)]
+#[kernel::macros::kunit_tests(xen_hiding)]
 mod tests {
     use super::*;
 
@@ -87,5 +99,16 @@ mod tests {
         );
         assert_eq!(changed(hiding, 0x40, [0x40]), [0x40]);
         assert_eq!(changed(hiding, 0x34, [0xff]), [0xff]);
+    }
+    #[test]
+    fn a_register() {
+        let hiding = Hiding::Register {
+            offset: 0xfc,
+            value: 0x0302_0100,
+        };
+        assert_eq!(changed(hiding, 0xfc, [9; 4]), [0, 1, 2, 3]);
+        assert_eq!(changed(hiding, 0xfe, [9]), [2]);
+        assert_eq!(changed(hiding, 0xf8, [9; 8]), [9, 9, 9, 9, 0, 1, 2, 3]);
+        assert_eq!(changed(hiding, 0x100, [9]), [9]);
     }
 }

@@ -21,14 +21,15 @@ use crate::{
     pci::{
         as_raw,
         config::ConfigSpace,
+        firmware_registers::FirmwareRegisters,
         header::Registers,
         vendor::VendorRegisters,
         Locked, //
     }, //
 };
 
-/// The saved configuration of a function: the header, and the capabilities that `pci_save_state()`
-/// covers.
+/// The saved configuration of a function: the header, the capabilities that `pci_save_state()`
+/// covers, and [`FirmwareRegisters`].
 ///
 /// # Examples
 ///
@@ -51,6 +52,7 @@ pub struct Saved {
     state: NonNull<bindings::pci_saved_state>,
     registers: Registers,
     vendor: VendorRegisters,
+    firmware: Option<FirmwareRegisters>,
     is_change_logged: Atomic<bool>,
 }
 
@@ -67,6 +69,7 @@ impl Saved {
         let config = ConfigSpace::of(dev);
         config.require_present()?;
         let vendor = VendorRegisters::read(&config)?;
+        let firmware = FirmwareRegisters::of(dev)?;
         let raw = as_raw(dev);
         fault::point("saving the configuration")?;
         // SAFETY: `raw` is a valid `struct pci_dev`, whose device lock is held.
@@ -83,6 +86,7 @@ impl Saved {
             state: NonNull::new(state).ok_or(ENOMEM)?,
             registers,
             vendor,
+            firmware,
             is_change_logged: Atomic::new(false),
         })
     }
@@ -108,6 +112,9 @@ impl Saved {
         // than BARs of zero.
         // SAFETY: `raw` is a valid `struct pci_dev`, whose device lock is held.
         unsafe { bindings::pci_restore_state(raw) };
+        if let Some(firmware) = &self.firmware {
+            firmware.restore(dev);
+        }
         loaded
     }
 

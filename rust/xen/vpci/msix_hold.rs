@@ -11,7 +11,11 @@
 //! and miscounts from then on. MSI-X of the function then works neither for guests nor for dom0.
 //! This can be repaired only once dom0 owns the function again.
 //!
-//! Guests cannot use the mapped entry: see [`LastEntry`].
+//! Guests cannot use the mapped entry. Xen finds dom0's mapping when a guest masks or unmasks it.
+//! The guest's own mapping stays masked, and so does the entry as soon as Xen moves the interrupt
+//! to another processor: the guest gets one interrupt, or none. So a device model must not see the
+//! entry ([`Hold::hiding`]). If there is no other it is to see no MSI-X: the guest then uses MSI or
+//! INTx.
 
 use kernel::{
     pci::Device,
@@ -26,13 +30,11 @@ use crate::{
         Command,
         ConfigSpace,
         DeviceExt,
+        Hiding,
         Locked,
         MsixTable, //
     },
-    vpci::{
-        last_entry::LastEntry,
-        Function, //
-    },
+    vpci::Function,
 };
 
 /// The error of `PHYSDEVOP_map_pirq` if Xen does not know the table and does not look for it.
@@ -45,16 +47,10 @@ enum Means {
     Prepared,
     /// By a `PHYSDEVOP_prepare_msix` of another caller, who undoes it.
     PreparedByOther,
-    /// By a mapping of the table's last entry to dom0.
-    Mapped(Mapping),
+    /// By a mapping of the table's last entry to this pirq of dom0.
+    Mapped(i32),
     /// The hold was released.
     Released,
-}
-
-/// The last entry, mapped to dom0 and hidden from guests.
-struct Mapping {
-    pirq: i32,
-    hidden: Result<LastEntry>,
 }
 
 /// A hold on the MSI-X table of a function: guests can use MSI-X until this value is dropped.
@@ -92,13 +88,7 @@ impl Hold {
         let means = match physdev::prepare_msix(function.sbdf) {
             Ok(()) => Means::Prepared,
             Err(e) if e == EBUSY => Means::PreparedByOther,
-            Err(_) => {
-                let pirq = map_last(dev, table)?;
-                Means::Mapped(Mapping {
-                    pirq,
-                    hidden: LastEntry::hide(dev, table),
-                })
-            }
+            Err(_) => Means::Mapped(map_last(dev, table)?),
         };
         // INVARIANT: Xen knows the table by `means`.
         Ok(Self {
@@ -112,7 +102,7 @@ impl Hold {
     /// Returns the pirq of the table's last entry; `None` if the entry is not mapped.
     pub fn pirq(&self) -> Option<i32> {
         match &self.means {
-            Means::Mapped(mapping) => Some(mapping.pirq),
+            Means::Mapped(pirq) => Some(*pirq),
             _ => None,
         }
     }
@@ -122,12 +112,15 @@ impl Hold {
         self.table
     }
 
-    /// Checks whether the last entry is hidden from guests, if they cannot use it. If it is not,
-    /// returns why.
-    pub fn hidden(&self) -> Result {
+    /// Returns how to hide the last entry from device models; `None` if guests can use it.
+    ///
+    /// Errors: `EIO` if the function does not answer, or if its capabilities are no list.
+    pub fn hiding(&self) -> Result<Option<Hiding>> {
         match &self.means {
-            Means::Mapped(Mapping { hidden: Err(e), .. }) => Err(*e),
-            _ => Ok(()),
+            Means::Mapped(_) => ConfigSpace::of(&self.dev)
+                .hiding_last_entry(self.table)
+                .map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -161,12 +154,7 @@ impl Hold {
         command.enable_memory()?;
         match map_last(dev, self.table) {
             // INVARIANT: Xen knows the table by this mapping.
-            Ok(pirq) => {
-                self.means = Means::Mapped(Mapping {
-                    pirq,
-                    hidden: Err(ENOENT),
-                })
-            }
+            Ok(pirq) => self.means = Means::Mapped(pirq),
             Err(e) => rediscover_lost(dev, self.function, e)?,
         }
         Ok(())
@@ -177,7 +165,7 @@ impl Hold {
     pub fn release(&mut self) -> Result {
         match &mut self.means {
             Means::Prepared => physdev::release_msix(self.function.sbdf)?,
-            Means::Mapped(mapping) => physdev::unmap_pirq(mapping.pirq)?,
+            Means::Mapped(pirq) => physdev::unmap_pirq(*pirq)?,
             Means::PreparedByOther | Means::Released => (),
         }
         // INVARIANT: `means` was undone.

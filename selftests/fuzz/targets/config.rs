@@ -87,6 +87,10 @@ fn hidden(hiding: Hiding, mut space: [u8; 256], from: u8, length: u8) {
                 space[at] = next;
             }
         }
+        Hiding::Register { offset, value } => {
+            let at = usize::from(offset);
+            space[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
     }
     assert_eq!(part, space[from..to]);
 }
@@ -131,14 +135,18 @@ pub(crate) fn run(input: &[u8]) {
     registers(before, after, bytes.word());
 
     let (at, value) = (bytes.byte(), bytes.word());
-    let hiding = match bytes.byte() % 2 {
+    let hiding = match bytes.byte() % 3 {
         0 => Hiding::Entry {
             control: u16::from(at.min(254)),
             entries: value as u16 % 2047 + 1,
         },
-        _ => Hiding::Capability {
+        1 => Hiding::Capability {
             pointer: at.into(),
             next: value as u8,
+        },
+        _ => Hiding::Register {
+            offset: u16::from(at.clamp(64, 252)),
+            value,
         },
     };
     let [from, length, fill] = [(); 3].map(|()| bytes.byte());

@@ -26,6 +26,26 @@ mod trace;
 #[path = "../../../rust/uapi/pcidev.rs"]
 pub mod uapi;
 
+mod graphics {
+    //! Intel GPUs, of which there is none.
+
+    use kernel::{error::Result, prelude::KVec};
+    use xen::pci::{FirmwareRegisters, Hiding, Locked};
+
+    pub(crate) struct Guard {
+        pub(crate) hidden: KVec<Hiding>,
+    }
+
+    impl Guard {
+        pub(crate) fn new(
+            _dev: &Locked,
+            _registers: Option<&FirmwareRegisters>,
+        ) -> Result<Option<Self>> {
+            Ok(None)
+        }
+    }
+}
+
 mod files {
     //! Files, which only read.
 

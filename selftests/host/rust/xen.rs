@@ -10,6 +10,8 @@ mod header;
 mod hiding;
 #[path = "../../../rust/xen/pci/msix.rs"]
 mod msix;
+#[path = "../../../rust/xen/igd/opregion.rs"]
+mod opregion;
 #[path = "../../../rust/xen/xenbus/pci_backend.rs"]
 pub mod pci_backend;
 #[path = "../../../rust/xen/gsi/route.rs"]

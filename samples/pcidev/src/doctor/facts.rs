@@ -82,6 +82,7 @@ pub struct Pcidev {
     pub unmask: bool,
     pub reset: bool,
     pub hold: bool,
+    pub guard: bool,
 }
 
 /// Which xen-pciback is loaded.

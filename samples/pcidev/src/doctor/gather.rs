@@ -113,6 +113,7 @@ impl System<'_> {
             unmask: parameter("unmask")?,
             reset: parameter("reset")?,
             hold: parameter("hold")?,
+            guard: parameter("guard")?,
         })
     }
 

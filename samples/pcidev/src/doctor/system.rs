@@ -212,6 +212,11 @@ fn parameters(facts: &Facts, _: &Xen) -> Option<Finding> {
             (!pcidev.unmask).then_some("xen-pcidev unmask=0: dom0 may lose interrupt lines"),
         );
         off.extend((!pcidev.hold).then_some("xen-pcidev hold=0: guests get no MSI-X"));
+        off.extend(
+            (!pcidev.guard).then_some(
+                "xen-pcidev guard=0: a guest with an Intel GPU may get memory of the host",
+            ),
+        );
         off.extend((stock && !pcidev.reset).then_some(
             "xen-pcidev reset=0: functions with MSI-X and FLR cannot be made assignable",
         ));

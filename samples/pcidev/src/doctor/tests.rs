@@ -87,6 +87,7 @@ fn well() -> Facts {
             unmask: true,
             reset: true,
             hold: true,
+            guard: true,
         }),
         pciback: Some(Pciback::Ours { tell: true }),
         ours_is_installed: true,
@@ -128,7 +129,7 @@ const fn case(code: Code, level: Level, change: Change) -> (Code, Level, Change)
 }
 
 /// What is wrong, and what has to be found.
-const CASES: [(Code, Level, Change); 54] = [
+const CASES: [(Code, Level, Change); 55] = [
     case(Code::NoXen, Level::Fails, |f| f.xen = None),
     case(Code::Guest, Level::Fails, |f| xen(f).dom0 = false),
     case(Code::PvDom0, Level::Warning, |f| {
@@ -164,6 +165,9 @@ const CASES: [(Code, Level, Change); 54] = [
     }),
     case(Code::Parameter, Level::Warning, |f| {
         f.pcidev.as_mut().unwrap().hold = false
+    }),
+    case(Code::Parameter, Level::Warning, |f| {
+        f.pcidev.as_mut().unwrap().guard = false
     }),
     case(Code::Parameter, Level::Warning, |f| {
         f.pcidev.as_mut().unwrap().unmask = false

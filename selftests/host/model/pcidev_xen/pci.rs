@@ -7,6 +7,7 @@ use core::{ffi::CStr, ops::Deref};
 use kernel::{
     error::Result,
     pci::Device,
+    prelude::KVec,
     sync::aref::{ARef, AlwaysRefCounted},
 };
 
@@ -69,6 +70,50 @@ impl Deref for InTree<'_> {
 
     fn deref(&self) -> &Device {
         self.0
+    }
+}
+
+/// No function is an Intel GPU.
+pub struct FirmwareRegisters;
+
+impl FirmwareRegisters {
+    pub fn of(_dev: &Device) -> Result<Option<Self>> {
+        Ok(None)
+    }
+
+    pub fn restore(&self, _dev: &Device) {}
+}
+
+/// What is hidden from device models.
+#[derive(Clone, Copy)]
+pub struct Hiding;
+
+/// The file that device models open when a guest gets the function.
+pub struct ConfigFile(ARef<Device>);
+
+impl ConfigFile {
+    pub fn new(dev: &InTree<'_>, _hidden: KVec<Hiding>) -> Result<Self> {
+        dev.require();
+        world::of(dev, |hardware| {
+            assert!(!hardware.is_hidden, "replaced twice");
+            assert!(!hardware.is_assigned, "replaced under a device model");
+            hardware.is_hidden = true;
+        });
+        Ok(Self(dev.reference()))
+    }
+}
+
+impl Drop for ConfigFile {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            world::of(&self.0, |hardware| {
+                assert!(
+                    !hardware.is_assigned || hardware.is_removed,
+                    "put back under a device model"
+                );
+                hardware.is_hidden = false;
+            });
+        }
     }
 }
 

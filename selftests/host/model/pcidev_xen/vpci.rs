@@ -9,7 +9,7 @@ use kernel::{
 };
 
 use crate::{
-    pci::{InTree, Locked, MsixTable},
+    pci::{Hiding, InTree, Locked, MsixTable},
     world::{self, Hardware},
 };
 
@@ -64,8 +64,8 @@ impl Hold {
         self.table
     }
 
-    pub fn hidden(&self) -> Result {
-        Ok(())
+    pub fn hiding(&self) -> Result<Option<Hiding>> {
+        Ok(Some(Hiding))
     }
 
     pub fn give_back(&mut self, _dev: &Locked) -> Result {

@@ -30,6 +30,8 @@ pub struct Hardware {
     pub is_assigned: bool,
     /// Holds of its MSI-X table.
     pub holds: u32,
+    /// Something of it is hidden from device models.
+    pub is_hidden: bool,
     pub is_reset_forbidden: bool,
     pub is_removed: bool,
 }
@@ -85,7 +87,7 @@ pub fn topology<R>(f: impl FnOnce() -> R) -> R {
 /// Gives a function to a guest, if it is one for guests.
 pub fn assign(dev: &Device) -> bool {
     of(dev, |hardware| {
-        let is_for_guests = hardware.holds == 1 && hardware.driver != Some(Driver::Native);
+        let is_for_guests = hardware.is_hidden && hardware.driver != Some(Driver::Native);
         hardware.is_assigned = is_for_guests;
         is_for_guests
     })
