@@ -63,7 +63,7 @@ def long_bdf(bdf: str) -> str:
     return bdf if bdf.count(":") == 2 else f"0000:{bdf}"
 
 
-def create(name: str, pci: list[str], cmdline: str, memory: int, vcpus: int) -> None:
+def create(name: str, pci: list[str], cmdline: str, memory: int, vcpus: int, options: list[str]) -> None:
     os.makedirs(STATE, exist_ok=True)
     config = f"{STATE}/{name}.cfg"
     with open(config, "w", encoding="utf-8") as out:
@@ -80,6 +80,7 @@ vga = "none"
 vnc = 0
 on_reboot = "destroy"
 on_crash = "destroy"
+{chr(10).join(options)}
 ''')
     with contextlib.suppress(FileNotFoundError):
         os.unlink(console_log(name))
@@ -114,11 +115,11 @@ def is_paused(name: str) -> bool:
     return any(line.split()[-2][2:3] == "p" for line in listed.stdout.splitlines()[1:])
 
 
-def bring_up(name: str, pci: list[str], cmdline: str, memory: int, vcpus: int) -> float:
+def bring_up(name: str, pci: list[str], cmdline: str, memory: int, vcpus: int, options: list[str]) -> float:
     """Create a guest, again if its kernel gets stuck, and wait until it is up; returns when it was begun."""
     for attempt in range(1, ATTEMPTS + 1):
         began = time.monotonic()
-        create(name, pci, cmdline, memory, vcpus)
+        create(name, pci, cmdline, memory, vcpus, options)
         try:
             wait_until_up(name)
             return began

@@ -1,0 +1,207 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# What guests get of an Intel GPU. Would catch: an address of the host that a guest reads, a
+# reset that loses what firmware wrote for the driver, and a device model that maps what is
+# not an OpRegion to a guest: machine page 0 if there is none.
+
+. "${0%/*}/ktap.sh"
+. "${0%/*}/toolstack"
+. "${0%/*}/animals"
+. "${0%/*}/guests"
+
+gpu=0000:00:02.0 elsewhere=0000:00:03.0
+memory="${0%/*}/memory.py"
+wants $gpu $elsewhere
+[ "$(cat $devices/$gpu/vendor)" = 0x8086 ] || skip_all "see tests.toml"
+
+register() { # SBDF OFFSET
+	echo 0x$(setpci -s $1 $2.l)
+}
+
+# In sysfs: class, ASLS, BDSM of generation 9, or 11 and later.
+shows() { # SBDF
+	echo "$(cat $devices/$1/class) $(register $1 fc) $(register $1 5c) $(register $1 c0)"
+}
+
+sizes() { # SBDF
+	stat -c %s $devices/$1/class $devices/$1/config
+}
+
+has_its_own() {
+	same "GPU" "$own" "$(shows $gpu)"
+	same "the other GPU" "$own_elsewhere" "$(shows $elsewhere)"
+	same "sizes" "$own_sizes" "$(sizes $gpu) $(sizes $elsewhere)"
+}
+
+# The newest message about its OpRegion.
+logged() { # SBDF TEXT
+	log | grep "$1: .*OpRegion" | tail -n 1 | grep -qF "$2" || die "not logged: $2: $(log | grep "$1" | tail -n 5)"
+}
+
+valid() {
+	assignable $gpu
+	same "GPU" "$own" "$(shows $gpu)"
+	logged $gpu "OpRegion 2.1 at $asls: guests with gfx_passthru share it"
+	returned $gpu
+}
+
+# Each clears them.
+resets() { # ANIMAL
+	[ "$(fact $1 resets.flr)" -gt 0 ] || die "it was not reset"
+}
+
+restored() {
+	assignable $elsewhere
+	returned $elsewhere
+	resets igd.0
+	resets igd-elsewhere.0
+	has_its_own
+	log | grep -F "$elsewhere: firmware register 0x50 reads 0x0, not 0x1c1 as before the reset, and cannot" ||
+		die "the log does not say so"
+}
+
+hidden="0x038000 0x00000000 0x00000000 0x00000000"
+
+# Firmware that sets another address.
+refused_at() { # ADDRESS REASON
+	setpci -s $gpu fc.l=$1
+	assignable $gpu
+	shown=$(shows $gpu)
+	returned $gpu
+	returned=$(shows $gpu | cut -d ' ' -f 1-2)
+	setpci -s $gpu fc.l=$asls
+	same "OpRegion at $1" "$hidden" "$shown"
+	logged $gpu "OpRegion at $1 is not valid ($2): guests cannot have this GPU"
+	same "OpRegion at $1, returned" "0x030000 0x$(printf %08x $1)" "$returned"
+}
+
+not_an_address() {
+	reserved="firmware has not reserved all of the three pages there"
+	refused_at 0x0 "there is no address"
+	refused_at 0x1000000 "$reserved"
+	refused_at 0xffffffff "$reserved"
+	refused_at 0x9f000 "$reserved"
+	# The first page after it is not reserved.
+	refused_at 0x7fffe000 "$reserved"
+	refused_at 0x$(printf %x $((asls - 0x1000))) "no signature IntelGraphicsMem there"
+	has_its_own
+}
+
+# Firmware that writes something else.
+refused_with() { # OFFSET HEX REASON
+	at=$((asls + $1))
+	before=$($memory $at $((${#2} / 2)))
+	$memory $at write $2
+	assignable $gpu
+	shown=$(shows $gpu)
+	returned $gpu
+	$memory $at write $before
+	same "OpRegion with $2 at $1" "$hidden" "$shown"
+	logged $gpu "OpRegion at $asls is not valid ($3)"
+}
+
+not_an_opregion() {
+	bounds="the address or size of its extended VBT is impossible"
+	refused_with 15 4d "no signature IntelGraphicsMem there"
+	refused_with 0x10 10000000 "its size is not 8 KiB"
+	refused_with 0x17 00 "its version is 0"
+	refused_with 0x3ba ff1f000000000000 "$bounds"
+	refused_with 0x3ba ffffffffffffffff "$bounds"
+	refused_with 0x3c2 00000100 "$bounds"
+	refused_with 0x3ba 0000010000000000 "firmware has not reserved the memory of its extended VBT"
+	valid
+}
+
+hidden_elsewhere() {
+	assignable $elsewhere
+	same "GPU in slot 3" "$hidden" "$(shows $elsewhere)"
+	logged $elsewhere "guests get no OpRegion: QEMU maps only that of 0000:00:02.0"
+	returned $elsewhere
+	has_its_own
+}
+
+# xl, QEMU and the kernel do not agree on files of a GPU with a ROM.
+prepare() {
+	echo 1 >$devices/$gpu/rom
+	awk 'NR == 7 { $1 = $2 = $3 = "0x0000000000000000" } { print }' $devices/$gpu/resource >$tmp/resource
+	mount --bind $tmp/resource $devices/$gpu/resource
+}
+
+undo() {
+	umount $devices/$gpu/resource
+	setpci -s $gpu fc.l=$asls
+}
+
+prepared() { # COMMAND...
+	prepare
+	trap undo EXIT
+	"$@"
+}
+
+# A guest says what it reads, and what is at the address.
+sees() { # NAME SBDF [OPTION]
+	guest-run --name $1 --keep --pci $2 --cmdline iomem=relaxed ${3:+--option "$3"} "$(
+		in_guest <<-'END'
+			for dir in /sys/bus/pci/devices/*; do
+				case $(cat $dir/vendor):$(cat $dir/class) in
+				0x8086:0x03*)
+					register() {
+						hexdump -s $1 -n 4 -e '1/4 "0x%08x"' $dir/config
+					}
+					echo $(register 252) $(register 92) $(register 192)
+					[ $(register 252) = 0x00000000 ] || busybox devmem $(register 252) 64
+					;;
+				esac
+			done
+		END
+	)"
+}
+
+mapped() { # PAGE
+	xl dmesg | grep -q "memory_map:add: .* mfn=$1 nr=3"
+}
+
+guest_with_opregion() {
+	assignable $gpu
+	# "IntelGra"
+	same "the guest sees" "0xfdffc000 0x7cf00000 0x00000000
+0x6172476C65746E49" "$(sees one $gpu "$igd")"
+	mapped $(printf %x $((asls >> 12))) || die "$(xl dmesg | grep memory_map)"
+	xl destroy one
+	wait_for 10 is $gpu clean
+	returned $gpu
+}
+
+guest_without_address() {
+	setpci -s $gpu fc.l=0
+	assignable $gpu
+	! said=$(sees two $gpu "$igd" 2>&1) || die "QEMU takes the GPU: $(xl dmesg | grep memory_map)"
+	echo "$said" | grep -q "Need to enable igd-passthru" || die "$said"
+	! mapped 0 || die "machine page 0 was mapped to a guest"
+	xl destroy two 2>/dev/null
+	returned $gpu
+}
+
+guest_elsewhere() {
+	assignable $elsewhere
+	same "the guest sees" "0x00000000 0x00000000 0x00000000" "$(sees three $elsewhere "$igd")"
+	xl destroy three
+	wait_for 10 is $elsewhere clean
+	returned $elsewhere
+}
+
+asls=$(register $gpu fc)
+own=$(shows $gpu) own_elsewhere=$(shows $elsewhere) own_sizes="$(sizes $gpu) $(sizes $elsewhere)"
+igd='gfx_passthru = "igd"'
+
+plan 8
+check "a GPU with a valid OpRegion stays as it is" valid
+check "a reset does not lose what firmware wrote, and what is lost is logged" restored
+check "one with an address that is none is no VGA controller, and hides it" not_an_address
+check "so is one whose OpRegion is none" not_an_opregion
+check "one that is elsewhere hides its addresses, and has them again in dom0" hidden_elsewhere
+check "a guest finds the OpRegion at the address that it reads" prepared guest_with_opregion
+check "without one, QEMU refuses the GPU and maps nothing" prepared guest_without_address
+check "a guest with another GPU reads no address of the host" guest_elsewhere
+finish
