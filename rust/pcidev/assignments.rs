@@ -61,6 +61,15 @@ impl Assignments {
         self.0.iter().map(|(domain, _)| *domain)
     }
 
+    /// Returns the functions that `domain` has.
+    pub(crate) fn functions(&self, domain: u16) -> impl Iterator<Item = Sbdf> + '_ {
+        let of_domain = move |(other, _): &&(u16, Assignment)| *other == domain;
+        self.0
+            .iter()
+            .filter(of_domain)
+            .map(|(_, assignment)| assignment.function)
+    }
+
     /// Returns the domain that the function is assigned to.
     pub(crate) fn domain(&self, sbdf: Sbdf) -> Option<u16> {
         self.0

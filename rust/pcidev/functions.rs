@@ -157,11 +157,23 @@ impl Functions {
         self.gsis.get(sbdf)
     }
 
-    /// Replaces the assignments of `domain`. May sleep.
+    /// Replaces the assignments of `domain`, and tells the functions that no guest has any more.
+    /// May sleep.
     pub(crate) fn assign(&self, domain: u16, assignments: &[Assignment]) -> Result {
-        let mut registry = self.registry.lock();
-        registry.assignments.replace(domain, assignments)?;
-        self.publish_all(&registry);
+        let returned = {
+            let mut registry = self.registry.lock();
+            let mut returned = KVec::new();
+            for function in registry.assignments.functions(domain) {
+                returned.push(function, GFP_KERNEL)?;
+            }
+            registry.assignments.replace(domain, assignments)?;
+            returned.retain(|function| registry.assignments.domain(*function).is_none());
+            self.publish_all(&registry);
+            returned
+        };
+        for function in returned.iter().filter_map(|sbdf| self.get(*sbdf).ok()) {
+            function.returned();
+        }
         Ok(())
     }
 

@@ -7,7 +7,8 @@
 //! address is 0. Dom0 cannot see the option, but without it QEMU refuses a GPU at 0000:00:02.0. So
 //! the rule is:
 //!
-//! * A GPU at 0000:00:02.0 with a valid OpRegion stays as it is.
+//! * A GPU at 0000:00:02.0 with a valid OpRegion stays as it is. What a guest has written to the
+//!   OpRegion is undone when it does not have the GPU any more.
 //! * Any other GPU of Intel is shown as a display that is no VGA controller, so that QEMU maps
 //!   nothing, and refuses it at 0000:00:02.0. Addresses of the host in its configuration space are
 //!   hidden.
@@ -42,6 +43,8 @@ const OTHER_DISPLAY: u32 = 0x03_80_00;
 pub(crate) struct Guard {
     /// What has to be hidden in its configuration space.
     pub(crate) hidden: KVec<Hiding>,
+    /// The OpRegion, if guests may have it.
+    opregion: Option<igd::Contents>,
     _class: Option<TextFile>,
 }
 
@@ -62,13 +65,13 @@ impl Guard {
             );
             return Ok(None);
         }
-        let is_open = may_have_opregion(dev, registers)?;
+        let opregion = opregion(dev, registers)?;
         let mut hidden = KVec::new();
         match registers {
             // Not as they are: a reset may clear them under a device model.
             Some(registers) => {
                 for (offset, value) in registers.iter() {
-                    let value = if is_open { value } else { 0 };
+                    let value = opregion.as_ref().map_or(0, |_| value);
                     hidden.push(Hiding::Register { offset, value }, GFP_KERNEL)?;
                 }
             }
@@ -78,38 +81,48 @@ impl Guard {
             }
         }
         let is_vga = dev.pci_class().as_raw() >> 8 == VGA;
-        let class = match is_vga && !is_open {
+        let class = match is_vga && opregion.is_none() {
             true => Some(TextFile::class(&in_tree, OTHER_DISPLAY)?),
             false => None,
         };
         Ok(Some(Self {
             hidden,
+            opregion,
             _class: class,
         }))
     }
+
+    /// Undoes what a guest has written to the OpRegion. May sleep.
+    pub(crate) fn returned(&self, sbdf: Sbdf) {
+        if let Some(Err(e)) = self.opregion.as_ref().map(igd::Contents::restore) {
+            pr_warn!(
+                "{sbdf}: the next owner finds what the last one wrote to the OpRegion: {e:?}\n"
+            );
+        }
+    }
 }
 
-/// Returns whether QEMU may map the OpRegion to a guest, and logs it.
-fn may_have_opregion(dev: &Locked, registers: Option<&FirmwareRegisters>) -> Result<bool> {
+/// Returns the OpRegion if QEMU may map it to a guest, and logs whether it may.
+fn opregion(dev: &Locked, registers: Option<&FirmwareRegisters>) -> Result<Option<igd::Contents>> {
     if dev.sbdf()? != PLACE {
         dev_info!(
             dev,
             "guests get no OpRegion: QEMU maps only that of 0000:00:02.0\n"
         );
-        return Ok(false);
+        return Ok(None);
     }
     let address = registers.map_or(0, FirmwareRegisters::opregion);
     match igd::opregion(address) {
-        Ok(region) => {
+        Ok((region, contents)) => {
             let (major, minor) = region.version;
             dev_info!(
                 dev,
-                "OpRegion {}.{} at {:#x}: guests with gfx_passthru share it\n",
+                "OpRegion {}.{} at {:#x}: guests with gfx_passthru get it\n",
                 major,
                 minor,
                 address
             );
-            Ok(true)
+            Ok(Some(contents))
         }
         Err(e) => {
             dev_err!(
@@ -118,7 +131,7 @@ fn may_have_opregion(dev: &Locked, registers: Option<&FirmwareRegisters>) -> Res
                 address,
                 e.reason()
             );
-            Ok(false)
+            Ok(None)
         }
     }
 }

@@ -60,6 +60,10 @@ pub(crate) struct Function {
     /// Locked inside the device lock, and outside the lock of `info`.
     #[pin]
     resources: Mutex<Resources>,
+    /// What guests get of an Intel GPU. Locked inside the lock of `resources`, which may be held for
+    /// as long as a reset takes.
+    #[pin]
+    guard: Mutex<Option<Guard>>,
 }
 
 /// The resources that are released when xen-pciback does not have the function any more.
@@ -69,7 +73,6 @@ struct Resources {
     hold: Option<Hold>,
     /// Those of an Intel GPU before it was reset.
     firmware: Option<FirmwareRegisters>,
-    guard: Option<Guard>,
     /// Hides from device models what guests must not see.
     config_file: Option<ConfigFile>,
     forbidden_reset: Option<ReplacedMethods>,
@@ -130,10 +133,10 @@ impl Function {
                     line: None,
                     hold: None,
                     firmware: None,
-                    guard: None,
                     config_file: None,
                     forbidden_reset: None,
                 }),
+                guard <- new_mutex!(None),
             }),
             GFP_KERNEL,
         )
@@ -230,8 +233,9 @@ impl Function {
             resources.firmware = FirmwareRegisters::of(dev).unwrap_or(None);
         }
         self.reset(&mut resources, dev);
-        if resources.guard.is_none() {
-            resources.guard = Guard::new(dev, resources.firmware.as_ref())?;
+        let mut guard = self.guard.lock();
+        if guard.is_none() {
+            *guard = Guard::new(dev, resources.firmware.as_ref())?;
         }
         let info = self.info();
         if let (None, Ok(route)) = (info.irq, info.route) {
@@ -244,7 +248,7 @@ impl Function {
             let msix = self.hold_once(&mut resources, dev, table);
             self.update(|info| info.msix = msix);
         }
-        resources.hide(dev);
+        resources.hide(dev, guard.as_ref());
         Ok(())
     }
 
@@ -308,6 +312,13 @@ impl Function {
         result
     }
 
+    /// Called when no guest has the function any more. May sleep.
+    pub(crate) fn returned(&self) {
+        if let Some(guard) = &*self.guard.lock() {
+            guard.returned(self.sbdf);
+        }
+    }
+
     /// Called before xen-pciback's remove.
     pub(crate) fn before_remove(&self, dev: &Locked) {
         if !dev.driver_hears_resets() {
@@ -325,7 +336,9 @@ impl Function {
         }
         resources.forbidden_reset = None;
         resources.firmware = None;
-        resources.guard = None;
+        if let Some(guard) = self.guard.lock().take() {
+            guard.returned(self.sbdf);
+        }
         self.update(|info| {
             info.holder = Holder::Nobody;
             info.irq = None;
@@ -366,7 +379,7 @@ impl Function {
     pub(crate) fn unplugged(&self) {
         let mut resources = self.resources.lock();
         resources.line = None;
-        resources.guard = None;
+        *self.guard.lock() = None;
         resources.config_file = None;
         if let Some(mut hold) = resources.hold.take() {
             // `log_release()` logs the error. The hold ends with the function.
@@ -391,9 +404,9 @@ impl Function {
 impl Resources {
     /// Hides from device models what guests must not see. A device model has the file open while a
     /// guest has the function, so the file is replaced only once.
-    fn hide(&mut self, dev: &Locked) {
+    fn hide(&mut self, dev: &Locked, guard: Option<&Guard>) {
         if self.config_file.is_none() {
-            match self.config_file(dev) {
+            match self.config_file(dev, guard) {
                 Ok(file) => self.config_file = file,
                 Err(e) => dev_warn!(
                     dev,
@@ -404,14 +417,14 @@ impl Resources {
         }
     }
 
-    fn config_file(&self, dev: &Locked) -> Result<Option<ConfigFile>> {
+    fn config_file(&self, dev: &Locked, guard: Option<&Guard>) -> Result<Option<ConfigFile>> {
         let mut hidden = KVec::new();
         if let Some(hold) = &self.hold {
             if let Some(hiding) = hold.hold.hiding()? {
                 hidden.push(hiding, GFP_KERNEL)?;
             }
         }
-        if let Some(guard) = &self.guard {
+        if let Some(guard) = guard {
             for hiding in &guard.hidden {
                 hidden.push(*hiding, GFP_KERNEL)?;
             }

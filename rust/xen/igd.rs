@@ -14,31 +14,46 @@ pub use self::opregion::{
     OpRegion, //
 };
 
-/// Returns the OpRegion at `address`, if a guest may have the pages that a device model maps for
-/// it. May sleep.
-pub fn opregion(address: u32) -> Result<OpRegion, Invalid> {
+/// Returns the OpRegion at `address`, and a copy, if a guest may have the pages that a device model
+/// maps for it. May sleep.
+pub fn opregion(address: u32) -> Result<(OpRegion, Contents), Invalid> {
     if address == 0 {
         return Err(Invalid::NoAddress);
     }
     if !firmware_memory::is_reserved(OpRegion::mapped(address)) {
         return Err(Invalid::NotReserved);
     }
-    let region = read(address).map_err(|_| Invalid::NotMapped)??;
+    let contents = Contents::read(address.into()).map_err(|_| Invalid::NotMapped)?;
+    let region = OpRegion::decode(address, &contents.bytes)?;
     match &region.extended_vbt {
         Some(vbt) if !firmware_memory::is_reserved(vbt.clone()) => Err(Invalid::VbtNotReserved),
-        _ => Ok(region),
+        _ => Ok((region, contents)),
     }
 }
 
-/// Reads the OpRegion at `address`. Without the signature it reads no more than that: a device may
-/// be there.
-fn read(address: u32) -> Result<Result<OpRegion, Invalid>> {
-    let mut signature = [0; opregion::SIGNATURE.len()];
-    firmware_memory::read(address.into(), &mut signature)?;
-    if signature != *opregion::SIGNATURE {
-        return Ok(Err(Invalid::Signature));
+/// A copy of an OpRegion. Whoever has the GPU may write to the OpRegion: its next user must not find
+/// that.
+pub struct Contents {
+    start: u64,
+    bytes: KVec<u8>,
+}
+
+impl Contents {
+    /// Reads an OpRegion. Without the signature it reads no more than that: a device may be there.
+    fn read(start: u64) -> Result<Self> {
+        let mut bytes = KVec::from_elem(0, opregion::SIGNATURE.len(), GFP_KERNEL)?;
+        firmware_memory::read(start, &mut bytes)?;
+        if *bytes == *opregion::SIGNATURE {
+            bytes.resize(opregion::SIZE, 0, GFP_KERNEL)?;
+            firmware_memory::read(start, &mut bytes)?;
+        }
+        Ok(Self { start, bytes })
     }
-    let mut bytes = [0; opregion::DECODED];
-    firmware_memory::read(address.into(), &mut bytes)?;
-    Ok(OpRegion::decode(address, &bytes))
+
+    /// Writes what has changed in the OpRegion. May sleep. `ENOMEM`.
+    pub fn restore(&self) -> Result {
+        // SAFETY: An OpRegion was there: memory for firmware and drivers to tell each other of
+        // displays, who have to expect anything in it.
+        unsafe { firmware_memory::write(self.start, &self.bytes) }
+    }
 }

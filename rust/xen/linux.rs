@@ -8,7 +8,7 @@ pub mod param;
 pub mod trace;
 
 pub mod fault;
-pub mod firmware_memory;
+pub(crate) mod firmware_memory;
 pub mod miscdevice;
 pub mod module;
 pub mod sysfs;

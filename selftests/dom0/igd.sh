@@ -42,7 +42,7 @@ logged() { # SBDF TEXT
 valid() {
 	assignable $gpu
 	same "GPU" "$own" "$(shows $gpu)"
-	logged $gpu "OpRegion 2.1 at $asls: guests with gfx_passthru share it"
+	logged $gpu "OpRegion 2.1 at $asls: guests with gfx_passthru get it"
 	returned $gpu
 }
 
@@ -168,7 +168,18 @@ guest_with_opregion() {
 	same "the guest sees" "0xfdffc000 0x7cf00000 0x00000000
 0x6172476C65746E49" "$(sees one $gpu "$igd")"
 	mapped $(printf %x $((asls >> 12))) || die "$(xl dmesg | grep memory_map)"
+}
+
+opregion_starts_with() { # HEX
+	[ "$($memory $asls $((${#1} / 2)))" = $1 ]
+}
+
+guest_writes() {
+	echo "busybox devmem 0xfdffc000 32 0x6b6c6d6e" | tell one
+	opregion_starts_with 6e6d6c6b || die "the guest's write did not reach it"
 	xl destroy one
+	# "IntelGraphicsMem"
+	wait_for 10 opregion_starts_with 496e74656c47726170686963734d656d
 	wait_for 10 is $gpu clean
 	returned $gpu
 }
@@ -195,13 +206,14 @@ asls=$(register $gpu fc)
 own=$(shows $gpu) own_elsewhere=$(shows $elsewhere) own_sizes="$(sizes $gpu) $(sizes $elsewhere)"
 igd='gfx_passthru = "igd"'
 
-plan 8
+plan 9
 check "a GPU with a valid OpRegion stays as it is" valid
 check "a reset does not lose what firmware wrote, and what is lost is logged" restored
 check "one with an address that is none is no VGA controller, and hides it" not_an_address
 check "so is one whose OpRegion is none" not_an_opregion
 check "one that is elsewhere hides its addresses, and has them again in dom0" hidden_elsewhere
 check "a guest finds the OpRegion at the address that it reads" prepared guest_with_opregion
+check "what it writes there is undone when it ends" guest_writes
 check "without one, QEMU refuses the GPU and maps nothing" prepared guest_without_address
 check "a guest with another GPU reads no address of the host" guest_elsewhere
 finish

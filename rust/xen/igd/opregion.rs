@@ -8,9 +8,7 @@
 use core::ops::Range;
 
 /// The size of an OpRegion in bytes.
-const SIZE: u64 = 0x2000;
-/// The size of the part that is decoded: the header and the mailboxes 1 to 3.
-pub(super) const DECODED: usize = 0x400;
+pub(super) const SIZE: usize = 0x2000;
 /// The number of pages that a device model maps to a guest, from the page in which the OpRegion
 /// begins.
 const MAPPED_PAGES: u64 = 3;
@@ -80,16 +78,16 @@ impl Invalid {
 }
 
 impl OpRegion {
-    /// Decodes `bytes`, the beginning of what is at the physical address `address`. Whether the
-    /// memory is reserved is for the caller to ask.
-    pub fn decode(address: u32, bytes: &[u8; DECODED]) -> Result<Self, Invalid> {
+    /// Decodes `bytes`, the beginning of what is at the physical address `address`; what is missing
+    /// counts as 0. Whether the memory is reserved is for the caller to ask.
+    pub fn decode(address: u32, bytes: &[u8]) -> Result<Self, Invalid> {
         if address == 0 {
             return Err(Invalid::NoAddress);
         }
         if !bytes.starts_with(SIGNATURE) {
             return Err(Invalid::Signature);
         }
-        if number(bytes, KIB, 4) != SIZE / 1024 {
+        if number(bytes, KIB, 4) != SIZE as u64 / 1024 {
             return Err(Invalid::Size);
         }
         // CAST: One byte each.
@@ -98,7 +96,7 @@ impl OpRegion {
             return Err(Invalid::Version);
         }
         let start = u64::from(address);
-        let range = start..start.saturating_add(SIZE);
+        let range = start..start.saturating_add(SIZE as u64);
         let extended_vbt = extended_vbt(version, &range, bytes)?;
         Ok(Self {
             version,
@@ -117,7 +115,7 @@ impl OpRegion {
 fn extended_vbt(
     version: (u8, u8),
     range: &Range<u64>,
-    bytes: &[u8; DECODED],
+    bytes: &[u8],
 ) -> Result<Option<Range<u64>>, Invalid> {
     // CAST: Four bytes.
     let has_mailbox_3 = number(bytes, MAILBOXES, 4) as u32 & MAILBOX_3 != 0;
@@ -140,7 +138,7 @@ fn extended_vbt(
 }
 
 /// Returns the number of `size` bytes at `offset`, the least first.
-fn number(bytes: &[u8; DECODED], offset: usize, size: usize) -> u64 {
+fn number(bytes: &[u8], offset: usize, size: usize) -> u64 {
     let bytes = bytes.iter().skip(offset).take(size).rev();
     bytes.fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
@@ -151,15 +149,17 @@ mod tests {
 
     const ASLS: u32 = 0x7fff_b000;
 
-    fn set<const N: usize>(bytes: &mut [u8; DECODED], at: usize, value: [u8; N]) {
+    const LENGTH: usize = 0x400;
+
+    fn set<const N: usize>(bytes: &mut [u8; LENGTH], at: usize, value: [u8; N]) {
         for (byte, value) in bytes.iter_mut().skip(at).zip(value) {
             *byte = value;
         }
     }
 
     /// With an extended VBT of `size` bytes, unless that is 0.
-    fn opregion(version: (u8, u8), address: u64, size: u32) -> [u8; DECODED] {
-        let mut bytes = [0; DECODED];
+    fn opregion(version: (u8, u8), address: u64, size: u32) -> [u8; LENGTH] {
+        let mut bytes = [0; LENGTH];
         set(&mut bytes, 0, *b"IntelGraphicsMem");
         set(&mut bytes, KIB, 8u32.to_le_bytes());
         set(&mut bytes, MINOR, [version.1, version.0]);

@@ -6,10 +6,12 @@ use crate::{
     bytes::Bytes,
     opregion_decoder::{
         Invalid,
-        OpRegion,
-        DECODED, //
+        OpRegion, //
     },
 };
+
+/// What has fields.
+const LENGTH: usize = 0x400;
 
 /// The fields as Intel's specification lists them: name, offset, bytes.
 struct Fields {
@@ -72,7 +74,7 @@ pub(crate) fn run(input: &[u8]) {
     let mut bytes = Bytes::new(input);
     let address = bytes.word();
     // One that is valid, with changes: few inputs have a signature.
-    let mut memory = [0; DECODED];
+    let mut memory = [0; LENGTH];
     memory[..16].copy_from_slice(b"IntelGraphicsMem");
     memory[0x10] = 8;
     memory[0x16..0x18].copy_from_slice(&[bytes.byte(), bytes.byte()]);
@@ -81,7 +83,7 @@ pub(crate) fn run(input: &[u8]) {
         *byte = bytes.byte();
     }
     while !bytes.is_empty() {
-        let at = bytes.word() as usize % DECODED;
+        let at = bytes.word() as usize % LENGTH;
         memory[at] = bytes.byte();
     }
     let decoded = OpRegion::decode(address, &memory);

@@ -30,7 +30,7 @@ mod graphics {
     //! Intel GPUs, of which there is none.
 
     use kernel::{error::Result, prelude::KVec};
-    use xen::pci::{FirmwareRegisters, Hiding, Locked};
+    use xen::pci::{FirmwareRegisters, Hiding, Locked, Sbdf};
 
     pub(crate) struct Guard {
         pub(crate) hidden: KVec<Hiding>,
@@ -43,6 +43,8 @@ mod graphics {
         ) -> Result<Option<Self>> {
             Ok(None)
         }
+
+        pub(crate) fn returned(&self, _sbdf: Sbdf) {}
     }
 }
 
