@@ -7,29 +7,40 @@
 //! address is 0. Dom0 cannot see the option, but without it QEMU refuses a GPU at 0000:00:02.0. So
 //! the rule is:
 //!
-//! * A GPU at 0000:00:02.0 with a valid OpRegion stays as it is. What a guest has written to the
-//!   OpRegion is undone when it does not have the GPU any more.
+//! * A GPU at 0000:00:02.0 with a valid OpRegion is open to guests. It is shown as QEMU expects it:
+//!   as a VGA controller with a ROM that can be read, and that is no resource. What a guest has
+//!   written to the OpRegion is undone when it does not have the GPU any more.
 //! * Any other GPU of Intel is shown as a display that is no VGA controller, so that QEMU maps
 //!   nothing, and refuses it at 0000:00:02.0. Addresses of the host in its configuration space are
 //!   hidden.
 
-use kernel::prelude::*;
+use kernel::{
+    pci::Device,
+    prelude::*, //
+};
 
 use xen::{
     igd,
+    linux::module,
     pci::{
         is_intel_gpu,
         DeviceExt,
         FirmwareRegisters,
+        FixedFile,
         Hiding,
+        InTree,
         Locked,
-        Sbdf,
-        TextFile, //
+        MissingFile,
+        ReadableRom,
+        Sbdf, //
     },
     vpci, //
 };
 
-use crate::GUARD;
+use crate::{
+    GUARD,
+    PRIMARY, //
+};
 
 /// Where QEMU expects the GPU.
 const PLACE: Sbdf = Sbdf::new(0, 0, 0x10);
@@ -38,63 +49,116 @@ const PLACE: Sbdf = Sbdf::new(0, 0, 0x10);
 const VGA: u32 = 0x03_00;
 /// The class of a display that is no VGA controller.
 const OTHER_DISPLAY: u32 = 0x03_80_00;
+/// The register that has the class, above the revision.
+const CLASS: u16 = 0x08;
 
-/// What is changed of an Intel GPU in sysfs while xen-pciback has it.
+/// What is changed of an Intel GPU in sysfs while xen-pciback has it. It pins the module: without
+/// the file `config` a device model takes the address of the OpRegion for 0.
 pub(crate) struct Guard {
+    function: vpci::Function,
     /// What has to be hidden in its configuration space.
     pub(crate) hidden: KVec<Hiding>,
-    /// The OpRegion, if guests may have it.
-    opregion: Option<igd::Contents>,
-    _class: Option<TextFile>,
+    open: Option<Open>,
+    class: Option<Class>,
+    _pin: Option<module::Pinned>,
+}
+
+/// The file `class`.
+enum Class {
+    Shown(#[expect(dead_code, reason = "for its drop")] FixedFile),
+    Missing(#[expect(dead_code, reason = "for its drop")] MissingFile),
 }
 
 impl Guard {
     /// Decides what guests may have of `dev`, whose firmware has set `registers`. `None` if it is
-    /// no Intel GPU, if the parameter is off, or if a guest has it already. May sleep.
-    ///
-    /// Errors: `ENOMEM`; those of [`TextFile::class`].
-    pub(crate) fn new(dev: &Locked, registers: Option<&FirmwareRegisters>) -> Result<Option<Self>> {
+    /// no Intel GPU, or if the parameter is off. The caller has to hide [`Guard::hidden`], and to
+    /// call [`Guard::show`]. May sleep.
+    pub(crate) fn new(dev: &Locked, registers: Option<&FirmwareRegisters>) -> Option<Self> {
         if !GUARD.get() || !is_intel_gpu(dev) {
-            return Ok(None);
+            return None;
         }
-        let in_tree = dev.in_tree().ok_or(ENODEV)?;
-        if vpci::Function::of(&in_tree)?.is_assigned() {
+        let in_tree = dev.in_tree()?;
+        let mut guard = Self {
+            function: vpci::Function::of(&in_tree).ok()?,
+            hidden: KVec::new(),
+            open: None,
+            class: None,
+            _pin: module::Pinned::new().ok(),
+        };
+        if guard.is_in_use() {
+            // Its device model must not lose the file `config`.
             dev_warn!(
                 dev,
-                "a guest has this GPU already: not guarded; after that guest, run xl pci-assignable-remove, then pci-assignable-add\n"
+                "a guest has this GPU already, and may read addresses of the host; the next one does not get it before xl pci-assignable-remove and pci-assignable-add\n"
             );
-            return Ok(None);
+            return Some(guard);
         }
-        let opregion = opregion(dev, registers)?;
-        let mut hidden = KVec::new();
-        match registers {
+        if guard._pin.is_some() {
+            guard.open =
+                opregion(dev, registers).and_then(|opregion| Open::new(&in_tree, opregion));
+        }
+        if let Err(e) = guard.list(dev, registers) {
+            log_closed(dev, e);
+            guard.open = None;
+        }
+        Some(guard)
+    }
+
+    /// Lists what has to be hidden. `ENOMEM`.
+    fn list(&mut self, dev: &Locked, registers: Option<&FirmwareRegisters>) -> Result {
+        match (&self.open, registers) {
             // Not as they are: a reset may clear them under a device model.
-            Some(registers) => {
+            (Some(_), Some(registers)) => {
                 for (offset, value) in registers.iter() {
-                    let value = opregion.as_ref().map_or(0, |_| value);
-                    hidden.push(Hiding::Register { offset, value }, GFP_KERNEL)?;
+                    self.hidden
+                        .push(Hiding::Register { offset, value }, GFP_KERNEL)?;
+                }
+                if shows_as_vga(dev) {
+                    let value = VGA << 16 | u32::from(dev.revision_id());
+                    let class = Hiding::Register {
+                        offset: CLASS,
+                        value,
+                    };
+                    self.hidden.push(class, GFP_KERNEL)?;
                 }
             }
-            None => {
-                let offset = FirmwareRegisters::OPREGION;
-                hidden.push(Hiding::Register { offset, value: 0 }, GFP_KERNEL)?;
+            _ => {
+                for offset in FirmwareRegisters::offsets(dev).iter().copied() {
+                    self.hidden
+                        .push(Hiding::Register { offset, value: 0 }, GFP_KERNEL)?;
+                }
             }
         }
-        let is_vga = dev.pci_class().as_raw() >> 8 == VGA;
-        let class = match is_vga && opregion.is_none() {
-            true => Some(TextFile::class(&in_tree, OTHER_DISPLAY)?),
-            false => None,
+        Ok(())
+    }
+
+    /// Shows the class that device models are to see. If nothing could be hidden, the GPU is not
+    /// open to guests. Cannot fail. May sleep.
+    pub(crate) fn show(&mut self, dev: &Locked, is_hidden: bool) {
+        let Some(in_tree) = dev.in_tree() else {
+            return;
         };
-        Ok(Some(Self {
-            hidden,
-            opregion,
-            _class: class,
-        }))
+        if !is_hidden {
+            self.open = None;
+        }
+        self.class = match self.open {
+            None if is_vga(dev) => Some(Class::closed(&in_tree)),
+            Some(_) if shows_as_vga(dev) => FixedFile::class(&in_tree, VGA << 8)
+                .inspect_err(|e| log_closed(dev, *e))
+                .map(Class::Shown)
+                .ok(),
+            _ => None,
+        };
+    }
+
+    /// Returns whether a guest has the function, or Xen cannot be asked.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.function.ask_assigned() != Ok(false)
     }
 
     /// Undoes what a guest has written to the OpRegion. May sleep.
     pub(crate) fn returned(&self, sbdf: Sbdf) {
-        if let Some(Err(e)) = self.opregion.as_ref().map(igd::Contents::restore) {
+        if let Some(Err(e)) = self.open.as_ref().map(|open| open.opregion.restore()) {
             pr_warn!(
                 "{sbdf}: the next owner finds what the last one wrote to the OpRegion: {e:?}\n"
             );
@@ -103,16 +167,19 @@ impl Guard {
 }
 
 /// Returns the OpRegion if QEMU may map it to a guest, and logs whether it may.
-fn opregion(dev: &Locked, registers: Option<&FirmwareRegisters>) -> Result<Option<igd::Contents>> {
-    if dev.sbdf()? != PLACE {
+fn opregion(dev: &Locked, registers: Option<&FirmwareRegisters>) -> Option<igd::Contents> {
+    if dev.sbdf() != Ok(PLACE) {
         dev_info!(
             dev,
             "guests get no OpRegion: QEMU maps only that of 0000:00:02.0\n"
         );
-        return Ok(None);
+        return None;
     }
     let address = registers.map_or(0, FirmwareRegisters::opregion);
-    match igd::opregion(address) {
+    let region = registers
+        .ok_or(igd::Invalid::NoAnswer)
+        .and_then(|_| igd::opregion(address));
+    match region {
         Ok((region, contents)) => {
             let (major, minor) = region.version;
             dev_info!(
@@ -122,7 +189,7 @@ fn opregion(dev: &Locked, registers: Option<&FirmwareRegisters>) -> Result<Optio
                 minor,
                 address
             );
-            Ok(Some(contents))
+            Some(contents)
         }
         Err(e) => {
             dev_err!(
@@ -131,7 +198,80 @@ fn opregion(dev: &Locked, registers: Option<&FirmwareRegisters>) -> Result<Optio
                 address,
                 e.reason()
             );
-            Ok(None)
+            None
+        }
+    }
+}
+
+impl Class {
+    /// No VGA controller. Without memory for that, a file that cannot be read: QEMU then refuses
+    /// the function.
+    fn closed(dev: &InTree<'_>) -> Self {
+        match FixedFile::class(dev, OTHER_DISPLAY) {
+            Ok(file) => Self::Shown(file),
+            Err(e) => {
+                dev_err!(
+                    dev,
+                    "its file class cannot be replaced ({:?}) and is missing: QEMU refuses it\n",
+                    e
+                );
+                Self::Missing(MissingFile::class(dev))
+            }
+        }
+    }
+}
+
+fn log_closed(dev: &Device, e: Error) {
+    dev_err!(
+        dev,
+        "cannot be shown as QEMU expects it ({:?}): guests cannot have this GPU\n",
+        e
+    );
+}
+
+/// Returns whether a GPU that is no VGA controller is shown as one.
+fn shows_as_vga(dev: &Device) -> bool {
+    !is_vga(dev) && PRIMARY.get()
+}
+
+fn is_vga(dev: &Device) -> bool {
+    dev.pci_class().as_raw() >> 8 == VGA
+}
+
+/// What is prepared for a GPU that is open to guests.
+struct Open {
+    opregion: igd::Contents,
+    _rom: Rom,
+    _resource: FixedFile,
+}
+
+enum Rom {
+    Readable(#[expect(dead_code, reason = "for its drop")] ReadableRom),
+    Made(#[expect(dead_code, reason = "for its drop")] FixedFile),
+}
+
+impl Open {
+    /// `None` on an error, which is logged: the GPU is then not open.
+    fn new(dev: &InTree<'_>, opregion: igd::Contents) -> Option<Self> {
+        let made = Rom::new(dev).and_then(|rom| {
+            Ok(Self {
+                opregion,
+                _rom: rom,
+                _resource: FixedFile::resource_without_rom(dev)?,
+            })
+        });
+        made.inspect_err(|e| log_closed(dev, *e)).ok()
+    }
+}
+
+impl Rom {
+    fn new(dev: &InTree<'_>) -> Result<Self> {
+        match ReadableRom::new(dev) {
+            Err(e) if e == ENOENT => {
+                let [vendor, device, ..] = dev.ids();
+                FixedFile::rom(dev, &igd::empty_rom(vendor, device)).map(Self::Made)
+            }
+            rom => rom.map(Self::Readable),
         }
     }
 }

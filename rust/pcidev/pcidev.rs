@@ -81,6 +81,12 @@ xen::bool_param!(
     "Guard what guests get of an Intel GPU that xen-pciback has (default: Y)"
 );
 
+xen::bool_param!(
+    /// Whether to show an Intel GPU that is no VGA controller as one, which QEMU expects.
+    PRIMARY: c"primary" = true,
+    "Show an Intel GPU at 0000:00:02.0 to QEMU as a VGA controller (default: Y)"
+);
+
 xen::fault_param!();
 
 /// The name of the driver that assigns functions to guests, stock or Rust.

@@ -60,8 +60,8 @@ pub(crate) struct Function {
     /// Locked inside the device lock, and outside the lock of `info`.
     #[pin]
     resources: Mutex<Resources>,
-    /// What guests get of an Intel GPU. Locked inside the lock of `resources`, which may be held for
-    /// as long as a reset takes.
+    /// What guests get of an Intel GPU. Locked inside the lock of `resources`, which may be held
+    /// for as long as a reset takes.
     #[pin]
     guard: Mutex<Option<Guard>>,
 }
@@ -73,7 +73,8 @@ struct Resources {
     hold: Option<Hold>,
     /// Those of an Intel GPU before it was reset.
     firmware: Option<FirmwareRegisters>,
-    /// Hides from device models what guests must not see.
+    /// Whether what guests must not see is hidden, or that was tried.
+    is_hidden: bool,
     config_file: Option<ConfigFile>,
     forbidden_reset: Option<ReplacedMethods>,
 }
@@ -133,6 +134,7 @@ impl Function {
                     line: None,
                     hold: None,
                     firmware: None,
+                    is_hidden: false,
                     config_file: None,
                     forbidden_reset: None,
                 }),
@@ -185,7 +187,7 @@ impl Function {
     pub(crate) fn before_probe(&self, dev: &Locked, unmasked: &Unmasked) -> Result {
         let _awake = Awake::new(dev);
         let mut resources = self.resources.lock();
-        resources.firmware = FirmwareRegisters::of(dev).unwrap_or(None);
+        resources.remember_firmware(dev);
         if !dev.driver_hears_resets() {
             resources.forbid_reset(dev);
             // Xen refuses a hot-plugged function with MSI-X, since its BARs are not set when Linux
@@ -229,40 +231,67 @@ impl Function {
     pub(crate) fn seize(&self, dev: &Locked) -> Result {
         trace::seize(self.sbdf);
         let mut resources = self.resources.lock();
-        if resources.firmware.is_none() {
-            resources.firmware = FirmwareRegisters::of(dev).unwrap_or(None);
-        }
+        resources.remember_firmware(dev);
         self.reset(&mut resources, dev);
-        let mut guard = self.guard.lock();
-        if guard.is_none() {
-            *guard = Guard::new(dev, resources.firmware.as_ref())?;
-        }
+        let prepared = self.prepare(&mut resources, dev);
+        self.hide(&mut resources, dev, prepared == Ok(true));
+        prepared.map(|_| ())
+    }
+
+    /// Finds the irq, and holds the MSI-X table. Returns whether the hold is new: one may be kept
+    /// from the last release.
+    fn prepare(&self, resources: &mut Resources, dev: &Locked) -> Result<bool> {
         let info = self.info();
         if let (None, Ok(route)) = (info.irq, info.route) {
-            self.keep_line(&mut resources, route.map()?);
+            self.keep_line(resources, route.map()?);
         }
         // Read the table again: the function may have been suspended when it was added.
         let table = ConfigSpace::of(dev).msix_table()?;
         self.update(|info| info.table = table);
-        if let Some(table) = table.filter(|_| HOLD.get()) {
-            let msix = self.hold_once(&mut resources, dev, table);
-            self.update(|info| info.msix = msix);
-        }
-        resources.hide(dev, guard.as_ref());
-        Ok(())
-    }
-
-    /// Holds the MSI-X table. Uses a hold that was kept from the last release.
-    fn hold_once(&self, resources: &mut Resources, dev: &Locked, table: MsixTable) -> Msix {
+        let Some(table) = table.filter(|_| HOLD.get()) else {
+            return Ok(false);
+        };
+        let mut is_new = false;
         if resources.hold.is_none() {
             match self.hold(dev, table) {
-                Ok(hold) => resources.hold = Some(hold),
+                Ok(hold) => {
+                    resources.hold = Some(hold);
+                    is_new = true;
+                }
                 Err(e) => log_refusal(dev, e),
             }
         }
-        match resources.hold {
+        let msix = match resources.hold {
             Some(_) => Msix::Held,
             None => Msix::Refused,
+        };
+        self.update(|info| info.msix = msix);
+        Ok(is_new)
+    }
+
+    /// Hides from device models what guests must not see, once: a device model has the file open
+    /// while a guest has the function. With a new hold, no guest has it.
+    fn hide(&self, resources: &mut Resources, dev: &Locked, is_new_hold: bool) {
+        if resources.is_hidden && !is_new_hold {
+            return;
+        }
+        resources.is_hidden = true;
+        let mut guard = self.guard.lock();
+        if guard.is_none() {
+            *guard = Guard::new(dev, resources.firmware.as_ref());
+        }
+        resources.config_file = None;
+        let file = resources.config_file(dev, guard.as_ref());
+        if let Some(guard) = &mut *guard {
+            guard.show(dev, file.is_ok());
+        }
+        match file {
+            Ok(file) => resources.config_file = file,
+            Err(e) => dev_warn!(
+                dev,
+                "guests see registers that they must not use ({:?}): run xl pci-assignable-remove, then pci-assignable-add\n",
+                e
+            ),
         }
     }
 
@@ -335,10 +364,6 @@ impl Function {
             self.reset(&mut resources, dev);
         }
         resources.forbidden_reset = None;
-        resources.firmware = None;
-        if let Some(guard) = self.guard.lock().take() {
-            guard.returned(self.sbdf);
-        }
         self.update(|info| {
             info.holder = Holder::Nobody;
             info.irq = None;
@@ -347,7 +372,7 @@ impl Function {
         if !self.release_owned(&mut resources, dev)? {
             dev_warn!(
                 dev,
-                "unbound from xen-pciback while Xen has it assigned or quarantined: MSI-X table stays held; run xl pci-assignable-add, then pci-assignable-remove\n"
+                "unbound from xen-pciback while Xen has it assigned or quarantined: stays held for guests; run xl pci-assignable-add, then pci-assignable-remove\n"
             );
         }
         Ok(())
@@ -359,8 +384,12 @@ impl Function {
             .map(|_| ())
     }
 
-    /// Releases the hold if dom0 owns the function. Returns false if a hold exists and must stay.
+    /// Releases hold and guard if dom0 owns the function. Returns false if one must stay.
     fn release_owned(&self, resources: &mut Resources, dev: &Locked) -> Result<bool> {
+        let mut guard = self.guard.lock();
+        if guard.as_ref().is_some_and(Guard::is_in_use) {
+            return Ok(false);
+        }
         if let Some(hold) = &mut resources.hold {
             if !vpci::owned_by_dom0(dev, hold.hold.table())? {
                 return Ok(false);
@@ -368,8 +397,13 @@ impl Function {
             // If Xen does not release the hold, keep it and try again later.
             self.log_release(hold.hold.give_back(dev))?;
         }
+        if let Some(guard) = guard.take() {
+            guard.returned(self.sbdf);
+        }
         resources.hold = None;
+        resources.firmware = None;
         resources.config_file = None;
+        resources.is_hidden = false;
         self.update(|info| info.msix = Msix::Free);
         Ok(true)
     }
@@ -402,21 +436,15 @@ impl Function {
 }
 
 impl Resources {
-    /// Hides from device models what guests must not see. A device model has the file open while a
-    /// guest has the function, so the file is replaced only once.
-    fn hide(&mut self, dev: &Locked, guard: Option<&Guard>) {
-        if self.config_file.is_none() {
-            match self.config_file(dev, guard) {
-                Ok(file) => self.config_file = file,
-                Err(e) => dev_warn!(
-                    dev,
-                    "guests see registers that they must not use ({:?}): run xl pci-assignable-remove, then pci-assignable-add\n",
-                    e
-                ),
-            }
+    /// Reads what firmware has set, unless that was kept from the last release.
+    fn remember_firmware(&mut self, dev: &Locked) {
+        if self.firmware.is_none() {
+            // One that does not answer is not open to guests.
+            self.firmware = FirmwareRegisters::of(dev).unwrap_or(None);
         }
     }
 
+    /// Makes the file `config` without what is to be hidden. `None` if nothing is.
     fn config_file(&self, dev: &Locked, guard: Option<&Guard>) -> Result<Option<ConfigFile>> {
         let mut hidden = KVec::new();
         if let Some(hold) = &self.hold {

@@ -4,14 +4,18 @@
 //! about displays.
 
 mod opregion;
+mod rom;
 
 use kernel::prelude::*;
 
 use crate::linux::firmware_memory;
 
-pub use self::opregion::{
-    Invalid,
-    OpRegion, //
+pub use self::{
+    opregion::{
+        Invalid,
+        OpRegion, //
+    },
+    rom::empty_rom, //
 };
 
 /// Returns the OpRegion at `address`, and a copy, if a guest may have the pages that a device model
@@ -31,8 +35,8 @@ pub fn opregion(address: u32) -> Result<(OpRegion, Contents), Invalid> {
     }
 }
 
-/// A copy of an OpRegion. Whoever has the GPU may write to the OpRegion: its next user must not find
-/// that.
+/// A copy of an OpRegion. Whoever has the GPU may write to the OpRegion: its next user must not
+/// find that.
 pub struct Contents {
     start: u64,
     bytes: KVec<u8>,

@@ -14,15 +14,16 @@ pub mod driver;
 pub mod driver_files;
 mod enable;
 mod firmware_registers;
+mod fixed_file;
 mod header;
 mod hiding;
 mod lock;
 mod msix;
 mod power;
 pub mod reset;
+mod rom_file;
 mod saved;
 mod sbdf;
-mod text_file;
 pub mod uevent;
 mod vendor;
 
@@ -52,6 +53,10 @@ pub use self::{
         is_intel_gpu,
         FirmwareRegisters, //
     },
+    fixed_file::{
+        FixedFile,
+        MissingFile, //
+    },
     header::Pin,
     hiding::Hiding,
     lock::{
@@ -62,10 +67,10 @@ pub use self::{
     },
     msix::MsixTable,
     power::Awake,
+    rom_file::ReadableRom,
     saved::Saved,
     sbdf::{
         hex,
         Sbdf, //
-    },
-    text_file::TextFile, //
+    }, //
 };

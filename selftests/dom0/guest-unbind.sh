@@ -17,7 +17,7 @@ unbind() {
 
 stays_held() {
 	same "MSI-X table" held "$(cat $devices/$nic1/xen/msix)"
-	log | grep -q "$nic1.*MSI-X table stays held" || die "the log does not say so"
+	log | grep -q "$nic1.*stays held for guests" || die "the log does not say so"
 }
 
 module_stays() {

@@ -66,6 +66,7 @@ parameters() {
 	load_pcidev
 	same "default of unmask" Y "$(cat /sys/module/xen_pcidev/parameters/unmask)"
 	same "default of hold" Y "$(cat /sys/module/xen_pcidev/parameters/hold)"
+	same "default of primary" Y "$(cat /sys/module/xen_pcidev/parameters/primary)"
 	same "default of guard" Y "$(cat /sys/module/xen_pcidev/parameters/guard)"
 	unload_pcidev
 	load_pcidev unmask=0 hold=0

@@ -43,6 +43,8 @@ pub struct OpRegion {
 /// Why an OpRegion is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invalid {
+    /// The GPU does not answer.
+    NoAnswer,
     /// The register with its address is 0.
     NoAddress,
     /// The pages that a device model maps for it are not all reserved.
@@ -65,6 +67,7 @@ impl Invalid {
     /// Returns the reason in words.
     pub fn reason(self) -> &'static str {
         match self {
+            Self::NoAnswer => "the GPU does not answer",
             Self::NoAddress => "there is no address",
             Self::NotReserved => "firmware has not reserved all of the three pages there",
             Self::NotMapped => "the kernel cannot map it",

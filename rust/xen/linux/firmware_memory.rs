@@ -17,8 +17,9 @@ use crate::{
     linux::fault, //
 };
 
-/// Returns whether firmware has reserved all pages of `range`, of physical addresses, and none is
-/// RAM that the kernel uses, not even in part. In a PVH dom0 these are addresses of the host.
+/// Returns whether firmware has reserved something in each page of `range`, of physical addresses,
+/// and no page is RAM, not even in part. A device may be in memory that is reserved. In a PVH dom0
+/// these are addresses of the host.
 ///
 /// Does not sleep.
 pub(crate) fn is_reserved(range: Range<u64>) -> bool {
@@ -34,7 +35,7 @@ pub(crate) fn is_reserved(range: Range<u64>) -> bool {
         })
 }
 
-/// Returns whether the kernel's map of memory says `kind` of a page, and nothing else.
+/// Returns whether the kernel's map of memory says `kind` of a page, and nothing else beside that.
 fn is_all(page: u64, kind: c_uint) -> bool {
     // CAST: The flags and kinds are small.
     // SAFETY: The function only looks at the map, under its lock.
@@ -70,7 +71,7 @@ impl Mapping {
         }
         fault::point("mapping memory of the firmware")?;
         // CAST: The flag is small.
-        // SAFETY: No driver uses memory that is reserved, so the kind of mapping is the firmware's.
+        // SAFETY: The mapping follows those that exist. It is only used to copy bytes.
         let mapped = unsafe { bindings::memremap(start, length, bindings::MEMREMAP_WB as c_ulong) };
         if mapped.is_null() {
             return Err(ENOMEM);

@@ -60,6 +60,11 @@ impl Directory {
         }
     }
 
+    /// Returns the function.
+    pub(super) fn device(&self) -> &Device {
+        &self.dev
+    }
+
     /// Returns a kobject that has this directory, and nothing else: that of the function loses it
     /// when the function is removed.
     fn kobject(&self) -> bindings::kobject {

@@ -31,13 +31,10 @@ const OFFSETS: [u16; 5] = [0x50, 0x5c, 0xc0, 0xc4, ASLS];
 pub struct FirmwareRegisters([u32; 5]);
 
 impl FirmwareRegisters {
-    /// The offset of the register that has the address of the OpRegion.
-    pub const OPREGION: u16 = ASLS;
-
     /// Reads them. `None` if `dev` is no Intel GPU on bus 0: others may have something else there.
     /// May sleep. `EIO` if the function does not answer.
     pub fn of(dev: &Device) -> Result<Option<Self>> {
-        if !is_intel_gpu(dev) || dev.sbdf()?.bus() != 0 {
+        if !is_intel_gpu(dev) || !is_integrated(dev) {
             return Ok(None);
         }
         let config = ConfigSpace::of(dev);
@@ -69,6 +66,16 @@ impl FirmwareRegisters {
         }
     }
 
+    /// Returns the offsets of those that `dev`, an Intel GPU, may have, for 32 bits each. One that
+    /// is not on bus 0 may have an OpRegion.
+    pub fn offsets(dev: &Device) -> &'static [u16] {
+        if is_integrated(dev) {
+            &OFFSETS
+        } else {
+            &[ASLS]
+        }
+    }
+
     /// Returns the offset and value of each.
     pub fn iter(&self) -> impl Iterator<Item = (u16, u32)> + '_ {
         OFFSETS.into_iter().zip(self.0)
@@ -84,4 +91,8 @@ impl FirmwareRegisters {
 /// Returns whether `dev` is a GPU of Intel.
 pub fn is_intel_gpu(dev: &Device) -> bool {
     dev.vendor_id() == Vendor::INTEL && dev.pci_class().as_raw() >> 16 == DISPLAY
+}
+
+fn is_integrated(dev: &Device) -> bool {
+    dev.sbdf().is_ok_and(|sbdf| sbdf.bus() == 0)
 }

@@ -19,7 +19,7 @@ pub enum Hiding {
         /// The pointer to the next capability.
         next: u8,
     },
-    /// A register of 32 bits above the header.
+    /// A register of 32 bits.
     Register {
         /// Its offset.
         offset: u16,

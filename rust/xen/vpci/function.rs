@@ -79,7 +79,13 @@ impl Function {
     /// Returns whether Xen has assigned the function to a guest. Toolstacks do that before they say
     /// so in XenStore. Returns false if Xen cannot be asked. Xen has to know the function.
     pub fn is_assigned(&self) -> bool {
-        domctl::is_assigned(self.sbdf).unwrap_or(false)
+        self.ask_assigned().unwrap_or(false)
+    }
+
+    /// As [`Function::is_assigned`], but fails if Xen cannot be asked: `EACCES` for a version of
+    /// Xen whose control operations are not known.
+    pub fn ask_assigned(&self) -> Result<bool> {
+        domctl::is_assigned(self.sbdf)
     }
 
     /// Makes Xen drop all its state of the function, and discover the function again.

@@ -29,7 +29,7 @@ pub mod uapi;
 mod graphics {
     //! Intel GPUs, of which there is none.
 
-    use kernel::{error::Result, prelude::KVec};
+    use kernel::prelude::KVec;
     use xen::pci::{FirmwareRegisters, Hiding, Locked, Sbdf};
 
     pub(crate) struct Guard {
@@ -37,11 +37,14 @@ mod graphics {
     }
 
     impl Guard {
-        pub(crate) fn new(
-            _dev: &Locked,
-            _registers: Option<&FirmwareRegisters>,
-        ) -> Result<Option<Self>> {
-            Ok(None)
+        pub(crate) fn new(_dev: &Locked, _registers: Option<&FirmwareRegisters>) -> Option<Self> {
+            None
+        }
+
+        pub(crate) fn show(&mut self, _dev: &Locked, _is_hidden: bool) {}
+
+        pub(crate) fn is_in_use(&self) -> bool {
+            false
         }
 
         pub(crate) fn returned(&self, _sbdf: Sbdf) {}

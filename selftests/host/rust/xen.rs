@@ -14,6 +14,8 @@ mod msix;
 mod opregion;
 #[path = "../../../rust/xen/xenbus/pci_backend.rs"]
 pub mod pci_backend;
+#[path = "../../../rust/xen/igd/rom.rs"]
+mod rom;
 #[path = "../../../rust/xen/gsi/route.rs"]
 mod route;
 #[path = "../../../rust/xen/pci/sbdf.rs"]
