@@ -221,9 +221,12 @@ class Hide(LoadPciback):
         log = Log()
         hide = "".join(f"({function})" for function in (*rest, a))
         insert("xen_pciback", [f"hide={hide}", *fault.parameters("xen_pciback", number)])
-        wait("an end of hiding", lambda: log.has(f"{a}: not hidden") or state(a) == "clean" or is_unreset(log))
+        # Of a card, it may be given up after the other one was hidden.
+        given_up = "not hidden|no guest gets it any more"
+        wait("an end of hiding",
+             lambda: log.has(f"{a}: ({given_up})") or state(a) == "clean" or is_unreset(log))
         # It may still be on its way.
-        end = f"{a}: (not hidden|.*failed to prepare|guests cannot)"
+        end = f"{a}: ({given_up}|.*failed to prepare|guests cannot)"
         wait("an end of binding", lambda: table(a) == "held" or log.has(end))
         if not is_bound(a):
             raise OSError("not hidden")
