@@ -3,8 +3,9 @@
 """Fuzz the pure logic of the modules with libFuzzer.
 
 Without arguments: every target, for some time each, beginning with its corpus;
-prints KTAP, and which lines of the logic the corpus reaches. With a target and files:
-run that on these inputs, as libFuzzer names them when it has found something.
+prints KTAP, and which lines of the logic the corpus reaches. With --runs: one target,
+for so many inputs. With a target and files: run that on these inputs, as libFuzzer
+names them when it has found something.
 With --grow: fuzz a target, and add to its corpus what reaches more.
 
 Overflow checks and debug assertions are on, and a panic is a crash. There is no
@@ -113,15 +114,15 @@ def run(program: Path, target: str, options: list[str | Path]) -> subprocess.Com
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
 
 
-def fuzz(program: Path, target: str, seconds: int, seed: int) -> Result:
-    """Fuzz for some time. What reaches more than the corpus is left in build/fuzz/new/."""
+def fuzz(program: Path, target: str, limit: str, seed: int) -> Result:
+    """Fuzz up to a limit. What reaches more than the corpus is left in build/fuzz/new/."""
     new = BUILD / "new" / target
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     artifacts = BUILD / "found" / target
     shutil.rmtree(artifacts, ignore_errors=True)
     artifacts.mkdir(parents=True)
-    ended = run(program, target, [f"-max_total_time={seconds}", f"-seed={seed}", f"-max_len={LONGEST}", "-timeout=10",
+    ended = run(program, target, [limit, f"-seed={seed}", f"-max_len={LONGEST}", "-timeout=10",
                                   "-use_value_profile=1", "-print_final_stats=1", f"-artifact_prefix={artifacts}/",
                                   new, CORPUS / target])
     return Result(target, ended.returncode, ended.stdout, next(artifacts.iterdir(), None))
@@ -130,7 +131,7 @@ def fuzz(program: Path, target: str, seconds: int, seed: int) -> Result:
 def grow(program: Path, target: str, seconds: int, seed: int) -> None:
     """Add to the corpus what reaches edges that it does not."""
     (CORPUS / target).mkdir(parents=True, exist_ok=True)
-    fuzz(program, target, seconds, seed).show(1)
+    fuzz(program, target, f"-max_total_time={seconds}", seed).show(1)
     ended = run(program, target, ["-set_cover_merge=1", "-use_counters=0", f"-max_len={LONGEST}", CORPUS / target,
                                   BUILD / "new" / target])
     print("\n".join(ended.stdout.splitlines()[-3:]))
@@ -175,9 +176,15 @@ def fuzz_all(seconds: int, seed: int, jobs: int) -> bool:
     print(f"KTAP version 1\n1..{len(names) + 1}\n# seed {seed}, {seconds} s for each target", flush=True)
     program = build("guided", GUIDED)
     with ThreadPoolExecutor(jobs) as pool:
-        results = pool.map(lambda target: fuzz(program, target, seconds, seed), names)
+        results = pool.map(lambda target: fuzz(program, target, f"-max_total_time={seconds}", seed), names)
         passed = [result.show(number) for number, result in enumerate(results, 1)]
     return all([*passed, show_coverage(len(names) + 1)])
+
+
+def fuzz_one(target: str, runs: int, seed: int) -> bool:
+    print(f"KTAP version 1\n1..1\n# seed {seed}, {runs:,} inputs", flush=True)
+    result = fuzz(build("guided", GUIDED), target, f"-runs={runs}", seed)
+    return result.show(1) and result.executions >= runs
 
 
 def main() -> int:
@@ -185,6 +192,7 @@ def main() -> int:
     parser.add_argument("target", nargs="?", choices=targets(), help="only this one, on FILES")
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="an input")
     parser.add_argument("--grow", action="store_true", help="add to the target's corpus, or to all")
+    parser.add_argument("--runs", type=int, help="give the target so many inputs")
     parser.add_argument("--seconds", type=int, default=int(os.environ.get("FUZZ_SECONDS") or 3),
                         help="for each target [FUZZ_SECONDS]; default: 3")
     parser.add_argument("--seed", type=int, default=int(os.environ.get("FUZZ_SEED") or 1),
@@ -197,6 +205,10 @@ def main() -> int:
         for target in [arguments.target] if arguments.target else targets():
             grow(program, target, arguments.seconds, arguments.seed)
         return 0
+    if arguments.runs:
+        if not arguments.target or arguments.files:
+            parser.error("--runs is for one target, without files")
+        return 0 if fuzz_one(arguments.target, arguments.runs, arguments.seed) else 1
     if arguments.target:
         ended = run(build("guided", GUIDED), arguments.target, arguments.files)
         print(ended.stdout)

@@ -30,6 +30,8 @@ mod opregion_decoder;
 mod quirks;
 #[path = "../../rust/pcidev/request.rs"]
 mod request;
+#[path = "../../rust/xen/igd/rom.rs"]
+mod rom_maker;
 #[path = "../../rust/pciback/slots.rs"]
 mod slots;
 #[path = "../../rust/pciback/topology.rs"]
@@ -51,7 +53,7 @@ macro_rules! targets {
     };
 }
 
-targets!(address, backend, config, functions, hide, ioctl, life, opregion, quirk, slot, vslot);
+targets!(address, backend, config, functions, hide, ioctl, life, opregion, quirk, rom, slot, vslot);
 
 /// Called by libFuzzer for each input.
 ///

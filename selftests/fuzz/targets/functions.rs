@@ -80,6 +80,15 @@ impl Known {
         found.map(|(domain, _, _)| *domain)
     }
 
+    /// The functions of each domain that has one.
+    fn by_domain(&self) -> BTreeMap<u16, Vec<u32>> {
+        let mut by_domain = BTreeMap::<_, Vec<_>>::new();
+        for (domain, sbdf, _) in &self.assigned {
+            by_domain.entry(*domain).or_default().push(*sbdf);
+        }
+        by_domain
+    }
+
     fn keeps_line(&self, sbdf: u32) -> bool {
         let Some(domain) = self.domain(sbdf) else {
             return false;
@@ -162,6 +171,11 @@ pub(crate) fn run(input: &[u8]) {
                 known.assigned.extend(new);
             }
         }
+        let by_domain = assignments.domains().map(|domain| {
+            let functions = assignments.functions(domain).map(Sbdf::to_u32);
+            (domain, functions.collect::<Vec<_>>())
+        });
+        assert_eq!(by_domain.collect::<BTreeMap<_, _>>(), known.by_domain());
         for byte in 0..32 {
             let sbdf = address(byte);
             let gsi = known.gsis.get(&sbdf.to_u32()).copied();
