@@ -128,6 +128,8 @@ def home(log: Log) -> None:
         if is_bound(function):
             wait(f"{function} to be returned", lambda: not has(function))
             put("unbind", function)
+        # One that was taken from its guest is stopped when that has gone.
+        wait(f"{function} to be nobody's", lambda: state(function) == "not bound")
         switch_on(function, log)
         need(registers(function) == untouched[function],
              f"registers of {function}: {registers(function).hex(' ', 4)}, not {untouched[function].hex(' ', 4)}")
@@ -222,12 +224,15 @@ class Hide(LoadPciback):
         hide = "".join(f"({function})" for function in (*rest, a))
         insert("xen_pciback", [f"hide={hide}", *fault.parameters("xen_pciback", number)])
         # Of a card, it may be given up after the other one was hidden.
-        given_up = "not hidden|no guest gets it any more"
+        no_more = "no guest gets it any more"
+        given_up = f"not hidden|{no_more}"
         wait("an end of hiding",
              lambda: log.has(f"{a}: ({given_up})") or state(a) == "clean" or is_unreset(log))
         # It may still be on its way.
         end = f"{a}: ({given_up}|.*failed to prepare|guests cannot)"
         wait("an end of binding", lambda: table(a) == "held" or log.has(end))
+        if log.has(f"{a}: {no_more}"):
+            wait("its release", lambda: not is_bound(a))
         if not is_bound(a):
             raise OSError("not hidden")
 
