@@ -50,17 +50,19 @@ pub(crate) struct Bound {
 /// Shows a seized function in sysfs: creates its directory, and adds it to `slots`.
 fn list(functions: &Functions, function: &Arc<Function>, dev: &InTree<'_>) -> Result<Arc<Bound>> {
     let directory = files::add_directory(dev, function.clone())?;
-    if !functions.wants(dev)? {
-        // The function was bound by its `driver_override`.
-        functions.slots.lock().add_one(function.sbdf)?;
-    }
-    Arc::pin_init(
+    let bound = Arc::pin_init(
         pin_init!(Bound {
             function: function.clone(),
             _directory: directory,
         }),
         GFP_KERNEL,
-    )
+    )?;
+    // Last: it is not taken out again after an error.
+    if !functions.wants(dev)? {
+        // The function was bound by its `driver_override`.
+        functions.slots.lock().add_one(function.sbdf)?;
+    }
+    Ok(bound)
 }
 
 impl Driver for PciBack {
