@@ -35,6 +35,11 @@ impl Assignment {
             is_closing: true,
         }
     }
+
+    /// Returns the function.
+    pub(crate) fn function(&self) -> Sbdf {
+        self.function
+    }
 }
 
 /// All assignments, each with its domain.

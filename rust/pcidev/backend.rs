@@ -131,7 +131,7 @@ impl Reader {
     }
 
     fn read(&self, domain: u16) -> Result {
-        let mut assignments = KVec::new();
+        let (mut assignments, mut target) = (KVec::new(), None);
         if let Some(directory) = store::read_pci_backend(domain)? {
             for function in directory.functions() {
                 assignments.push(Assignment::open(function), GFP_KERNEL)?;
@@ -139,7 +139,8 @@ impl Reader {
             for function in &directory.closing {
                 assignments.push(Assignment::closing(*function), GFP_KERNEL)?;
             }
+            target = store::read_target(domain)?;
         }
-        self.functions.assign(domain, &assignments)
+        self.functions.assign(domain, target, &assignments)
     }
 }

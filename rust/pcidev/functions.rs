@@ -157,22 +157,37 @@ impl Functions {
         self.gsis.get(sbdf)
     }
 
-    /// Replaces the assignments of `domain`, and tells the functions that no guest has any more.
-    /// May sleep.
-    pub(crate) fn assign(&self, domain: u16, assignments: &[Assignment]) -> Result {
-        let returned = {
+    /// Replaces the assignments of `domain`, and tells the functions concerned. `target` is the
+    /// guest of which `domain` is the stub domain. May sleep.
+    pub(crate) fn assign(
+        &self,
+        domain: u16,
+        target: Option<u16>,
+        assignments: &[Assignment],
+    ) -> Result {
+        let has = |sbdf| assignments.iter().any(|new| new.function() == sbdf);
+        let mut lost = KVec::new();
+        {
             let mut registry = self.registry.lock();
-            let mut returned = KVec::new();
-            for function in registry.assignments.functions(domain) {
-                returned.push(function, GFP_KERNEL)?;
+            for sbdf in registry.assignments.functions(domain) {
+                lost.push((sbdf, false), GFP_KERNEL)?;
             }
             registry.assignments.replace(domain, assignments)?;
-            returned.retain(|function| registry.assignments.domain(*function).is_none());
+            lost.retain(|(sbdf, _)| !has(*sbdf));
+            for (sbdf, is_free) in lost.iter_mut() {
+                *is_free = registry.assignments.domain(*sbdf).is_none();
+            }
             self.publish_all(&registry);
-            returned
-        };
-        for function in returned.iter().filter_map(|sbdf| self.get(*sbdf).ok()) {
-            function.returned();
+        }
+        for (sbdf, is_free) in &lost {
+            if let Ok(function) = self.get(*sbdf) {
+                function.unassigned(domain, *is_free);
+            }
+        }
+        for assignment in assignments {
+            if let Ok(function) = self.get(assignment.function()) {
+                function.assigned(domain, target);
+            }
         }
         Ok(())
     }

@@ -8,8 +8,9 @@
 //! the rule is:
 //!
 //! * A GPU at 0000:00:02.0 with a valid OpRegion is open to guests. It is shown as QEMU expects it:
-//!   as a VGA controller with a ROM that can be read, and that is no resource. What a guest has
-//!   written to the OpRegion is undone when it does not have the GPU any more.
+//!   as a VGA controller with a ROM that can be read, and that is no resource. The domains that
+//!   have the GPU in XenStore may have the OpRegion mapped. What a guest has written to it is
+//!   undone when no guest has the GPU any more.
 //! * Any other GPU of Intel is shown as a display that is no VGA controller, so that QEMU maps
 //!   nothing, and refuses it at 0000:00:02.0. Addresses of the host in its configuration space are
 //!   hidden.
@@ -20,7 +21,11 @@ use kernel::{
 };
 
 use xen::{
-    igd,
+    igd::{
+        self,
+        Permission,
+        SharedOpRegion, //
+    },
     linux::module,
     pci::{
         is_intel_gpu,
@@ -156,6 +161,31 @@ impl Guard {
         self.function.ask_assigned() != Ok(false)
     }
 
+    /// Permits `owner`, and `target` if `owner` is the stub domain of that, to have the OpRegion
+    /// mapped. May sleep.
+    pub(crate) fn assigned(&mut self, sbdf: Sbdf, owner: u16, target: Option<u16>) {
+        let Some(open) = &mut self.open else {
+            return;
+        };
+        for domain in [Some(owner), target].into_iter().flatten() {
+            match open.permit(owner, domain) {
+                Ok(()) => (),
+                // It has ended.
+                Err(e) if e == ESRCH => (),
+                Err(e) => pr_warn!(
+                    "{sbdf}: domain {domain} gets no permission for the OpRegion ({e:?}), which a stub domain needs: detach the GPU and attach it again\n"
+                ),
+            }
+        }
+    }
+
+    /// Ends the permissions that were given for `owner`. May sleep.
+    pub(crate) fn unassigned(&mut self, owner: u16) {
+        if let Some(open) = &mut self.open {
+            open.permissions.retain(|(other, _)| *other != owner);
+        }
+    }
+
     /// Undoes what a guest has written to the OpRegion. May sleep.
     pub(crate) fn returned(&self, sbdf: Sbdf) {
         if let Some(Err(e)) = self.open.as_ref().map(|open| open.opregion.restore()) {
@@ -167,7 +197,7 @@ impl Guard {
 }
 
 /// Returns the OpRegion if QEMU may map it to a guest, and logs whether it may.
-fn opregion(dev: &Locked, registers: Option<&FirmwareRegisters>) -> Option<igd::Contents> {
+fn opregion(dev: &Locked, registers: Option<&FirmwareRegisters>) -> Option<SharedOpRegion> {
     if dev.sbdf() != Ok(PLACE) {
         dev_info!(
             dev,
@@ -178,10 +208,10 @@ fn opregion(dev: &Locked, registers: Option<&FirmwareRegisters>) -> Option<igd::
     let address = registers.map_or(0, FirmwareRegisters::opregion);
     let region = registers
         .ok_or(igd::Invalid::NoAnswer)
-        .and_then(|_| igd::opregion(address));
+        .and_then(|_| SharedOpRegion::new(address));
     match region {
-        Ok((region, contents)) => {
-            let (major, minor) = region.version;
+        Ok(region) => {
+            let (major, minor) = region.header().version;
             dev_info!(
                 dev,
                 "OpRegion {}.{} at {:#x}: guests with gfx_passthru get it\n",
@@ -189,7 +219,7 @@ fn opregion(dev: &Locked, registers: Option<&FirmwareRegisters>) -> Option<igd::
                 minor,
                 address
             );
-            Some(contents)
+            Some(region)
         }
         Err(e) => {
             dev_err!(
@@ -240,7 +270,9 @@ fn is_vga(dev: &Device) -> bool {
 
 /// What is prepared for a GPU that is open to guests.
 struct Open {
-    opregion: igd::Contents,
+    opregion: SharedOpRegion,
+    /// Each with the domain that has the function in XenStore.
+    permissions: KVec<(u16, Permission)>,
     _rom: Rom,
     _resource: FixedFile,
 }
@@ -252,15 +284,30 @@ enum Rom {
 
 impl Open {
     /// `None` on an error, which is logged: the GPU is then not open.
-    fn new(dev: &InTree<'_>, opregion: igd::Contents) -> Option<Self> {
+    fn new(dev: &InTree<'_>, opregion: SharedOpRegion) -> Option<Self> {
         let made = Rom::new(dev).and_then(|rom| {
             Ok(Self {
                 opregion,
+                permissions: KVec::new(),
                 _rom: rom,
                 _resource: FixedFile::resource_without_rom(dev)?,
             })
         });
         made.inspect_err(|e| log_closed(dev, *e)).ok()
+    }
+
+    /// Permits `domain` to have the OpRegion mapped for as long as `owner` has the function.
+    fn permit(&mut self, owner: u16, domain: u16) -> Result {
+        let has_it = |(other, permission): &(u16, Permission)| {
+            (*other, permission.domain()) == (owner, domain)
+        };
+        if self.permissions.iter().any(has_it) {
+            return Ok(());
+        }
+        self.permissions.reserve(1, GFP_KERNEL)?;
+        let permission = self.opregion.permit(domain)?;
+        self.permissions.push((owner, permission), GFP_KERNEL)?;
+        Ok(())
     }
 }
 

@@ -341,10 +341,22 @@ impl Function {
         result
     }
 
-    /// Called when no guest has the function any more. May sleep.
-    pub(crate) fn returned(&self) {
-        if let Some(guard) = &*self.guard.lock() {
-            guard.returned(self.sbdf);
+    /// Called when the toolstack assigns the function to `owner`, and when something else of
+    /// `owner` changes. `target` is the guest of which `owner` is the stub domain. May sleep.
+    pub(crate) fn assigned(&self, owner: u16, target: Option<u16>) {
+        if let Some(guard) = &mut *self.guard.lock() {
+            guard.assigned(self.sbdf, owner, target);
+        }
+    }
+
+    /// Called when `owner` does not have the function any more, and with `is_free` no other guest.
+    /// May sleep.
+    pub(crate) fn unassigned(&self, owner: u16, is_free: bool) {
+        if let Some(guard) = &mut *self.guard.lock() {
+            guard.unassigned(owner);
+            if is_free {
+                guard.returned(self.sbdf);
+            }
         }
     }
 

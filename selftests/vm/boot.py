@@ -211,7 +211,8 @@ def guest_image() -> bytes:
     archive.file("init", HERE / "guest/init")
     if MODULES["stock"].is_dir():
         archive.tree("modules", MODULES["stock"])
-    for program in sorted((BUILD / "bin").glob("hostile-*")):
+    # Those without libraries.
+    for program in sorted([*(BUILD / "bin").glob("hostile-*"), BUILD / "bin/map-memory"]):
         archive.file(f"usr/bin/{program.name}", program)
     archive.close()
     return image.getvalue()

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Domain control operations (domctls): asking whether a function is assigned.
+//! Domain control operations (domctls): asking whether a function is assigned, and permitting
+//! domains to have memory mapped.
 //!
 //! Each domctl names the version of the interface, and Xen refuses (`EACCES`) every version but its
 //! own. The operations here have the same layout in all of [`VERSIONS`]. Linux has no header for
 //! them. Xen's header is `xen/include/public/domctl.h`.
 
-use kernel::prelude::*;
+use core::ops::Range;
+
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
 
 use crate::{
     bindings,
@@ -17,8 +23,12 @@ use crate::{
 /// The interface versions of Xen 4.19 to 4.21, and of Xen 4.22.
 const VERSIONS: [u32; 2] = [0x17, 0x18];
 
+const IOMEM_PERMISSION: u32 = 20;
 const TEST_ASSIGN_DEVICE: u32 = 45;
 const DEV_PCI: u32 = 0;
+
+/// The domains that are neither dom0 nor one of Xen's own (`DOMID_FIRST_RESERVED`).
+const GUESTS: Range<u16> = 1..0x7ff0;
 
 /// `DOMID_INVALID`: the question is about all domains.
 const ALL: u16 = 0x7ff4;
@@ -30,6 +40,15 @@ struct AssignDevice {
     kind: u32,
     flags: u32,
     sbdf: u32,
+}
+
+/// `struct xen_domctl_iomem_permission`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct IomemPermission {
+    first_page: u64,
+    pages: u64,
+    is_allowed: u8,
 }
 
 /// The argument `T`, in the space that Xen copies.
@@ -64,6 +83,29 @@ pub(crate) fn is_assigned(sbdf: Sbdf) -> Result<bool> {
         Err(e) if e == EINVAL => Ok(true),
         Err(e) => Err(e),
     }
+}
+
+/// Permits `domain` to have the pages of `range` mapped, of physical addresses of the host; or
+/// forbids it, which leaves what is mapped.
+///
+/// Errors: `EACCES` as for [`is_assigned`]; `EINVAL` for an empty range, and for domains that have
+/// all permissions or no number of their own; `ESRCH` if there is no such domain; `EPERM` if dom0
+/// has no permission itself; `ENOMEM`.
+///
+/// # Safety
+///
+/// Nobody relies on the contents of the pages.
+pub(crate) unsafe fn permit_memory(domain: u16, range: Range<u64>, is_allowed: bool) -> Result {
+    if !GUESTS.contains(&domain) || range.is_empty() {
+        return Err(EINVAL);
+    }
+    let first_page = range.start / PAGE_SIZE as u64;
+    let permission = IomemPermission {
+        first_page,
+        pages: range.end.div_ceil(PAGE_SIZE as u64) - first_page,
+        is_allowed: is_allowed.into(),
+    };
+    call(IOMEM_PERMISSION, domain, permission)
 }
 
 fn call<T: Copy>(cmd: u32, domain: u16, typed: T) -> Result {

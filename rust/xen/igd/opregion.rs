@@ -108,9 +108,10 @@ impl OpRegion {
         })
     }
 
-    /// Returns the physical addresses that a device model maps to a guest.
-    pub fn mapped(address: u32) -> Range<u64> {
-        let start = u64::from(address) / PAGE * PAGE;
+    /// Returns the physical addresses that a device model maps to a guest for an OpRegion at
+    /// `start`.
+    pub fn mapped(start: u64) -> Range<u64> {
+        let start = start / PAGE * PAGE;
         start..start.saturating_add(MAPPED_PAGES * PAGE)
     }
 }
@@ -196,9 +197,13 @@ mod tests {
 
     #[test]
     fn what_is_mapped() {
-        assert_eq!(OpRegion::mapped(ASLS), 0x7fff_b000..0x7fff_e000);
-        assert_eq!(OpRegion::mapped(ASLS + 0xfff), 0x7fff_b000..0x7fff_e000);
-        assert_eq!(OpRegion::mapped(u32::MAX), 0xffff_f000..0x1_0000_2000);
+        let asls = ASLS.into();
+        assert_eq!(OpRegion::mapped(asls), 0x7fff_b000..0x7fff_e000);
+        assert_eq!(OpRegion::mapped(asls + 0xfff), 0x7fff_b000..0x7fff_e000);
+        assert_eq!(
+            OpRegion::mapped(u32::MAX.into()),
+            0xffff_f000..0x1_0000_2000
+        );
     }
 
     #[test]

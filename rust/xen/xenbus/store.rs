@@ -15,6 +15,7 @@ use kernel::{
         to_result, //
     },
     prelude::*,
+    str::CString,
     time::{
         delay::fsleep,
         Delta, //
@@ -262,6 +263,14 @@ impl Nodes for Snapshot<'_> {
 pub fn settle() {
     const TIME: Delta = Delta::from_millis(10);
     fsleep(TIME);
+}
+
+/// Returns the guest of which `domain` is the stub domain, whose device model runs there; `None` if
+/// it is none. May sleep. Fails as [`read`] does.
+pub fn read_target(domain: u16) -> Result<Option<u16>> {
+    let home = CString::try_from_fmt(fmt!("/local/domain/{domain}"))?;
+    let target = read(&home, c"target")?;
+    Ok(target.and_then(|target| pci_backend::decimal(target.bytes())))
 }
 
 /// Reads the `backend/pci` directory of `domain` in one transaction; `None` if it does not exist.

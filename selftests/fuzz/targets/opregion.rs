@@ -87,7 +87,7 @@ pub(crate) fn run(input: &[u8]) {
         memory[at] = bytes.byte();
     }
     let decoded = OpRegion::decode(address, &memory);
-    let mapped = OpRegion::mapped(address);
+    let mapped = OpRegion::mapped(address.into());
     assert_eq!(mapped.end - mapped.start, 3 * 4096);
     if let Ok(region) = &decoded {
         assert!(mapped.start <= region.range.start && region.range.end <= mapped.end);

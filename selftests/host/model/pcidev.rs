@@ -47,6 +47,10 @@ mod graphics {
             false
         }
 
+        pub(crate) fn assigned(&mut self, _sbdf: Sbdf, _owner: u16, _target: Option<u16>) {}
+
+        pub(crate) fn unassigned(&mut self, _owner: u16) {}
+
         pub(crate) fn returned(&self, _sbdf: Sbdf) {}
     }
 }
@@ -163,7 +167,9 @@ impl Module {
             .iter()
             .map(|devfn| Assignment::open(sbdf(*devfn)))
             .collect();
-        self.functions.assign(1, &list).expect("nothing fails");
+        self.functions
+            .assign(1, None, &list)
+            .expect("nothing fails");
     }
 
     fn info(&self, devfn: u8) -> Result<Info> {

@@ -264,6 +264,12 @@ pub mod prelude {
         }
     }
 
+    impl<T> core::ops::DerefMut for KVec<T> {
+        fn deref_mut(&mut self) -> &mut [T] {
+            &mut self.0
+        }
+    }
+
     impl<T> IntoIterator for KVec<T> {
         type Item = T;
         type IntoIter = std::vec::IntoIter<T>;

@@ -44,6 +44,11 @@ pub mod store {
         Ok(Names(names.into_iter().map(name).collect()))
     }
 
+    pub fn read_target(_domain: u16) -> Result<Option<u16>> {
+        kernel::context::might_sleep();
+        Ok(None)
+    }
+
     pub fn read_pci_backend(domain: u16) -> Result<Option<Directory>> {
         kernel::context::might_sleep();
         let functions = world::all(|world| world.store.get(&domain).cloned());

@@ -1,0 +1,143 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Which domains may have the OpRegion of an Intel GPU mapped. A PV guest plays a stub
+# domain, and asks Xen to map pages to its guest. Would catch: a stub domain that may not
+# map what its guest's driver wants, one that may map more than that or longer than its
+# guest has the GPU, and an error that is not told.
+#
+# IGD_LONG=yes: also let each call fail.
+
+. "${0%/*}/ktap.sh"
+. "${0%/*}/toolstack"
+. "${0%/*}/animals"
+. "${0%/*}/guests"
+
+gpu=0000:00:02.0
+wants $gpu
+asls=$((0x$(setpci -s $gpu fc.l)))
+first=$((asls >> 12))
+# 8 KiB, and an extended VBT of 9 KiB.
+pages=5
+range=$(printf '%x-%x' $first $((first + pages - 1)))
+
+# What debug-keys say of a domain.
+permitted() { # NAME
+	dump q "'q' pressed" | awk -v domain=$(xl domid $1) '
+		/Rangesets belonging to domain/ { sub(":", "", $NF); found = $NF == domain }
+		found && /I\/O Memory/ { sub(/.*I\/O Memory *[{] */, ""); sub(/ *}.*/, ""); print }'
+}
+
+may() { # NAME RANGE
+	[ "$(permitted $1)" = "$2" ]
+}
+
+both_may() { # RANGE
+	may stub "$1" && may target "$1"
+}
+
+# Where the guest has nothing, each page at an address of its own.
+map() { # PAGE PAGES
+	guest-exec stub -c "map-memory $(xl domid target) $((0xe0000 + $1 - first)) $1 $2"
+}
+
+start() {
+	# Linux reads a register of AMD's chip sets, which a PV guest cannot.
+	guest-run --name stub --keep --cmdline initcall_blacklist=print_s5_reset_status_mmio --option 'type = "pv"' --option 'passthrough = "disabled"' \
+		"$(echo modprobe xen-privcmd unrestricted=1 | in_guest)" || die "no PV guest"
+	cat >$tmp/target.cfg <<-END
+		type = "hvm"
+		name = "target"
+		memory = 64
+		vga = "none"
+		vnc = 0
+	END
+	xl create -p -q $tmp/target.cfg || die "no target"
+	python3 -c '
+import ctypes
+import sys
+xc = ctypes.CDLL("libxenctrl.so.4.20")
+xc.xc_interface_open.restype = ctypes.c_void_p
+sys.exit(xc.xc_domain_set_target(ctypes.c_void_p(xc.xc_interface_open(None, None, 0)), *map(int, sys.argv[1:])))
+' $(xl domid stub) $(xl domid target) || die "Xen takes no target"
+	xenstore-write /local/domain/$(xl domid stub)/target $(xl domid target)
+	assignable $gpu
+	both_may "" || die "stub: $(permitted stub), target: $(permitted target)"
+	same "before" "Operation not permitted" "$(map $first 1)"
+}
+
+stop() {
+	gone
+	xl destroy stub
+	xl destroy target
+}
+
+exactly_that() {
+	backend_only $gpu
+	wait_for 10 both_may "$range"
+	same "all" mapped "$(map $first $pages)"
+	for page in $first $((first + pages - 1)); do
+		same "page $page" mapped "$(map $page 1)"
+	done
+	for page in $((first - 1)) $((first + pages)) 0 256; do
+		same "page $page" "Operation not permitted" "$(map $page 1)"
+	done
+	same "more pages" "Operation not permitted" "$(map $first $((pages + 1)))"
+}
+
+until_it_is_taken() {
+	xenstore-rm $backend
+	wait_for 10 both_may ""
+	same "after" "Operation not permitted" "$(map $first 1)"
+}
+
+told() {
+	log | sed -n "/igd: failure $n\$/,\$p" |
+		grep -qE "cannot read backend/pci|gets no permission for the OpRegion|may still have an OpRegion mapped|the next owner finds"
+}
+
+done_or_told() { # RANGE
+	told || both_may "$1"
+}
+
+# Each call that can fail when the nodes come, and when they go. The next change mends it.
+failures() {
+	fault=/sys/module/xen_pcidev/parameters/fault
+	n=0 left=0
+	while [ $left = 0 ]; do
+		n=$((n + 1))
+		echo "igd: failure $n" >/dev/kmsg
+		echo $n >$fault
+		backend_only $gpu
+		wait_for 5 done_or_told "$range"
+		xenstore-rm $backend
+		wait_for 5 done_or_told ""
+		left=$(cat $fault)
+		echo 0 >$fault
+		[ $left != 0 ] || told || die "failure $n was not told: $(log)"
+		backend_only $gpu
+		wait_for 10 both_may "$range"
+		xenstore-rm $backend
+		wait_for 10 both_may ""
+	done
+	[ $n -gt 6 ] || die "only $n failures"
+}
+
+returned_gpu() {
+	stop
+	wait_for 10 returned $gpu
+}
+
+plan 5
+check "nobody may have an OpRegion mapped by itself" start
+plays $(xl domid stub)
+check "a stub domain may map OpRegion and VBT to its guest, and nothing else" exactly_that
+check "until the GPU is taken from it" until_it_is_taken
+walk="if anything fails, that is told, and the next change mends it"
+if [ "${IGD_LONG-}" ]; then
+	check "$walk" failures
+else
+	skip "$walk" "takes minutes: IGD_LONG=yes"
+fi
+check "the GPU can be returned" returned_gpu
+finish
