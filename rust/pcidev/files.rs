@@ -14,6 +14,10 @@ use xen::{
         Polarity,
         Trigger, //
     },
+    igd::{
+        OpRegion,
+        SharedOpRegion, //
+    },
     linux::sysfs::{
         self,
         File, //
@@ -39,6 +43,7 @@ impl sysfs::Files for Files {
         File::new(c"irq", Self::irq),
         File::new(c"intx", Self::intx),
         File::new(c"msix", Self::msix),
+        File::private(c"opregion", Self::opregion),
     ];
 }
 
@@ -92,5 +97,21 @@ impl Files {
             Msix::Refused => "refused",
         };
         Ok(out.write_fmt(fmt!("{state}\n"))?)
+    }
+
+    fn opregion(&self, out: &mut Formatter<'_>) -> Result {
+        let address = self.0.info().opregion.ok_or(ENOENT)?;
+        match SharedOpRegion::new(address) {
+            Ok(region) => {
+                let OpRegion {
+                    version: (major, minor),
+                    extended_vbt,
+                    ..
+                } = region.header();
+                let vbt = extended_vbt.as_ref().map_or(0, |vbt| vbt.end - vbt.start);
+                Ok(out.write_fmt(fmt!("{major}.{minor} {vbt}\n"))?)
+            }
+            Err(e) => Ok(out.write_fmt(fmt!("invalid: {}\n", e.reason()))?),
+        }
     }
 }

@@ -58,6 +58,8 @@ pub(crate) struct Info {
     pub(crate) irq: Option<u32>,
     /// The state of the hold on the MSI-X table.
     pub(crate) msix: Msix,
+    /// The address of the OpRegion that firmware has set, if it is an integrated GPU of Intel.
+    pub(crate) opregion: Option<u32>,
 }
 
 impl Info {
@@ -118,6 +120,7 @@ mod tests {
             holder: Holder::Nobody,
             irq: None,
             msix: Msix::Free,
+            opregion: None,
         };
         let empty = uapi::Info {
             sbdf: NIC.to_u32(),
@@ -136,6 +139,7 @@ mod tests {
             holder: Holder::Pciback,
             irq: Some(30),
             msix: Msix::Held,
+            opregion: Some(0x7fff_b000),
         };
         assert_eq!(
             full.to_uapi(NIC, Some(7)),

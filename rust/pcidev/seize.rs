@@ -125,6 +125,10 @@ impl Function {
             holder: Holder::Nobody,
             irq: None,
             msix: Msix::Free,
+            opregion: FirmwareRegisters::of(dev)
+                .ok()
+                .flatten()
+                .map(|firmware| firmware.opregion()),
         };
         Arc::pin_init(
             pin_init!(Self {
@@ -232,6 +236,10 @@ impl Function {
         trace::seize(self.sbdf);
         let mut resources = self.resources.lock();
         resources.remember_firmware(dev);
+        if let Some(firmware) = &resources.firmware {
+            let opregion = firmware.opregion();
+            self.update(|info| info.opregion = Some(opregion));
+        }
         self.reset(&mut resources, dev);
         let prepared = self.prepare(&mut resources, dev);
         self.hide(&mut resources, dev, prepared == Ok(true));

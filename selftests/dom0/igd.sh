@@ -40,7 +40,21 @@ logged() { # SBDF TEXT
 	log | grep "$1: .*OpRegion" | tail -n 1 | grep -qF "$2" || die "not logged: $2: $(log | grep "$1" | tail -n 5)"
 }
 
+examined() { # TEXT...
+	report=$(pcidev doctor $gpu | tr -s ' \n' ' ')
+	for text; do
+		case $report in *"$text"*) ;; *) die "the doctor does not say '$text': $report" ;; esac
+	done
+}
+
+file_says() { # TEXT
+	same "file opregion" "$1" "$(cat $devices/$gpu/xen/opregion)"
+}
+
 valid() {
+	examined "Intel graphics with OpRegion 2.1" "extended VBT of 9216 bytes" 'gfx_passthru = "igd"' \
+		"32 MiB of stolen memory (0x7cf00000-0x7eefffff) that firmware has not reserved"
+	file_says "2.1 9216"
 	assignable $gpu
 	same "GPU" "$own" "$(shows $gpu)"
 	logged $gpu "OpRegion 2.1 at $asls: guests with gfx_passthru get it"
@@ -93,6 +107,7 @@ refused_at() { # ADDRESS REASON
 	setpci -s $gpu fc.l=$1
 	assignable $gpu
 	shown=$(shows $gpu)
+	file_says "invalid: $2"
 	returned $gpu
 	returned=$(shows $gpu | cut -d ' ' -f 1-2)
 	setpci -s $gpu fc.l=$asls
@@ -120,6 +135,8 @@ refused_with() { # OFFSET HEX REASON
 	$memory $at write $2
 	assignable $gpu
 	shown=$(shows $gpu)
+	file_says "invalid: $3"
+	examined "Intel graphics whose OpRegion is not valid ($3): QEMU refuses them"
 	returned $gpu
 	$memory $at write $before
 	same "OpRegion with $2 at $1" "$hidden" "$shown"

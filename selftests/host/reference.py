@@ -66,7 +66,7 @@ def sysfs(tree: Tree) -> list[str]:
     for text in tree.all("rust/*/*.rs"):
         files = re.findall(rf"impl File<PciBack> for \w+ \{{\s*{CONST_NAME}", text)
         names |= {f"/sys/bus/pci/drivers/pciback/{name}" for name in files}
-        attributes = re.findall(r'^ +(?:sysfs::)?File::(?:new|writable)\(c"(\w+)"', text, re.M)
+        attributes = re.findall(r'^ +(?:sysfs::)?File::(?:new|private|writable)\(c"(\w+)"', text, re.M)
         for group in re.findall(r'const DIRECTORY: .*= c"(\w+)"', text):
             names |= {f"/sys/bus/pci/devices/<dev>/{group}/{name}" for name in attributes}
     return compare("file", names, described(tree, r"/sys/bus/pci/.*[^/]"))

@@ -62,6 +62,15 @@ impl<T> File<T> {
         }
     }
 
+    /// Creates a read-only file as [`File::new`] does, for root.
+    pub const fn private(name: &'static CStr, show: fn(&T, &mut Formatter<'_>) -> Result) -> Self {
+        Self {
+            attribute: attribute(name, 0o400),
+            show,
+            store: |_, _| Err(EIO),
+        }
+    }
+
     /// Creates a file that root can write. `store` carries out a request of at most a page, and may
     /// sleep. If it fails, the `write()` fails with the same errno. It must not wait for whoever
     /// drops the directory.

@@ -63,6 +63,7 @@ pub(crate) fn info(bytes: &mut Bytes<'_>) -> Info {
             1 => Msix::Refused,
             _ => Msix::Held,
         },
+        opregion: None,
     }
 }
 

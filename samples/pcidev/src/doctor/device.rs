@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Rules about the function itself: resets, DMA, memory, displays.
+//! Rules about the function itself: resets, DMA, memory.
 
 use std::collections::BTreeSet;
 
@@ -150,52 +150,6 @@ pub fn reserved_memory(p: &Patient<'_>) -> Option<Finding> {
         );
         Finding::warning(Code::ReservedMemory, text)
             .remedy("assign all of them to one guest: rdm = \"strategy=host,policy=relaxed\"")
-    })
-}
-
-/// The display on which firmware started.
-pub fn boot_display(p: &Patient<'_>) -> Option<Finding> {
-    if !p.function.boot_display {
-        return None;
-    }
-    let mut text = "firmware boot display: dom0 loses its screen".to_owned();
-    let rom = p.function.resources.get(Resource::ROM);
-    if rom.is_some_and(|rom| rom.is_shadow()) {
-        text += ", and the guest gets only the ROM copy that firmware has already run";
-    }
-    let finding = Finding::warning(Code::BootDisplay, text);
-    Some(finding.remedy("use another card or a serial console for dom0"))
-}
-
-const INTEL: u32 = 0x8086;
-/// The host address at which QEMU expects Intel graphics.
-const INTEL_GRAPHICS: Sbdf = Sbdf::from_u32(0x10);
-
-fn is_display(function: &Function) -> bool {
-    function.class >> 16 == 0x03
-}
-
-/// Intel graphics, which need firmware memory.
-pub fn intel_graphics(p: &Patient<'_>) -> Option<Finding> {
-    let f = p.function;
-    (f.vendor == INTEL && is_display(f) && f.sbdf == INTEL_GRAPHICS).then(|| {
-        Finding::warning(
-            Code::IntelGraphics,
-            "Intel graphics need firmware memory (OpRegion, stolen memory), which these modules \
-             do not pass through",
-        )
-    })
-}
-
-/// Another Intel function at the address of Intel graphics.
-pub fn slot_of_graphics(p: &Patient<'_>) -> Option<Finding> {
-    let f = p.function;
-    (f.vendor == INTEL && !is_display(f) && f.sbdf == INTEL_GRAPHICS).then(|| {
-        Finding::fails(
-            Code::IntelGraphics,
-            "QEMU takes any Intel function at 00:02.0 for Intel graphics, and refuses this one",
-        )
-        .remedy("move it to another slot")
     })
 }
 

@@ -2,7 +2,10 @@
 
 //! The facts from which findings are derived.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    ops::Range, //
+};
 
 use crate::{
     doctor::config::Config,
@@ -132,6 +135,11 @@ pub struct Function {
     pub bridges: Vec<Sbdf>,
     /// The memory that firmware reserved for it, if xen-pcidev can tell.
     pub reserved: Option<Vec<Region>>,
+    /// What xen-pcidev says of the OpRegion of Intel graphics: version and size of the extended
+    /// VBT, or `invalid: ` and the reason. Only root is told.
+    pub opregion: Option<String>,
+    /// The stolen memory of Intel graphics, if its registers can be read.
+    pub stolen_memory: Option<Range<u64>>,
     /// Others in its IOMMU group, where Linux has the IOMMU.
     pub group: Vec<Sbdf>,
 }

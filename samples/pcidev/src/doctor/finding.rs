@@ -107,6 +107,8 @@ pub enum Code {
     BootDisplay,
     /// Intel graphics, or another Intel function at their address
     IntelGraphics,
+    /// Stolen memory of Intel graphics that firmware has not reserved
+    StolenMemory,
     /// It has virtual functions
     VirtualFunctions,
 }

@@ -5,6 +5,7 @@
 use crate::doctor::{
     device,
     finding::Finding,
+    graphics,
     interrupts,
     owner,
     patient::Patient, //
@@ -15,7 +16,7 @@ type Rule = fn(&Patient<'_>) -> Option<Finding>;
 /// If one of these applies, no other rule is tried.
 const FATAL: [Rule; 4] = [owner::bridge, owner::gone, owner::refused, owner::xen_uses];
 
-const RULES: [Rule; 18] = [
+const RULES: [Rule; 19] = [
     owner::quarantine,
     owner::stray,
     owner::broken,
@@ -30,9 +31,10 @@ const RULES: [Rule; 18] = [
     device::bars_lost,
     device::shared_page,
     device::reserved_memory,
-    device::boot_display,
-    device::intel_graphics,
-    device::slot_of_graphics,
+    graphics::boot_display,
+    graphics::intel_graphics,
+    graphics::stolen_memory,
+    graphics::slot_of_graphics,
     device::virtual_functions,
 ];
 

@@ -25,7 +25,7 @@ use crate::{
             Resource,
             Xen, //
         },
-        xen,
+        igd, xen,
     },
     names::Names,
     sbdf::Sbdf,
@@ -210,6 +210,8 @@ impl System<'_> {
             boot_display: text("boot_vga").as_deref() == Some("1"),
             bridges: bridges.collect(),
             reserved: (self.reserved)(sbdf),
+            opregion: text("xen/opregion"),
+            stolen_memory: igd::stolen_memory(device, &bytes),
             group: group.iter().filter_map(|name| name.parse().ok()).collect(),
         }
     }

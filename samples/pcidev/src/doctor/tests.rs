@@ -119,6 +119,14 @@ fn give(facts: &mut Facts, guest: u32) {
     xen(facts).guests.as_mut().unwrap().insert(at(NIC), guest);
 }
 
+fn intel_graphics(facts: &mut Facts) -> &mut Function {
+    xen(facts).owners = Err(String::new());
+    let gpu = &mut facts.functions[0];
+    gpu.sbdf = at("00:02.0");
+    gpu.class = 0x03_8000;
+    gpu
+}
+
 fn no_messages(facts: &mut Facts) {
     config(facts).msi = false;
     config(facts).msix_entries = 0;
@@ -129,7 +137,7 @@ const fn case(code: Code, level: Level, change: Change) -> (Code, Level, Change)
 }
 
 /// What is wrong, and what has to be found.
-const CASES: [(Code, Level, Change); 55] = [
+const CASES: [(Code, Level, Change); 60] = [
     case(Code::NoXen, Level::Fails, |f| f.xen = None),
     case(Code::Guest, Level::Fails, |f| xen(f).dom0 = false),
     case(Code::PvDom0, Level::Warning, |f| {
@@ -278,10 +286,26 @@ const CASES: [(Code, Level, Change); 55] = [
     case(Code::BootDisplay, Level::Warning, |f| {
         f.functions[0].boot_display = true
     }),
+    case(Code::IntelGraphics, Level::Unknown, |f| {
+        intel_graphics(f);
+    }),
     case(Code::IntelGraphics, Level::Warning, |f| {
-        f.functions[0].sbdf = at("00:02.0");
-        f.functions[0].class = 0x03_8000;
-        xen(f).owners = Err(String::new());
+        intel_graphics(f).sbdf = at("00:03.0");
+    }),
+    case(Code::IntelGraphics, Level::Fails, |f| {
+        intel_graphics(f).opregion = Some("invalid: there is no address".to_owned());
+    }),
+    case(Code::IntelGraphics, Level::Note, |f| {
+        intel_graphics(f).opregion = Some("2.1 0".to_owned());
+    }),
+    case(Code::IntelGraphics, Level::Warning, |f| {
+        intel_graphics(f).opregion = Some("2.1 9216".to_owned());
+    }),
+    case(Code::StolenMemory, Level::Warning, |f| {
+        let gpu = intel_graphics(f);
+        gpu.opregion = Some("2.0 0".to_owned());
+        gpu.stolen_memory = Some(0x7cf0_0000..0x7ef0_0000);
+        gpu.reserved = Some(vec![region(0x7cf0_0000, 0x1ff_f000)]);
     }),
     case(Code::IntelGraphics, Level::Fails, |f| {
         f.functions[0].sbdf = at("00:02.0");
@@ -447,6 +471,29 @@ fn a_guest_is_told_of_reserved_memory() {
     let text = Report::new(&facts, &[at(NIC)], &[]).text();
     assert!(text.contains(OTHER));
     assert!(text.contains("rdm = \"strategy=host,policy=relaxed\""));
+}
+
+#[test]
+fn intel_graphics_are_explained() {
+    let text = |opregion: &str, reserved| {
+        let mut facts = well();
+        let gpu = intel_graphics(&mut facts);
+        gpu.opregion = Some(opregion.to_owned());
+        gpu.stolen_memory = Some(0x7cf0_0000..0x7ef0_0000);
+        gpu.reserved = Some(vec![reserved]);
+        let text = Report::new(&facts, &[at("00:02.0")], &[]).text();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let whole = text("2.0 0", region(0x7ce0_0000, 0x210_0000));
+    assert!(whole.contains("Intel graphics with OpRegion 2.0"));
+    assert!(whole.contains("gfx_passthru = \"igd\""));
+    assert!(whole.contains("Xen maps 0x7ce00000-0x7eefffff into its guest"));
+    assert!(!whole.contains("stolen-memory") && !whole.contains("VBT"));
+    let part = text("2.1 9216", region(0x7cf0_0000, 0x1ff_f000));
+    assert!(part.contains("extended VBT of 9216 bytes"));
+    assert!(part.contains("32 MiB of stolen memory (0x7cf00000-0x7eefffff)"));
+    let none = text("invalid: its version is 0", region(0x7ce0_0000, 0x210_0000));
+    assert!(none.contains("OpRegion is not valid (its version is 0): QEMU refuses"));
 }
 
 #[test]

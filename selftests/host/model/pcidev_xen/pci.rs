@@ -82,6 +82,10 @@ impl FirmwareRegisters {
     }
 
     pub fn restore(&self, _dev: &Device) {}
+
+    pub fn opregion(&self) -> u32 {
+        0
+    }
 }
 
 /// What is hidden from device models.
