@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import struct
+import time
 from pathlib import Path
 
 from dom0 import (DEVICES, MODULES, PCIBACK, get, insert, is_bound, is_loaded, put, registers, remove,
@@ -55,11 +56,18 @@ def same_or_off(function: str, log: Log) -> None:
          f"registers of {function}: {registers(function).hex(' ', 4)}, not {untouched[function].hex(' ', 4)}")
 
 
+def stays_on(function: str) -> bool:
+    fd = os.open(DEVICES / function / "config", os.O_WRONLY)
+    os.pwrite(fd, untouched[function][4:6], 4)
+    os.close(fd)
+    # One that was taken from its guest is reset, and stopped again, when that has gone.
+    time.sleep(0.3)
+    return registers(function) == untouched[function]
+
+
 def switch_on(function: str, log: Log) -> None:
     if switched_off(function, log):
-        fd = os.open(DEVICES / function / "config", os.O_WRONLY)
-        os.pwrite(fd, untouched[function][4:6], 4)
-        os.close(fd)
+        wait(f"the registers of {function} as they were", lambda: stays_on(function))
 
 
 def put_in(*functions: str) -> None:
@@ -87,8 +95,12 @@ def is_back(log: Log) -> bool:
 
 def settled(*functions: str) -> None:
     """What a failure has broken is given up behind the scenes."""
+    def is_settled(function: str) -> bool:
+        # Its files go first.
+        return state(function) != "broken" and (state(function) != "not bound" or not is_bound(function))
+
     for function in functions:
-        wait(f"an end of {function}'s offer", lambda function=function: state(function) != "broken")
+        wait(f"an end of {function}'s offer", lambda function=function: is_settled(function))
 
 
 def assign(*functions: str) -> None:
@@ -128,8 +140,6 @@ def home(log: Log) -> None:
         if is_bound(function):
             wait(f"{function} to be returned", lambda: not has(function))
             put("unbind", function)
-        # One that was taken from its guest is stopped when that has gone.
-        wait(f"{function} to be nobody's", lambda: state(function) == "not bound")
         switch_on(function, log)
         need(registers(function) == untouched[function],
              f"registers of {function}: {registers(function).hex(' ', 4)}, not {untouched[function].hex(' ', 4)}")
@@ -224,15 +234,12 @@ class Hide(LoadPciback):
         hide = "".join(f"({function})" for function in (*rest, a))
         insert("xen_pciback", [f"hide={hide}", *fault.parameters("xen_pciback", number)])
         # Of a card, it may be given up after the other one was hidden.
-        no_more = "no guest gets it any more"
-        given_up = f"not hidden|{no_more}"
+        given_up = "not hidden|no guest gets it any more"
         wait("an end of hiding",
              lambda: log.has(f"{a}: ({given_up})") or state(a) == "clean" or is_unreset(log))
         # It may still be on its way.
         end = f"{a}: ({given_up}|.*failed to prepare|guests cannot)"
         wait("an end of binding", lambda: table(a) == "held" or log.has(end))
-        if log.has(f"{a}: {no_more}"):
-            wait("its release", lambda: not is_bound(a))
         if not is_bound(a):
             raise OSError("not hidden")
 
