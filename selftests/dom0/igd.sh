@@ -52,12 +52,12 @@ file_says() { # TEXT
 }
 
 valid() {
-	examined "Intel graphics with OpRegion 2.1" "extended VBT of 9216 bytes" 'gfx_passthru = "igd"' \
-		"32 MiB of stolen memory (0x7cf00000-0x7eefffff) that firmware has not reserved"
-	file_says "2.1 9216"
+	examined "Intel graphics with OpRegion $version" 'gfx_passthru = "igd"' \
+		"$stolen) that firmware has not reserved" ${vbt:+"extended VBT of $vbt bytes"}
+	file_says "$version ${vbt:-0}"
 	assignable $gpu
 	same "GPU" "$own" "$(shows $gpu)"
-	logged $gpu "OpRegion 2.1 at $asls: guests with gfx_passthru get it"
+	logged $gpu "OpRegion $version at $asls: guests with gfx_passthru get it"
 	returned $gpu
 }
 
@@ -93,7 +93,7 @@ resets() { # ANIMAL
 restored() {
 	assignable $elsewhere
 	returned $elsewhere
-	resets igd.0
+	resets $animal.0
 	resets igd-elsewhere.0
 	has_its_own
 	log | grep -F "$elsewhere: firmware register 0x50 reads 0x0, not 0x1c1 as before the reset, and cannot" ||
@@ -153,6 +153,19 @@ not_an_opregion() {
 	refused_with 0x3c2 00000100 "$bounds"
 	refused_with 0x3ba 0000010000000000 "firmware has not reserved the memory of its extended VBT"
 	valid
+}
+
+# An older version, whose address of an extended VBT is absolute.
+absolute() {
+	$memory $((asls + 0x16)) write 0002
+	$memory $((asls + 0x3ba)) write $(printf '%08x' $((asls + 0x2000)) | sed 's/\(..\)\(..\)\(..\)\(..\)/\4\3\2\1/')00000000
+	version=2.0
+	(valid)
+	status=$?
+	refused_with 0x3ba ff1f000000000000 "firmware has not reserved the memory of its extended VBT"
+	$memory $((asls + 0x16)) write 0102
+	$memory $((asls + 0x3ba)) write 0020000000000000
+	return $status
 }
 
 # Each call of the guard that can fail, failing, where QEMU would map machine page 0.
@@ -232,7 +245,7 @@ mapped() { # PAGE
 guest_with_opregion() {
 	assignable $gpu
 	# "IntelGra"
-	same "the guest sees" "0xfdffc000 0x7cf00000 0x00000000
+	same "the guest sees" "0xfdffc000 ${own#* * }
 0x6172476C65746E49" "$(sees one $gpu "$igd")"
 	mapped $(printf %x $((asls >> 12))) || die "$(xl dmesg | grep memory_map)"
 }
@@ -314,19 +327,36 @@ headless() {
 	finish
 }
 
+# One of another generation: other registers, without an extended VBT.
+generation() {
+	plan 3
+	check "a GPU with a valid OpRegion stays as it is" valid
+	check "a reset does not lose what firmware wrote, and what is lost is logged" restored
+	check "a guest finds the OpRegion at the address that it reads" guest_with_opregion
+	xl destroy one
+	finish
+}
+
 none="0x0000000000000000 0x0000000000000000 0x0000000000000000"
 asls=$(register $gpu fc)
 own=$(shows $gpu) own_elsewhere=$(shows $elsewhere) own_sizes="$(sizes $gpu) $(sizes $elsewhere)"
 igd='gfx_passthru = "igd"'
 guard=$(cat /sys/module/xen_pcidev/parameters/guard)
+case $(cat $devices/$gpu/device) in
+0x0126) animal=igd-6 version=2.0 vbt="" stolen="32 MiB of stolen memory (0x7cf00000-0x7eefffff" ;;
+0x8a52) animal=igd-11 version=2.1 vbt="" stolen="64 MiB of stolen memory (0x78f00000-0x7cefffff" ;;
+*)	animal=igd version=2.1 vbt=9216 stolen="32 MiB of stolen memory (0x7cf00000-0x7eefffff" ;;
+esac
 [ "$(cat $devices/$gpu/class)" = 0x030000 ] || headless
+[ $animal = igd ] || generation
 
-plan 12
+plan 13
 check "a GPU with a valid OpRegion stays as it is" valid
 check "it has a ROM that can be read and is no resource, until it is returned" rom
 check "a reset does not lose what firmware wrote, and what is lost is logged" restored
 check "one with an address that is none is no VGA controller, and hides it" not_an_address
 check "so is one whose OpRegion is none" not_an_opregion
+check "the address of an extended VBT may be absolute" absolute
 check "if anything fails that it needs to be refused, it is refused" failures
 check "one that is elsewhere hides its addresses, and has them again in dom0" hidden_elsewhere
 check "a guest finds the OpRegion at the address that it reads" prepared guest_with_opregion

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const SIZE: usize = 0x2000;
+const PAGE: usize = 0x1000;
 const MAILBOX_4: usize = 0x400;
 const MAILBOX_5: usize = 0x1c00;
 /// Mailboxes 1, 3 and 4.
@@ -58,7 +59,8 @@ fn vbt(size: usize) -> Vec<u8> {
     table
 }
 
-/// The OpRegion, with an extended VBT right behind it.
+/// The OpRegion, with an extended VBT right behind it; else with another page of the firmware, as
+/// device models map three pages.
 fn contents(opregion: &OpRegion) -> Vec<u8> {
     let mut region = vec![0; SIZE];
     let mut set = |at: usize, bytes: &[u8]| region[at..at + bytes.len()].copy_from_slice(bytes);
@@ -70,6 +72,7 @@ fn contents(opregion: &OpRegion) -> Vec<u8> {
     set(SIZE - 8, b"END-OPR.");
     let Some(size) = opregion.extended_vbt else {
         set(MAILBOX_4, &vbt(MAILBOX_5 - MAILBOX_4));
+        region.resize(SIZE + PAGE, 0);
         return region;
     };
     set(0x3ba, &(SIZE as u64).to_le_bytes());
@@ -100,7 +103,7 @@ pub(crate) fn write(
 
 #[cfg(test)]
 mod tests {
-    use super::{check, contents, MAILBOX_4, SIZE};
+    use super::{check, contents, MAILBOX_4, PAGE, SIZE};
     use crate::description::OpRegion;
 
     fn opregion(text: &str) -> OpRegion {
@@ -110,7 +113,7 @@ mod tests {
     #[test]
     fn a_vbt_is_inside_or_behind() {
         let inside = contents(&opregion("version = [2, 0]"));
-        assert_eq!(inside.len(), SIZE);
+        assert_eq!(inside.len(), SIZE + PAGE);
         assert!(inside.starts_with(b"IntelGraphicsMem"));
         assert!(inside[MAILBOX_4..].starts_with(b"$VBT"));
         let behind = contents(&opregion("version = [2, 1]\nextended_vbt = \"9K\"\n"));
