@@ -521,11 +521,12 @@ impl WorkItem for Function {
         }
         // The claim keeps other drivers from the function between the check and the unbinding.
         let _claim = Claim::new(&this.dev, NAME);
-        let is_seized = {
+        // It may have been reset with another one meanwhile.
+        let is_hopeless = {
             let _lock = DeviceLock::new(&this.dev);
-            this.is_seized()
+            this.is_seized() && this.is_broken()
         };
-        if is_seized {
+        if is_hopeless {
             dev_err!(
                 this.dev,
                 "no guest gets it any more: given up by xen-pciback; xl pci-assignable-add tries again\n"
