@@ -83,6 +83,15 @@ def bind(*functions: str) -> None:
         need(table(function) == "held", f"the table of {function} is {table(function)} when it is bound")
 
 
+def unbind(function: str) -> None:
+    """Unless it is given up just now."""
+    try:
+        put("unbind", function)
+    except OSError:
+        if is_bound(function):
+            raise
+
+
 def is_unreset(log: Log) -> bool:
     """A function of a card cannot be reset without the other one, and the log says so."""
     return bool(rest) and log.has(f"{a}: not reset")
@@ -169,7 +178,7 @@ class Load(Operation):
         for function in (a, b):
             settled(function)
             if is_bound(function):
-                put("unbind", function)
+                unbind(function)
             same_or_off(function, log)
             switch_on(function, log)
 
