@@ -64,6 +64,11 @@ def table(function: str) -> str:
 
 def registers(function: str) -> bytes:
     """The header, without STATUS, which changes by itself."""
-    header = bytearray((DEVICES / function / "config").read_bytes()[:64])
+    file = DEVICES / function / "config"
+    try:
+        header = bytearray(file.read_bytes()[:64])
+    except OSError:
+        # xen-pcidev has replaced the file since it was opened.
+        header = bytearray(file.read_bytes()[:64])
     header[6:8] = b"\0\0"
     return bytes(header)
