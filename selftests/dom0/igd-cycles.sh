@@ -8,7 +8,6 @@
 
 . "${0%/*}/ktap.sh"
 . "${0%/*}/toolstack"
-. "${0%/*}/animals"
 . "${0%/*}/guests"
 
 gpu=0000:00:02.0

@@ -37,17 +37,16 @@ impl Permission {
         self.domain
     }
 
+    /// Tries all ranges, and returns the first error.
+    ///
     /// # Safety
     ///
     /// If this permits, nobody relies on the contents of the pages.
     unsafe fn change(&self, is_allowed: bool) -> Result {
-        self.ranges
-            .iter()
-            .flatten()
+        self.ranges.iter().flatten().fold(Ok(()), |result, range| {
             // SAFETY: By the function's requirement.
-            .try_for_each(|range| unsafe {
-                domctl::permit_memory(self.domain, range.clone(), is_allowed)
-            })
+            result.and(unsafe { domctl::permit_memory(self.domain, range.clone(), is_allowed) })
+        })
     }
 }
 
