@@ -43,10 +43,14 @@ impl Permission {
     ///
     /// If this permits, nobody relies on the contents of the pages.
     unsafe fn change(&self, is_allowed: bool) -> Result {
-        self.ranges.iter().flatten().fold(Ok(()), |result, range| {
+        let mut result = Ok(());
+        for range in self.ranges.iter().flatten() {
             // SAFETY: By the function's requirement.
-            result.and(unsafe { domctl::permit_memory(self.domain, range.clone(), is_allowed) })
-        })
+            let changed =
+                unsafe { domctl::permit_memory(self.domain, range.clone(), is_allowed) };
+            result = result.and(changed);
+        }
+        result
     }
 }
 
