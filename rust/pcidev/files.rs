@@ -15,6 +15,7 @@ use xen::{
         Trigger, //
     },
     igd::{
+        Invalid,
         OpRegion,
         SharedOpRegion, //
     },
@@ -25,6 +26,7 @@ use xen::{
 };
 
 use crate::{
+    graphics::Guard,
     info::Msix,
     seize::Function,
     trace::{
@@ -99,19 +101,28 @@ impl Files {
         Ok(out.write_fmt(fmt!("{state}\n"))?)
     }
 
+    /// While guests can have it, what firmware has left is known to the guard alone.
     fn opregion(&self, out: &mut Formatter<'_>) -> Result {
         let address = self.0.info().opregion.ok_or(ENOENT)?;
-        match SharedOpRegion::new(address) {
-            Ok(region) => {
-                let OpRegion {
-                    version: (major, minor),
-                    extended_vbt,
-                    ..
-                } = region.header();
-                let vbt = extended_vbt.as_ref().map_or(0, |vbt| vbt.end - vbt.start);
-                Ok(out.write_fmt(fmt!("{major}.{minor} {vbt}\n"))?)
-            }
-            Err(e) => Ok(out.write_fmt(fmt!("invalid: {}\n", e.reason()))?),
+        self.0
+            .with_guard(|guard| match guard.and_then(Guard::opregion) {
+                Some(region) => write_opregion(Ok(region), out),
+                None => write_opregion(SharedOpRegion::new(address).as_ref(), out),
+            })
+    }
+}
+
+fn write_opregion(region: Result<&SharedOpRegion, &Invalid>, out: &mut Formatter<'_>) -> Result {
+    match region {
+        Ok(region) => {
+            let OpRegion {
+                version: (major, minor),
+                extended_vbt,
+                ..
+            } = region.header();
+            let vbt = extended_vbt.as_ref().map_or(0, |vbt| vbt.end - vbt.start);
+            Ok(out.write_fmt(fmt!("{major}.{minor} {vbt}\n"))?)
         }
+        Err(e) => Ok(out.write_fmt(fmt!("invalid: {}\n", e.reason()))?),
     }
 }

@@ -9,8 +9,8 @@
 //!
 //! * A GPU at 0000:00:02.0 with a valid OpRegion is open to guests. It is shown as QEMU expects it:
 //!   as a VGA controller with a ROM that can be read, and that is no resource. The domains that
-//!   have the GPU in XenStore may have the OpRegion mapped. What a guest has written to it is
-//!   undone when no guest has the GPU any more.
+//!   have the GPU in XenStore may have the OpRegion mapped, and get a copy of an extended VBT. What
+//!   a guest has written to the OpRegion is undone when no guest has the GPU any more.
 //! * Any other GPU of Intel is shown as a display that is no VGA controller, so that QEMU maps
 //!   nothing, and refuses it at 0000:00:02.0. Addresses of the host in its configuration space are
 //!   hidden.
@@ -44,7 +44,8 @@ use xen::{
 
 use crate::{
     GUARD,
-    PRIMARY, //
+    PRIMARY,
+    VBT, //
 };
 
 /// Where QEMU expects the GPU.
@@ -161,13 +162,29 @@ impl Guard {
         self.function.ask_assigned() != Ok(false)
     }
 
+    /// Returns the OpRegion of a GPU that is open to guests.
+    pub(crate) fn opregion(&self) -> Option<&SharedOpRegion> {
+        self.open.as_ref().map(|open| &open.opregion)
+    }
+
     /// Permits `owner`, and `target` if `owner` is the stub domain of that, to have the OpRegion
-    /// mapped. May sleep.
+    /// mapped. The HVM guest of the two gets a copy of an extended VBT. May sleep.
     pub(crate) fn assigned(&mut self, sbdf: Sbdf, owner: u16, target: Option<u16>) {
         let Some(open) = &mut self.open else {
             return;
         };
         for domain in [Some(owner), target].into_iter().flatten() {
+            if open.has_permission(owner, domain) {
+                continue;
+            }
+            match open.opregion.give_vbt(domain) {
+                Ok(()) => (),
+                // A PV guest, or one that has ended.
+                Err(e) if e == EINVAL || e == ESRCH => (),
+                Err(e) => pr_warn!(
+                    "{sbdf}: domain {domain} gets no extended VBT ({e:?}): its driver may find no displays\n"
+                ),
+            }
             match open.permit(owner, domain) {
                 Ok(()) => (),
                 // It has ended.
@@ -284,8 +301,11 @@ enum Rom {
 
 impl Open {
     /// `None` on an error, which is logged: the GPU is then not open.
-    fn new(dev: &InTree<'_>, opregion: SharedOpRegion) -> Option<Self> {
+    fn new(dev: &InTree<'_>, mut opregion: SharedOpRegion) -> Option<Self> {
         let made = Rom::new(dev).and_then(|rom| {
+            if VBT.get() {
+                opregion.move_vbt()?;
+            }
             Ok(Self {
                 opregion,
                 permissions: KVec::new(),
@@ -296,14 +316,14 @@ impl Open {
         made.inspect_err(|e| log_closed(dev, *e)).ok()
     }
 
+    fn has_permission(&self, owner: u16, domain: u16) -> bool {
+        self.permissions
+            .iter()
+            .any(|(other, permission)| (*other, permission.domain()) == (owner, domain))
+    }
+
     /// Permits `domain` to have the OpRegion mapped for as long as `owner` has the function.
     fn permit(&mut self, owner: u16, domain: u16) -> Result {
-        let has_it = |(other, permission): &(u16, Permission)| {
-            (*other, permission.domain()) == (owner, domain)
-        };
-        if self.permissions.iter().any(has_it) {
-            return Ok(());
-        }
         self.permissions.reserve(1, GFP_KERNEL)?;
         let permission = self.opregion.permit(domain)?;
         self.permissions.push((owner, permission), GFP_KERNEL)?;

@@ -87,6 +87,12 @@ xen::bool_param!(
     "Show an Intel GPU at 0000:00:02.0 to QEMU as a VGA controller (default: Y)"
 );
 
+xen::bool_param!(
+    /// Whether guests get a copy of the extended VBT of an Intel GPU.
+    VBT: c"vbt" = true,
+    "Give guests a copy of the extended VBT of an Intel GPU (default: Y)"
+);
+
 xen::fault_param!();
 
 /// The name of the driver that assigns functions to guests, stock or Rust.

@@ -357,6 +357,11 @@ impl Function {
         }
     }
 
+    /// Calls `read` with the guard, if there is one. May sleep.
+    pub(crate) fn with_guard<R>(&self, read: impl FnOnce(Option<&Guard>) -> R) -> R {
+        read(self.guard.lock().as_ref())
+    }
+
     /// Called when `owner` does not have the function any more, and with `is_free` no other guest.
     /// May sleep.
     pub(crate) fn unassigned(&self, owner: u16, is_free: bool) {

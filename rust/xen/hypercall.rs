@@ -4,5 +4,6 @@
 
 pub mod domain;
 pub(crate) mod domctl;
+pub(crate) mod guest_memory;
 pub mod memory;
 pub(crate) mod physdev;

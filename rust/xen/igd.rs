@@ -7,9 +7,17 @@ mod opregion;
 mod permission;
 mod rom;
 
-use kernel::prelude::*;
+use core::ops::Range;
 
-use crate::linux::firmware_memory;
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+use crate::{
+    hypercall::guest_memory,
+    linux::firmware_memory, //
+};
 
 pub use self::{
     opregion::{
@@ -19,6 +27,10 @@ pub use self::{
     permission::Permission,
     rom::empty_rom, //
 };
+
+/// The page of a guest's memory from which it finds its copy of an extended VBT: reserved for all
+/// HVM guests, and used by nobody in Xen 4.20 to 4.23 (`tools/firmware/hvmloader/config.h`).
+const GUEST_VBT_PAGE: usize = 0xfe100;
 
 /// An OpRegion that a guest may have, and a copy of it. Whoever has the GPU may write to the
 /// OpRegion: its next user must not find that.
@@ -30,6 +42,10 @@ pub use self::{
 pub struct SharedOpRegion {
     region: OpRegion,
     bytes: KVec<u8>,
+    /// What is in the extended VBT.
+    vbt: KVec<u8>,
+    /// What guests are to see instead of `bytes`.
+    moved: Option<KVec<u8>>,
 }
 
 impl SharedOpRegion {
@@ -43,11 +59,20 @@ impl SharedOpRegion {
         }
         let bytes = read(address.into()).map_err(|_| Invalid::NotMapped)?;
         let region = OpRegion::decode(address, &bytes)?;
-        match &region.extended_vbt {
-            Some(vbt) if !firmware_memory::is_reserved(vbt.clone()) => Err(Invalid::VbtNotReserved),
-            // INVARIANT: All of this was checked.
-            _ => Ok(Self { region, bytes }),
+        let mut vbt = KVec::new();
+        if let Some(range) = &region.extended_vbt {
+            if !firmware_memory::is_reserved(range.clone()) {
+                return Err(Invalid::VbtNotReserved);
+            }
+            read_all(range, &mut vbt).map_err(|_| Invalid::NotMapped)?;
         }
+        // INVARIANT: All of this was checked.
+        Ok(Self {
+            region,
+            bytes,
+            vbt,
+            moved: None,
+        })
     }
 
     /// Returns what its header says.
@@ -70,11 +95,63 @@ impl SharedOpRegion {
         unsafe { Permission::new(domain, ranges) }
     }
 
-    /// Writes what has changed in the OpRegion. May sleep. `ENOMEM`.
+    /// Changes the OpRegion, if it has an extended VBT, so that guests look for a copy of that in
+    /// their own memory: see [`give_vbt`](Self::give_vbt). Undone when this is dropped. May sleep.
+    /// `ENOMEM`: nothing is changed.
+    pub fn move_vbt(&mut self) -> Result {
+        if self.vbt.is_empty() {
+            return Ok(());
+        }
+        let mut moved = KVec::with_capacity(self.bytes.len(), GFP_KERNEL)?;
+        moved.extend_from_slice(&self.bytes, GFP_KERNEL)?;
+        self.region
+            .move_vbt(&mut moved, (GUEST_VBT_PAGE * PAGE_SIZE) as u64);
+        self.write(&moved)?;
+        self.moved = Some(moved);
+        Ok(())
+    }
+
+    /// Gives an HVM guest the copy of the extended VBT that the OpRegion tells of, if it does. Its
+    /// memory there is overwritten. May sleep.
+    ///
+    /// Errors: `EINVAL` if `domain` is no HVM guest; `ESRCH` if there is none; `ENOMEM`, of the
+    /// guest or of dom0; `EACCES` if Xen's version of domctls is unknown.
+    pub fn give_vbt(&self, domain: u16) -> Result {
+        match self.moved {
+            Some(_) => guest_memory::write(domain, GUEST_VBT_PAGE, &self.vbt),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes what has changed in the OpRegion and in its extended VBT, of which guests may have a
+    /// part mapped. May sleep. `ENOMEM`.
     pub fn restore(&self) -> Result {
+        self.write(self.moved.as_ref().unwrap_or(&self.bytes))?;
+        match &self.region.extended_vbt {
+            // SAFETY: As for `write()`.
+            Some(range) => unsafe { firmware_memory::write(range.start, &self.vbt) },
+            None => Ok(()),
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result {
         // SAFETY: By the type invariant this is memory in which firmware and drivers tell each
         // other of displays. They have to expect anything in it.
-        unsafe { firmware_memory::write(self.region.range.start, &self.bytes) }
+        unsafe { firmware_memory::write(self.region.range.start, bytes) }
+    }
+}
+
+impl Drop for SharedOpRegion {
+    fn drop(&mut self) {
+        if self.moved.is_none() {
+            return;
+        }
+        if let Err(e) = self.write(&self.bytes) {
+            pr_warn!(
+                "the OpRegion at {:#x} still tells where guests have its VBT ({e:?}): reboot\n",
+                self.region.range.start
+            );
+        }
     }
 }
 
@@ -87,4 +164,11 @@ fn read(start: u64) -> Result<KVec<u8>> {
         firmware_memory::read(start, &mut bytes)?;
     }
     Ok(bytes)
+}
+
+/// Reads all of `range`, which is of less than 64 KiB.
+fn read_all(range: &Range<u64>, bytes: &mut KVec<u8>) -> Result {
+    let length = usize::try_from(range.end.saturating_sub(range.start))?;
+    bytes.resize(length, 0, GFP_KERNEL)?;
+    firmware_memory::read(range.start, bytes)
 }

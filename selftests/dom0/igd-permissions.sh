@@ -92,7 +92,7 @@ until_it_is_taken() {
 
 told() {
 	log | sed -n "/igd: failure $n\$/,\$p" |
-		grep -qE "cannot read backend/pci|gets no permission for the OpRegion|may still have an OpRegion mapped|the next owner finds"
+		grep -qE "cannot read backend/pci|gets no permission for the OpRegion|gets no extended VBT|may still have an OpRegion mapped|the next owner finds"
 }
 
 done_or_told() { # RANGE

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # What guests get of an Intel GPU. Would catch: an address of the host that a guest reads, a
-# reset that loses what firmware wrote for the driver, and a device model that maps what is
-# not an OpRegion to a guest: machine page 0 if there is none.
+# reset that loses what firmware wrote for the driver, a device model that maps what is not an
+# OpRegion to a guest (machine page 0 if there is none), and a guest without part of the VBT.
 #
 # IGD_LONG=yes: also with a guest that has the other GPU.
 
@@ -47,6 +47,11 @@ examined() { # TEXT...
 	done
 }
 
+# OpRegion and VBT.
+contents() {
+	$memory $asls $((0x2000 + ${vbt:-0})) | sha256sum
+}
+
 file_says() { # TEXT
 	same "file opregion" "$1" "$(cat $devices/$gpu/xen/opregion)"
 }
@@ -55,10 +60,13 @@ valid() {
 	examined "Intel graphics with OpRegion $version" 'gfx_passthru = "igd"' \
 		"$stolen) that firmware has not reserved" ${vbt:+"extended VBT of $vbt bytes"}
 	file_says "$version ${vbt:-0}"
+	before=$(contents)
 	assignable $gpu
 	same "GPU" "$own" "$(shows $gpu)"
+	file_says "$version ${vbt:-0}"
 	logged $gpu "OpRegion $version at $asls: guests with gfx_passthru get it"
 	returned $gpu
+	same "OpRegion, returned" "$before" "$(contents)"
 }
 
 # As QEMU reads it, after a text as administrators write it, and a byte of 1 as QEMU does.
@@ -250,8 +258,23 @@ guest_with_opregion() {
 	mapped $(printf %x $((asls >> 12))) || die "$(xl dmesg | grep memory_map)"
 }
 
-opregion_starts_with() { # HEX
-	[ "$($memory $asls $((${#1} / 2)))" = $1 ]
+starts_with() { # ADDRESS HEX
+	[ "$($memory $1 $((${#2} / 2)))" = $2 ]
+}
+
+# In memory of its own, at an address of its own.
+own_vbt() {
+	# "$VBT ZOO", "VBT-END."
+	same "the guest sees" "0x0200 0x00000000FE100000
+0x4F4F5A2054425624
+0x2E444E452D544256" "$(tell one <<-END
+		echo \$(busybox devmem 0xfdffc016 16) \$(busybox devmem 0xfdffc3ba 64)
+		busybox devmem 0xfe100000 64
+		busybox devmem $((0xfe100000 + vbt - 8)) 64
+		busybox devmem 0xfe100000 32 0
+	END
+	)"
+	starts_with $((asls + 0x2000)) 24564254 || die "the guest's write reached the firmware's VBT"
 }
 
 # The device model has the file open.
@@ -269,13 +292,18 @@ opregion_of() { # GUEST
 }
 
 guest_writes() {
-	echo "busybox devmem 0xfdffc000 32 0x6b6c6d6e" | tell one
-	opregion_starts_with 6e6d6c6b || die "the guest's write did not reach it"
+	tell one <<-END
+		busybox devmem 0xfdffc000 32 0x6b6c6d6e
+		busybox devmem 0xfdffe000 32 0x6b6c6d6e
+	END
+	starts_with $asls 6e6d6c6b || die "the guest's write did not reach it"
 	xl destroy one
-	# "IntelGraphicsMem"
-	wait_for 10 opregion_starts_with 496e74656c47726170686963734d656d
+	# "IntelGraphicsMem", "$VBT"
+	wait_for 10 starts_with $asls 496e74656c47726170686963734d656d
+	wait_for 10 starts_with $((asls + 0x2000)) 24564254
 	wait_for 10 assignable $gpu
 	returned $gpu
+	same "OpRegion" "$own_contents" "$(contents)"
 	has_its_own
 }
 
@@ -350,7 +378,8 @@ esac
 [ "$(cat $devices/$gpu/class)" = 0x030000 ] || headless
 [ $animal = igd ] || generation
 
-plan 13
+own_contents=$(contents)
+plan 14
 check "a GPU with a valid OpRegion stays as it is" valid
 check "it has a ROM that can be read and is no resource, until it is returned" rom
 check "a reset does not lose what firmware wrote, and what is lost is logged" restored
@@ -360,6 +389,7 @@ check "the address of an extended VBT may be absolute" absolute
 check "if anything fails that it needs to be refused, it is refused" failures
 check "one that is elsewhere hides its addresses, and has them again in dom0" hidden_elsewhere
 check "a guest finds the OpRegion at the address that it reads" prepared guest_with_opregion
+check "it has a copy of the extended VBT in its own memory" own_vbt
 check "file and module stay while the guest has the GPU, even if it is unbound" stays
 check "what it writes there is undone when it ends" guest_writes
 check "without one, QEMU refuses the GPU and maps nothing" prepared guest_without_address

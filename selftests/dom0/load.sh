@@ -67,6 +67,7 @@ parameters() {
 	same "default of unmask" Y "$(cat /sys/module/xen_pcidev/parameters/unmask)"
 	same "default of hold" Y "$(cat /sys/module/xen_pcidev/parameters/hold)"
 	same "default of primary" Y "$(cat /sys/module/xen_pcidev/parameters/primary)"
+	same "default of vbt" Y "$(cat /sys/module/xen_pcidev/parameters/vbt)"
 	same "default of guard" Y "$(cat /sys/module/xen_pcidev/parameters/guard)"
 	unload_pcidev
 	load_pcidev unmask=0 hold=0

@@ -6,6 +6,7 @@
 #include <xen/acpi.h>
 #include <xen/xen.h>
 #include <xen/xenbus.h>
+#include <xen/interface/memory.h>
 #include <xen/interface/physdev.h>
 #include <xen/interface/sched.h>
 #include <xen/interface/xen.h>

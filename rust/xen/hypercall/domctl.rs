@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Domain control operations (domctls): asking whether a function is assigned, and permitting
-//! domains to have memory mapped.
+//! Domain control operations (domctls): asking whether a function is assigned and what a domain is,
+//! and permitting domains to have memory mapped.
 //!
 //! Each domctl names the version of the interface, and Xen refuses (`EACCES`) every version but its
 //! own. The operations here have the same layout in all of [`VERSIONS`]. Linux has no header for
@@ -23,9 +23,13 @@ use crate::{
 /// The interface versions of Xen 4.19 to 4.21, and of Xen 4.22.
 const VERSIONS: [u32; 2] = [0x17, 0x18];
 
+const GET_DOMAIN_INFO: u32 = 5;
 const IOMEM_PERMISSION: u32 = 20;
 const TEST_ASSIGN_DEVICE: u32 = 45;
 const DEV_PCI: u32 = 0;
+
+/// `XEN_DOMINF_hvm_guest`.
+const IS_HVM: u32 = 1 << 1;
 
 /// The domains that are neither dom0 nor one of Xen's own (`DOMID_FIRST_RESERVED`).
 const GUESTS: Range<u16> = 1..0x7ff0;
@@ -40,6 +44,14 @@ struct AssignDevice {
     kind: u32,
     flags: u32,
     sbdf: u32,
+}
+
+/// The beginning of `struct xen_domctl_getdomaininfo`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct DomainInfo {
+    head: u32,
+    flags: u32,
 }
 
 /// `struct xen_domctl_iomem_permission`.
@@ -79,10 +91,20 @@ pub(crate) fn is_assigned(sbdf: Sbdf) -> Result<bool> {
         sbdf: sbdf.to_u32(),
     };
     match call(TEST_ASSIGN_DEVICE, ALL, function) {
-        Ok(()) => Ok(false),
+        Ok(_) => Ok(false),
         Err(e) if e == EINVAL => Ok(true),
         Err(e) => Err(e),
     }
+}
+
+/// Returns whether `domain` is a guest with hardware virtualization (HVM or PVH), whose memory has
+/// physical addresses of its own.
+///
+/// Errors: `EACCES` as for [`is_assigned`]; `ESRCH` if there is no such domain.
+pub(crate) fn is_hvm_guest(domain: u16) -> Result<bool> {
+    let empty = DomainInfo { head: 0, flags: 0 };
+    let info = call(GET_DOMAIN_INFO, domain, empty)?;
+    Ok(GUESTS.contains(&domain) && info.flags & IS_HVM != 0)
 }
 
 /// Permits `domain` to have the pages of `range` mapped, of physical addresses of the host; or
@@ -105,10 +127,12 @@ pub(crate) unsafe fn permit_memory(domain: u16, range: Range<u64>, is_allowed: b
         pages: range.end.div_ceil(PAGE_SIZE as u64) - first_page,
         is_allowed: is_allowed.into(),
     };
-    call(IOMEM_PERMISSION, domain, permission)
+    call(IOMEM_PERMISSION, domain, permission).map(|_| ())
 }
 
-fn call<T: Copy>(cmd: u32, domain: u16, typed: T) -> Result {
+/// Issues a domctl, and returns the argument with what Xen has written to it. `T` consists of
+/// integers.
+fn call<T: Copy>(cmd: u32, domain: u16, typed: T) -> Result<T> {
     fault::point("hypercall (domctl)")?;
     let mut result = Err(EACCES);
     for version in VERSIONS {
@@ -122,10 +146,11 @@ fn call<T: Copy>(cmd: u32, domain: u16, typed: T) -> Result {
         arg.argument.typed = typed;
         // SAFETY: `arg` has the layout of this version of the interface, and outlives the call.
         result = match unsafe { bindings::HYPERVISOR_domctl((&raw mut arg).cast()) } {
-            0 => Ok(()),
+            // SAFETY: All of it is initialized, and Xen writes integers only.
+            0 => Ok(unsafe { arg.argument.typed }),
             errno => Err(Error::from_errno(errno)),
         };
-        if result != Err(EACCES) {
+        if !matches!(result, Err(EACCES)) {
             break;
         }
     }

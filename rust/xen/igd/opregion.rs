@@ -20,6 +20,8 @@ const KIB: usize = 0x10;
 const MINOR: usize = 0x16;
 const MAJOR: usize = 0x17;
 const MAILBOXES: usize = 0x58;
+/// The bit of mailbox 2, which version 3 does not have.
+const MAILBOX_2: u32 = 1 << 1;
 /// The bit of mailbox 3, which has [`RVDA`] and [`RVDS`].
 const MAILBOX_3: u32 = 1 << 2;
 /// The address of an extended VBT, or since version 2.1 its distance from the OpRegion.
@@ -108,6 +110,20 @@ impl OpRegion {
         })
     }
 
+    /// Changes `bytes`, the beginning of this OpRegion, so that its extended VBT is at the guest's
+    /// physical address `address`. Only version 2.0 has an address that does not depend on where
+    /// the guest has the OpRegion.
+    pub fn move_vbt(&self, bytes: &mut [u8], address: u64) {
+        // CAST: Four bytes.
+        let mut mailboxes = number(bytes, MAILBOXES, 4) as u32;
+        if self.version.0 > 2 {
+            mailboxes &= !MAILBOX_2;
+        }
+        set(bytes, MINOR, &[0, 2]);
+        set(bytes, MAILBOXES, &mailboxes.to_le_bytes());
+        set(bytes, RVDA, &address.to_le_bytes());
+    }
+
     /// Returns the physical addresses that a device model maps to a guest for an OpRegion at
     /// `start`.
     pub fn mapped(start: u64) -> Range<u64> {
@@ -141,6 +157,12 @@ fn extended_vbt(
     Ok(Some(vbt))
 }
 
+fn set(bytes: &mut [u8], offset: usize, value: &[u8]) {
+    for (byte, value) in bytes.iter_mut().skip(offset).zip(value) {
+        *byte = *value;
+    }
+}
+
 /// Returns the number of `size` bytes at `offset`, the least first.
 fn number(bytes: &[u8], offset: usize, size: usize) -> u64 {
     let bytes = bytes.iter().skip(offset).take(size).rev();
@@ -155,21 +177,15 @@ mod tests {
 
     const LENGTH: usize = 0x400;
 
-    fn set<const N: usize>(bytes: &mut [u8; LENGTH], at: usize, value: [u8; N]) {
-        for (byte, value) in bytes.iter_mut().skip(at).zip(value) {
-            *byte = value;
-        }
-    }
-
     /// With an extended VBT of `size` bytes, unless that is 0.
     fn opregion(version: (u8, u8), address: u64, size: u32) -> [u8; LENGTH] {
         let mut bytes = [0; LENGTH];
-        set(&mut bytes, 0, *b"IntelGraphicsMem");
-        set(&mut bytes, KIB, 8u32.to_le_bytes());
-        set(&mut bytes, MINOR, [version.1, version.0]);
-        set(&mut bytes, MAILBOXES, 0x1du32.to_le_bytes());
-        set(&mut bytes, RVDA, address.to_le_bytes());
-        set(&mut bytes, RVDS, size.to_le_bytes());
+        set(&mut bytes, 0, b"IntelGraphicsMem");
+        set(&mut bytes, KIB, &8u32.to_le_bytes());
+        set(&mut bytes, MINOR, &[version.1, version.0]);
+        set(&mut bytes, MAILBOXES, &0x1du32.to_le_bytes());
+        set(&mut bytes, RVDA, &address.to_le_bytes());
+        set(&mut bytes, RVDS, &size.to_le_bytes());
         bytes
     }
 
@@ -187,11 +203,11 @@ mod tests {
         };
         assert_eq!(OpRegion::decode(ASLS, &bytes), Ok(region));
         assert_eq!(OpRegion::decode(0, &bytes), Err(Invalid::NoAddress));
-        set(&mut bytes, MAJOR, [0]);
+        set(&mut bytes, MAJOR, &[0]);
         assert_eq!(OpRegion::decode(ASLS, &bytes), Err(Invalid::Version));
-        set(&mut bytes, KIB, [16]);
+        set(&mut bytes, KIB, &[16]);
         assert_eq!(OpRegion::decode(ASLS, &bytes), Err(Invalid::Size));
-        set(&mut bytes, 15, [b'n']);
+        set(&mut bytes, 15, &[b'n']);
         assert_eq!(OpRegion::decode(ASLS, &bytes), Err(Invalid::Signature));
     }
 
@@ -227,10 +243,31 @@ mod tests {
             assert_eq!(vbt(version, address, size), Err(Invalid::VbtBounds));
         }
         let mut bytes = opregion((2, 1), 0x2000, 0x2400);
-        set(&mut bytes, MAILBOXES, [0x19]);
+        set(&mut bytes, MAILBOXES, &[0x19]);
         assert_eq!(
             OpRegion::decode(ASLS, &bytes).map(|region| region.extended_vbt),
             Ok(None)
         );
+    }
+
+    /// As version 2.0, which has another mailbox than version 3.
+    #[test]
+    fn a_vbt_that_is_moved() {
+        for version in [(2, 0), (2, 1), (3, 0)] {
+            let mut bytes = opregion(version, 0x1_0000_0000, 0x2400);
+            set(&mut bytes, MAILBOXES, &[0x1f]);
+            let region = OpRegion::decode(ASLS, &bytes);
+            if let Ok(region) = &region {
+                region.move_vbt(&mut bytes, 0xfe10_0000);
+            }
+            let moved = OpRegion {
+                version: (2, 0),
+                range: 0x7fff_b000..0x7fff_d000,
+                extended_vbt: Some(0xfe10_0000..0xfe10_2400),
+            };
+            assert_eq!(OpRegion::decode(ASLS, &bytes), Ok(moved));
+            let mailboxes = if version.0 == 3 { 0x1d } else { 0x1f };
+            assert_eq!(number(&bytes, MAILBOXES, 4), mailboxes);
+        }
     }
 }

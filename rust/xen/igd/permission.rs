@@ -46,8 +46,7 @@ impl Permission {
         let mut result = Ok(());
         for range in self.ranges.iter().flatten() {
             // SAFETY: By the function's requirement.
-            let changed =
-                unsafe { domctl::permit_memory(self.domain, range.clone(), is_allowed) };
+            let changed = unsafe { domctl::permit_memory(self.domain, range.clone(), is_allowed) };
             result = result.and(changed);
         }
         result

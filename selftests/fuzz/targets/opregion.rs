@@ -70,6 +70,23 @@ fn naively(address: u32, memory: &[u8]) -> Result<(u8, u8, Option<(u128, u128)>)
     Ok((fields.major, fields.minor, Some((vbt, vbt_end))))
 }
 
+/// Where a guest has its copy of an extended VBT.
+const GUEST_VBT: u64 = 0xfe10_0000;
+
+/// Moving the VBT changes its address and nothing that matters besides.
+fn moved(address: u32, memory: &[u8], start: u128, end: u128) {
+    let mut moved = memory.to_vec();
+    OpRegion::decode(address, memory)
+        .expect("valid")
+        .move_vbt(&mut moved, GUEST_VBT);
+    let fields = Fields::of(&moved);
+    assert_eq!((fields.major, fields.minor, fields.rvda), (2, 0, GUEST_VBT));
+    assert_eq!(u128::from(fields.rvds), end - start);
+    for (at, (old, new)) in memory.iter().zip(&moved).enumerate() {
+        assert!(old == new || matches!(at, 0x16 | 0x17 | 0x58 | 0x3ba..0x3c2));
+    }
+}
+
 pub(crate) fn run(input: &[u8]) {
     let mut bytes = Bytes::new(input);
     let address = bytes.word();
@@ -104,6 +121,9 @@ pub(crate) fn run(input: &[u8]) {
             vbt.map(|vbt| (u128::from(vbt.start), u128::from(vbt.end))),
         )
     });
+    if let Ok((_, _, Some((start, end)))) = found {
+        moved(address, &memory, start, end);
+    }
     if let Err(reason) = found {
         assert!(!reason.reason().is_empty());
     }

@@ -86,6 +86,7 @@ pub struct Pcidev {
     pub reset: bool,
     pub hold: bool,
     pub guard: bool,
+    pub vbt: bool,
 }
 
 /// Which xen-pciback is loaded.

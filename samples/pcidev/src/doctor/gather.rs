@@ -114,6 +114,7 @@ impl System<'_> {
             reset: parameter("reset")?,
             hold: parameter("hold")?,
             guard: parameter("guard")?,
+            vbt: parameter("vbt").unwrap_or(false),
         })
     }
 

@@ -65,22 +65,31 @@ pub fn intel_graphics(p: &Patient<'_>) -> Option<Finding> {
                 format!("Intel graphics whose OpRegion is not valid ({reason}): QEMU refuses them"),
             )
             .remedy("look for new firmware (BIOS)"),
-            None => works(text),
+            None => works(text, p.facts.pcidev.is_some_and(|pcidev| pcidev.vbt)),
         },
     })
 }
 
-/// With an OpRegion of this version, and an extended VBT of so many bytes.
-fn works(opregion: &str) -> Finding {
+/// With an OpRegion of this version, and an extended VBT of so many bytes, which guests get a copy
+/// of or not.
+fn works(opregion: &str, is_copied: bool) -> Finding {
     let (version, vbt) = opregion.split_once(' ').unwrap_or((opregion, "0"));
     let code = Code::IntelGraphics;
     let finding = match vbt {
         "0" => Finding::note(code, format!("Intel graphics with OpRegion {version}")),
+        size if is_copied => Finding::note(
+            code,
+            format!(
+                "Intel graphics with OpRegion {version} and an extended VBT of {size} bytes, of \
+                 which guests get a copy"
+            ),
+        ),
         size => Finding::warning(
             code,
             format!(
                 "Intel graphics with OpRegion {version}: of its extended VBT of {size} bytes \
-                 guests see the first page at most, and their driver may find no displays"
+                 guests see the first page at most, and their driver may find no displays \
+                 (vbt=N)"
             ),
         ),
     };

@@ -88,6 +88,7 @@ fn well() -> Facts {
             reset: true,
             hold: true,
             guard: true,
+            vbt: true,
         }),
         pciback: Some(Pciback::Ours { tell: true }),
         ours_is_installed: true,
@@ -300,6 +301,7 @@ const CASES: [(Code, Level, Change); 60] = [
     }),
     case(Code::IntelGraphics, Level::Warning, |f| {
         intel_graphics(f).opregion = Some("2.1 9216".to_owned());
+        f.pcidev.as_mut().unwrap().vbt = false;
     }),
     case(Code::StolenMemory, Level::Warning, |f| {
         let gpu = intel_graphics(f);
@@ -475,8 +477,9 @@ fn a_guest_is_told_of_reserved_memory() {
 
 #[test]
 fn intel_graphics_are_explained() {
-    let text = |opregion: &str, reserved| {
+    let text = |vbt: bool, opregion: &str, reserved| {
         let mut facts = well();
+        facts.pcidev.as_mut().unwrap().vbt = vbt;
         let gpu = intel_graphics(&mut facts);
         gpu.opregion = Some(opregion.to_owned());
         gpu.stolen_memory = Some(0x7cf0_0000..0x7ef0_0000);
@@ -484,16 +487,22 @@ fn intel_graphics_are_explained() {
         let text = Report::new(&facts, &[at("00:02.0")], &[]).text();
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    let whole = text("2.0 0", region(0x7ce0_0000, 0x210_0000));
+    let whole = text(true, "2.0 0", region(0x7ce0_0000, 0x210_0000));
     assert!(whole.contains("Intel graphics with OpRegion 2.0"));
     assert!(whole.contains("gfx_passthru = \"igd\""));
     assert!(whole.contains("Xen maps 0x7ce00000-0x7eefffff into its guest"));
     assert!(!whole.contains("stolen-memory") && !whole.contains("VBT"));
-    let part = text("2.1 9216", region(0x7cf0_0000, 0x1ff_f000));
-    assert!(part.contains("extended VBT of 9216 bytes"));
+    let part = text(true, "2.1 9216", region(0x7cf0_0000, 0x1ff_f000));
+    assert!(part.contains("extended VBT of 9216 bytes, of which guests get a copy"));
     assert!(part.contains("32 MiB of stolen memory (0x7cf00000-0x7eefffff)"));
-    let none = text("invalid: its version is 0", region(0x7ce0_0000, 0x210_0000));
+    let none = text(
+        true,
+        "invalid: its version is 0",
+        region(0x7ce0_0000, 0x210_0000),
+    );
     assert!(none.contains("OpRegion is not valid (its version is 0): QEMU refuses"));
+    let lost = text(false, "2.1 9216", region(0x7cf0_0000, 0x1ff_f000));
+    assert!(lost.contains("of its extended VBT of 9216 bytes guests see the first page at most"));
 }
 
 #[test]
