@@ -26,6 +26,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 CORPUS = HERE / "corpus"
+# What is built and found, in a folder for each target, and one for all: these may run at the same time.
 BUILD = TOP / "build/fuzz"
 LONGEST = 256
 # Of the lines of the logic, not of the targets.
@@ -47,9 +48,9 @@ def output_of(command: list[str | Path]) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def build(name: str, flags: list[str]) -> Path:
+def build(name: str, flags: list[str], place: Path) -> Path:
     """Compile the targets with the sources of the modules, and the crates that they want."""
-    out = BUILD / name
+    out = place / name
     out.mkdir(parents=True, exist_ok=True)
     runtime = Path(output_of(["clang", "-print-resource-dir"]).strip(), "lib/linux/libclang_rt.fuzzer-x86_64.a")
 
@@ -115,11 +116,12 @@ def run(program: Path, target: str, options: list[str | Path]) -> subprocess.Com
 
 
 def fuzz(program: Path, target: str, limit: str, seed: int) -> Result:
-    """Fuzz up to a limit. What reaches more than the corpus is left in build/fuzz/new/."""
-    new = BUILD / "new" / target
+    """Fuzz up to a limit. What reaches more than the corpus is left beside the program, in new/."""
+    place = program.parents[1]
+    new = place / "new" / target
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
-    artifacts = BUILD / "found" / target
+    artifacts = place / "found" / target
     shutil.rmtree(artifacts, ignore_errors=True)
     artifacts.mkdir(parents=True)
     ended = run(program, target, [limit, f"-seed={seed}", f"-max_len={LONGEST}", "-timeout=10",
@@ -133,20 +135,21 @@ def grow(program: Path, target: str, seconds: int, seed: int) -> None:
     (CORPUS / target).mkdir(parents=True, exist_ok=True)
     fuzz(program, target, f"-max_total_time={seconds}", seed).show(1)
     ended = run(program, target, ["-set_cover_merge=1", "-use_counters=0", f"-max_len={LONGEST}", CORPUS / target,
-                                  BUILD / "new" / target])
+                                  program.parents[1] / "new" / target])
     print("\n".join(ended.stdout.splitlines()[-3:]))
 
 
 def show_coverage(number: int) -> bool:
     """Which lines of the logic the corpus reaches."""
-    program = build("counted", COUNTED)
+    place = BUILD / "all"
+    program = build("counted", COUNTED, place)
     profiles = []
     for target in targets():
-        profile = BUILD / f"{target}.profraw"
+        profile = place / f"{target}.profraw"
         os.environ["LLVM_PROFILE_FILE"] = str(profile)
         run(program, target, ["-runs=1", *sorted((CORPUS / target).iterdir())])
         profiles.append(profile)
-    merged = BUILD / "profdata"
+    merged = place / "profdata"
     output_of(["llvm-profdata-19", "merge", "-sparse", "-o", merged, *profiles])
     lcov = output_of(["llvm-cov-19", "export", "-format=lcov", f"-instr-profile={merged}", program, "-sources",
                       TOP / "rust"])
@@ -174,7 +177,7 @@ def show_coverage(number: int) -> bool:
 def fuzz_all(seconds: int, seed: int, jobs: int) -> bool:
     names = targets()
     print(f"KTAP version 1\n1..{len(names) + 1}\n# seed {seed}, {seconds} s for each target", flush=True)
-    program = build("guided", GUIDED)
+    program = build("guided", GUIDED, BUILD / "all")
     with ThreadPoolExecutor(jobs) as pool:
         results = pool.map(lambda target: fuzz(program, target, f"-max_total_time={seconds}", seed), names)
         passed = [result.show(number) for number, result in enumerate(results, 1)]
@@ -183,7 +186,7 @@ def fuzz_all(seconds: int, seed: int, jobs: int) -> bool:
 
 def fuzz_one(target: str, runs: int, seed: int) -> bool:
     print(f"KTAP version 1\n1..1\n# seed {seed}, {runs:,} inputs", flush=True)
-    result = fuzz(build("guided", GUIDED), target, f"-runs={runs}", seed)
+    result = fuzz(build("guided", GUIDED, BUILD / target), target, f"-runs={runs}", seed)
     return result.show(1) and result.executions >= runs
 
 
@@ -200,8 +203,9 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1,
                         help="targets at a time; default: as many as there are processors")
     arguments = parser.parse_args()
+    place = BUILD / (arguments.target or "all")
     if arguments.grow:
-        program = build("guided", GUIDED)
+        program = build("guided", GUIDED, place)
         for target in [arguments.target] if arguments.target else targets():
             grow(program, target, arguments.seconds, arguments.seed)
         return 0
@@ -210,7 +214,7 @@ def main() -> int:
             parser.error("--runs is for one target, without files")
         return 0 if fuzz_one(arguments.target, arguments.runs, arguments.seed) else 1
     if arguments.target:
-        ended = run(build("guided", GUIDED), arguments.target, arguments.files)
+        ended = run(build("guided", GUIDED, place), arguments.target, arguments.files)
         print(ended.stdout)
         return ended.returncode
     return 0 if fuzz_all(arguments.seconds, arguments.seed, arguments.jobs) else 1
