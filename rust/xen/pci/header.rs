@@ -37,10 +37,12 @@ pub(crate) struct Registers([u32; 16]);
 
 impl Registers {
     /// Creates the value from the registers that were read. Ignores STATUS, which changes by
-    /// itself.
+    /// itself, and INTERRUPT_LINE, which means nothing to the function, and which programs may
+    /// write at any moment.
     pub(crate) fn new(mut words: [u32; 16]) -> Self {
-        let [_, command, ..] = &mut words;
+        let [_, command, .., interrupt] = &mut words;
         *command &= 0xffff;
+        *interrupt &= !0xff;
         Self(words)
     }
 
@@ -96,15 +98,18 @@ mod tests {
         assert!(bar_addresses(bars).eq(addresses));
     }
 
-    /// A change of STATUS is ignored; a change of any other register is found.
+    /// A change of STATUS or INTERRUPT_LINE is ignored; a change of any other register is found.
     #[test]
     fn differences_are_found() {
         let mut words = [0; 16];
         let before = Registers::new(words);
         words[1] = 0x0010_0000;
         assert_eq!(Registers::new(words).differs(&before), None);
-        words[15] = 5;
-        assert_eq!(Registers::new(words).differs(&before), Some((60, 5, 0)));
+        words[15] = 0x0b;
+        assert_eq!(Registers::new(words).differs(&before), None);
+        words[15] = 0x10b;
+        let pin = Some((60, 0x100, 0));
+        assert_eq!(Registers::new(words).differs(&before), pin);
         words[1] = 6;
         assert_eq!(Registers::new(words).differs(&before), Some((4, 6, 0)));
     }

@@ -44,12 +44,17 @@ fn registers(before: [u32; 16], mut after: [u32; 16], status: u32) {
     let difference = Registers::new(after).differs(&old);
     let wanted = (0..16u8).find_map(|index| {
         let (is, was) = (after[usize::from(index)], before[usize::from(index)]);
-        let mask = if index == 1 { 0xffff } else { u32::MAX };
+        let mask = match index {
+            1 => 0xffff,
+            15 => 0xffff_ff00,
+            _ => u32::MAX,
+        };
         (is & mask != was & mask).then_some((4 * index, is & mask, was & mask))
     });
     assert_eq!(difference, wanted);
 
     after[1] ^= status << 16;
+    after[15] ^= status % 256;
     assert_eq!(Registers::new(after).differs(&old), difference);
 }
 
