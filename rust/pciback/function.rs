@@ -265,12 +265,15 @@ impl Function {
     /// This also resets a function that was unbound while assigned: libxl requests the reset when
     /// it destroys the guest, and does not use another method.
     ///
-    /// Errors: `EBUSY` if another driver has the function, or if a guest has one that is reset with
-    /// it; `EAGAIN` while Linux recovers from an error; `ENOTTY` if the function cannot be
-    /// reset; else those of the reset.
+    /// Errors: `ENODEV` if neither the driver nor a guest has the function any more; `EBUSY` if
+    /// another driver has it, or if a guest has one that is reset with it; `EAGAIN` while Linux
+    /// recovers from an error; `ENOTTY` if the function cannot be reset; else those of the reset.
     pub(crate) fn flr(self: &Arc<Self>) -> Result {
         let result = {
             let dev = self.lock_for_reset()?;
+            if !self.registry.has(self.sbdf, self) {
+                return Err(ENODEV);
+            }
             let is_seized = self.is_seized();
             if !is_seized && dev.driver_name().is_some() {
                 return Err(EBUSY);

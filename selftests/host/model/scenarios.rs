@@ -15,6 +15,7 @@ use crate::{
 
 pub(crate) const ALL: &[Scenario] = &[
     ("flr-while-handed-over", flr_while_handed_over),
+    ("flr-while-unbound", flr_while_unbound),
     ("reset-while-handed-over", reset_while_handed_over),
     ("taken-while-handed-over", taken_while_handed_over),
     ("bound-again-while-taken", bound_again_while_taken),
@@ -43,6 +44,22 @@ fn flr_while_handed_over() {
     join(other);
     drop(guest);
     machine.ends_free();
+}
+
+/// A toolstack's request for a reset waits while the function is unbound: it is dom0's then, who
+/// writes to it.
+fn flr_while_unbound() {
+    let machine = Machine::seized();
+    let device = machine.device.clone();
+    let other = spawn(machine.flr());
+    driver::unbind(&device);
+    device.registers(|registers| {
+        registers.command = false;
+        registers.dirt = 7;
+    });
+    join(other);
+    device.registers(|registers| assert_eq!(registers.dirt, 7, "reset though it is dom0's"));
+    machine.unload();
 }
 
 /// An administrator resets it by the file in sysfs.
