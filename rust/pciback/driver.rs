@@ -22,8 +22,10 @@ use xen::{
         driver_files::DriverFile,
         uevent,
         ConfigSpace,
+        DeviceExt,
         InTree,
-        Locked, //
+        Locked,
+        Sbdf, //
     },
     vpci, //
 };
@@ -45,24 +47,46 @@ use crate::{
 pub(crate) struct Bound {
     function: Arc<Function>,
     _directory: Directory<OfFunction>,
+    _slot: Option<OwnSlot>,
+}
+
+/// The entry in `slots` of a function that was bound by its `driver_override`. It ends with the
+/// binding: who clears `driver_override` then gets the function back from the driver core.
+struct OwnSlot(Arc<Functions>, Sbdf);
+
+impl OwnSlot {
+    /// `ENOMEM` on failure.
+    fn new(functions: &Arc<Functions>, sbdf: Sbdf) -> Result<Self> {
+        functions.slots.lock().add_one(sbdf)?;
+        Ok(Self(functions.clone(), sbdf))
+    }
+}
+
+impl Drop for OwnSlot {
+    fn drop(&mut self) {
+        self.0.slots.lock().remove_one(self.1);
+    }
 }
 
 /// Shows a seized function in sysfs: creates its directory, and adds it to `slots`.
-fn list(functions: &Functions, function: &Arc<Function>, dev: &InTree<'_>) -> Result<Arc<Bound>> {
+fn list(
+    functions: &Arc<Functions>,
+    function: &Arc<Function>,
+    dev: &InTree<'_>,
+) -> Result<Arc<Bound>> {
     let directory = files::add_directory(dev, function.clone())?;
-    let bound = Arc::pin_init(
+    let own_slot = match functions.wants(dev)? {
+        true => None,
+        false => Some(OwnSlot::new(functions, function.sbdf)?),
+    };
+    Arc::pin_init(
         pin_init!(Bound {
             function: function.clone(),
             _directory: directory,
+            _slot: own_slot,
         }),
         GFP_KERNEL,
-    )?;
-    // Last: it is not taken out again after an error.
-    if !functions.wants(dev)? {
-        // The function was bound by its `driver_override`.
-        functions.slots.lock().add_one(function.sbdf)?;
-    }
-    Ok(bound)
+    )
 }
 
 impl Driver for PciBack {
@@ -82,9 +106,21 @@ impl Driver for PciBack {
             dev_err!(dev, "not seized: {:?}\n", e);
             function.give_up(dev);
         })?;
+        let [vendor, device, ..] = dev.ids();
         match function.reset_name() {
-            Some(name) => dev_info!(dev, "seized, reset by {}\n", name),
-            None => dev_info!(dev, "seized; no reset method\n"),
+            Some(name) => dev_info!(
+                dev,
+                "{:04x}:{:04x} seized, reset by {}\n",
+                vendor,
+                device,
+                name
+            ),
+            None => dev_info!(
+                dev,
+                "{:04x}:{:04x} seized; no reset method\n",
+                vendor,
+                device
+            ),
         }
         function.queue_if_due();
         function.look_after();

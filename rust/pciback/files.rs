@@ -22,13 +22,16 @@ use xen::{
         Directory, //
     },
     pci::{
+        self,
         driver_files::{
             DriverFile,
             File,
             Text, //
         },
         DeviceExt,
-        InTree, //
+        DeviceLock,
+        InTree,
+        Locked, //
     }, //
 };
 
@@ -37,7 +40,8 @@ use crate::{
     function::Function,
     life::State,
     quirks::Quirk,
-    slots::Pattern, //
+    slots::Pattern,
+    NAME, //
 };
 
 /// The files of the driver.
@@ -88,7 +92,21 @@ impl File<PciBack> for NewSlot {
 
     fn store(driver: &PciBack, request: &[u8]) -> Result {
         let pattern = pattern(request)?;
-        driver.functions.slots.lock().add(&pattern)
+        driver.functions.slots.lock().add(&pattern)?;
+        if let Some(dev) = pattern.function().and_then(pci::find) {
+            log_other_override(&DeviceLock::new(&dev));
+        }
+        Ok(())
+    }
+}
+
+/// Logs why the driver core is not going to offer the function: toolstacks tell only that.
+fn log_other_override(dev: &Locked) {
+    if dev.has_override() && !dev.has_override_for(NAME) {
+        dev_warn!(
+            dev,
+            "its driver_override names another driver: clear that to bind it to pciback\n"
+        );
     }
 }
 

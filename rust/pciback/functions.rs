@@ -4,6 +4,7 @@
 
 use kernel::{
     new_mutex,
+    pci::Device,
     prelude::*,
     sync::{
         Arc,
@@ -29,6 +30,7 @@ use xen::{
 
 use crate::{
     function::Function,
+    identity::Identity,
     registry::Registry,
     slots::Slots, //
 };
@@ -39,6 +41,9 @@ pub(crate) struct Functions {
     /// The addresses of functions that the driver is to seize.
     #[pin]
     pub(crate) slots: Mutex<Slots>,
+    /// What else the driver is to seize.
+    #[pin]
+    pub(crate) identities: Mutex<KVec<Identity>>,
     registry: Arc<Registry<Function>>,
 }
 
@@ -48,6 +53,7 @@ impl Functions {
         Arc::pin_init(
             pin_init!(Self {
                 slots <- new_mutex!(Slots::new()),
+                identities <- new_mutex!(KVec::new()),
                 registry,
             }),
             GFP_KERNEL,
@@ -74,9 +80,11 @@ impl Functions {
     }
 
     /// Returns whether the driver is to seize the function: `slots` has the function or a bridge
-    /// above it.
+    /// above it, or it has one of the identities.
     pub(crate) fn wants(&self, dev: &InTree<'_>) -> Result<bool> {
-        if self.slots.lock().has(dev.sbdf()?) {
+        let (ids, class) = (dev.ids(), dev.pci_class().as_raw());
+        let is = |identity: &Identity| identity.is(ids, class);
+        if self.slots.lock().has(dev.sbdf()?) || self.identities.lock().iter().any(is) {
             return Ok(true);
         }
         let mut bridge = dev.upstream();
@@ -104,7 +112,7 @@ impl Functions {
             }
             Err(_) => (),
         }
-        if !dev.is_plain() {
+        if is_bridge(dev) {
             dev_err!(dev, "not seized: a bridge cannot be handed to a guest\n");
             return Err(ENODEV);
         }
@@ -139,6 +147,14 @@ impl Functions {
         }
         false
     }
+}
+
+/// Returns whether the function is a bridge, which cannot be handed to a guest. Those of the class
+/// "other" (0680) without a bridge's header are functions like others: switches between GPUs, and
+/// bridges that are not transparent.
+pub(crate) fn is_bridge(dev: &Device) -> bool {
+    let class = dev.pci_class().as_raw() >> 8;
+    !dev.is_plain() || (class >> 8 == 0x06 && class != 0x0680)
 }
 
 /// The functions of a loaded module. Dropping it waits for the queued resets, so that no work item

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The parameter `hide`: functions to seize when the module is loaded.
+//! The parameters `hide` and `ids`: functions to seize when the module is loaded.
 //!
 //! The functions are reset in parallel, and loading the module does not wait for that. Claims keep
 //! other drivers from the functions meanwhile.
@@ -33,13 +33,21 @@ use xen::{
 };
 
 use crate::{
-    functions::Functions,
+    functions::{
+        is_bridge,
+        Functions, //
+    },
+    identity::{
+        self,
+        Identity, //
+    },
     registry::AT_A_TIME,
     slots::{
         self,
         Pattern, //
     },
     HIDE,
+    IDS,
     NAME, //
 };
 
@@ -100,36 +108,68 @@ impl Seizure {
     }
 }
 
-/// Checks the syntax of the parameter; `EINVAL` for an error, which is logged.
+/// Checks the syntax of the parameters; `EINVAL` for an error, which is logged.
 pub(crate) fn check() -> Result {
-    each(|_| Ok(()))
+    each_pattern(|_, _| Ok(()))?;
+    each_identity(|_, _| Ok(()))
 }
 
-fn each(found: impl FnMut(Pattern) -> Result) -> Result {
-    let Some(list) = HIDE.get() else {
-        return Ok(());
-    };
-    let refused = match list.to_str() {
-        Ok(list) => match slots::parse_list(list, found) {
-            Ok(result) => return result,
-            Err(rest) => rest,
-        },
-        Err(_) => "bytes that are no text",
-    };
-    pr_err!("hide: syntax error at \"{refused}\"; expected (0000:03:00.0)(04:00.*)\n");
-    Err(EINVAL)
+fn each_pattern(found: impl FnMut(Pattern, &'static str) -> Result) -> Result {
+    let list = text(HIDE.get());
+    list.and_then(|list| slots::parse_list(list, found))
+        .unwrap_or_else(|refused| {
+            pr_err!("hide: syntax error at \"{refused}\"; expected (0000:03:00.0)(04:00.*)\n");
+            Err(EINVAL)
+        })
 }
 
-/// Starts to seize the functions that the parameter names.
+fn each_identity(found: impl FnMut(Identity, &'static str) -> Result) -> Result {
+    let list = text(IDS.get());
+    list.and_then(|list| identity::parse_list(list, found))
+        .unwrap_or_else(|refused| {
+            pr_err!("ids: syntax error at \"{refused}\"; expected VENDOR:DEVICE,VENDOR:DEVICE\n");
+            Err(EINVAL)
+        })
+}
+
+/// Returns the value of a parameter, which may be missing.
+fn text(value: Option<&'static CStr>) -> Result<&'static str, &'static str> {
+    let Some(value) = value else {
+        return Ok("");
+    };
+    value.to_str().map_err(|_| "bytes that are no text")
+}
+
+/// Logs what in the parameters matches no function.
+fn log_unmatched(topology: &TopologyLock) -> Result {
+    each_pattern(|pattern, text| {
+        let is = |dev: InTree<'_>| dev.sbdf().is_ok_and(|sbdf| pattern.has(sbdf));
+        if !topology.iter().any(is) {
+            pr_warn!("hide: ({text}) matches no function\n");
+        }
+        Ok(())
+    })?;
+    each_identity(|identity, text| {
+        let is = |dev: InTree<'_>| identity.is(dev.ids(), dev.pci_class().as_raw());
+        if !topology.iter().any(is) {
+            pr_warn!("ids: {text} matches no function\n");
+        }
+        Ok(())
+    })
+}
+
+/// Starts to seize the functions that the parameters name.
 pub(crate) fn start(functions: &Arc<Functions>) -> Result<Hidden> {
-    if HIDE.get().is_none() {
+    if HIDE.get().is_none() && IDS.get().is_none() {
         return Ok(Hidden(None));
     }
     let queue = Queue::new(c"xen-pciback-hide", AT_A_TIME)?;
-    each(|pattern| functions.slots.lock().add(&pattern))?;
+    each_pattern(|pattern, _| functions.slots.lock().add(&pattern))?;
+    each_identity(|identity, _| Ok(functions.identities.lock().push(identity, GFP_KERNEL)?))?;
     let mut wanted = KVec::new();
     {
         let topology = TopologyLock::new();
+        log_unmatched(&topology)?;
         for dev in topology.iter() {
             match want(functions, &dev) {
                 Ok(None) => (),
@@ -154,9 +194,14 @@ pub(crate) fn start(functions: &Arc<Functions>) -> Result<Hidden> {
     Ok(Hidden(Some(queue)))
 }
 
-/// Returns the function and its identity in Xen, if the parameter names it.
+/// Returns the function and its identity in Xen, if a parameter names it.
 fn want(functions: &Functions, dev: &InTree<'_>) -> Result<Option<(ARef<Device>, vpci::Function)>> {
     if !dev.is_plain() || dev.sbdf().is_err() || !functions.wants(dev)? {
+        return Ok(None);
+    }
+    // A bridge with a header of its own stands for the functions behind it.
+    if is_bridge(dev) {
+        dev_warn!(dev, "not hidden: a bridge cannot be handed to a guest\n");
         return Ok(None);
     }
     Ok(Some(((&**dev).into(), vpci::Function::of(dev)?)))

@@ -2,8 +2,8 @@
 
 //! `xen-pciback`: assigns PCI functions of a PVH dom0 to guests.
 //!
-//! * [`driver`], [`context`], [`hide`], [`slots`]: the PCI driver, and the choice of functions that
-//!   it seizes.
+//! * [`driver`], [`context`], [`hide`], [`slots`], [`identity`]: the PCI driver, and the choice of
+//!   functions that it seizes.
 //! * [`functions`], [`registry`], [`function`], [`life`], [`reset`], [`sleep`]: the functions, from
 //!   seizure to return.
 //! * [`assignment`]: the assignment of a function to a guest.
@@ -25,6 +25,7 @@ mod function;
 mod functions;
 mod guest;
 mod hide;
+mod identity;
 mod life;
 mod quirks;
 mod registry;
@@ -76,6 +77,12 @@ xen::text_param!(
     /// The functions to seize when the module is loaded.
     HIDE: c"hide",
     "Functions to take when the module is loaded, such as (0000:03:00.0)(04:00.*)"
+);
+
+xen::text_param!(
+    /// What functions to seize besides, wherever they are.
+    IDS: c"ids",
+    "Functions to take besides, such as 8086:10d3,10de:1eb8 (VENDOR:DEVICE[:SUBVENDOR[:SUBDEVICE[:CLASS[:MASK]]]])"
 );
 
 xen::bool_param!(

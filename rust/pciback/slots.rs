@@ -46,6 +46,14 @@ impl Pattern {
         Some(self.at(self.device?, self.function?))
     }
 
+    /// Returns whether the pattern has the address.
+    pub(crate) fn has(&self, sbdf: Sbdf) -> bool {
+        let is = |wanted: Option<u8>, part: u8| wanted.is_none_or(|wanted| wanted == part);
+        (self.segment, self.bus) == (sbdf.segment(), sbdf.bus())
+            && is(self.device, sbdf.device())
+            && is(self.function, sbdf.function())
+    }
+
     /// Iterates over all addresses of the pattern.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Sbdf> + '_ {
         (0..32u8)
@@ -76,12 +84,12 @@ fn field(digits: &str, most: u32) -> Option<Option<u8>> {
 }
 
 /// Parses the value of the parameter `hide`: patterns in parentheses. Calls `found` for each
-/// pattern, and returns its first error inside `Ok`. `Err` holds the rest of the text from a syntax
-/// error on.
-pub(crate) fn parse_list(
-    mut rest: &str,
-    mut found: impl FnMut(Pattern) -> Result,
-) -> Result<Result, &str> {
+/// pattern with its text, and returns its first error inside `Ok`. `Err` holds the rest of the text
+/// from a syntax error on.
+pub(crate) fn parse_list<'a>(
+    mut rest: &'a str,
+    mut found: impl FnMut(Pattern, &'a str) -> Result,
+) -> Result<Result, &'a str> {
     loop {
         rest = rest.trim_start();
         if rest.is_empty() {
@@ -90,12 +98,12 @@ pub(crate) fn parse_list(
         let group = rest
             .strip_prefix('(')
             .and_then(|inside| inside.split_once(')'));
-        let Some((pattern, after)) =
-            group.and_then(|(inside, after)| Some((Pattern::parse(inside)?, after)))
+        let Some((pattern, inside, after)) =
+            group.and_then(|(inside, after)| Some((Pattern::parse(inside)?, inside, after)))
         else {
             return Err(rest);
         };
-        if let Err(e) = found(pattern) {
+        if let Err(e) = found(pattern, inside) {
             return Ok(Err(e));
         }
         rest = after;
@@ -126,6 +134,11 @@ impl Slots {
     pub(crate) fn add_one(&mut self, sbdf: Sbdf) -> Result {
         self.0.try_create_and_insert(sbdf, (), GFP_KERNEL)?;
         Ok(())
+    }
+
+    /// Removes a function, if it is in the set.
+    pub(crate) fn remove_one(&mut self, sbdf: Sbdf) {
+        self.0.remove(&sbdf);
     }
 
     /// Removes all functions of a pattern; `ENOENT` if the set has none of them.
@@ -204,7 +217,7 @@ mod tests {
 
     fn count(text: &str) -> Result<usize, &str> {
         let mut n = 0;
-        let _ = parse_list(text, |pattern| {
+        let _ = parse_list(text, |pattern, _| {
             n += pattern.iter().count();
             Ok(())
         })?;

@@ -107,7 +107,7 @@ without_bars() {
 
 [ -e $pciback ] || skip_all "xen-pciback is not loaded"
 functions=$(spare_functions)
-! in_vm || bridges=$(grep -l '^0x0604' $devices/*/class | cut -d/ -f6)
+! in_vm || bridges=$(grep -l '^0x060[0-4]' $devices/*/class | cut -d/ -f6)
 flr=$(spare_functions has_flr_and_msix | head -n 1)
 tmp=$(mktemp -d)
 tracing=/sys/kernel/tracing

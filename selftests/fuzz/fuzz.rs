@@ -18,6 +18,8 @@ mod assignments;
 mod header;
 #[path = "../../rust/xen/pci/hiding.rs"]
 mod hiding;
+#[path = "../../rust/pciback/identity.rs"]
+mod identities;
 #[path = "../../rust/pcidev/index.rs"]
 mod index;
 #[path = "../../rust/pcidev/info.rs"]
@@ -53,7 +55,10 @@ macro_rules! targets {
     };
 }
 
-targets!(address, backend, config, functions, hide, ioctl, life, opregion, quirk, rom, slot, vslot);
+targets!(
+    address, backend, config, functions, hide, identity, ioctl, life, opregion, quirk, rom, slot,
+    vslot
+);
 
 /// Called by libFuzzer for each input.
 ///

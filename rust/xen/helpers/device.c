@@ -12,10 +12,13 @@ __rust_helper void rust_helper_device_unlock(struct device *dev)
 	device_unlock(dev);
 }
 
+/* Returns whether the driver override names the driver @name. */
 __rust_helper bool rust_helper_device_has_override(struct device *dev,
-						   const struct device_driver *drv)
+						   const char *name)
 {
-	return device_match_driver_override(dev, drv) > 0;
+	struct device_driver drv = { .name = name };
+
+	return device_match_driver_override(dev, &drv) > 0;
 }
 
 __rust_helper bool rust_helper_device_has_any_override(struct device *dev)

@@ -99,14 +99,16 @@ impl Locked {
         unsafe { bindings::device_has_any_override(as_raw_device(self)) }
     }
 
+    /// Returns whether the function's `driver_override` names `driver`.
+    pub fn has_override_for(&self, driver: &CStr) -> bool {
+        // SAFETY: `self` is a valid device, and `driver` is a C string.
+        unsafe { bindings::device_has_override(as_raw_device(self), driver.as_char_ptr()) }
+    }
+
     /// Returns whether the function's `driver_override`, set by user space or by a [`Claim`], names
     /// the driver that the function is bound to, or being bound to.
     pub fn is_overridden(&self) -> bool {
-        // SAFETY: `self` is a valid device. By the type invariant its driver cannot change.
-        unsafe {
-            let raw = as_raw_device(self);
-            let driver = (*raw).driver;
-            !driver.is_null() && bindings::device_has_override(raw, driver)
-        }
+        self.driver_name()
+            .is_some_and(|driver| self.has_override_for(driver))
     }
 }

@@ -36,7 +36,7 @@ fn naively(text: &str) -> Result<BTreeSet<u32>, usize> {
 pub(crate) fn run(input: &[u8]) {
     let text = &String::from_utf8_lossy(input);
     let mut slots = Slots::new();
-    let parsed = parse_list(text, |pattern| slots.add(&pattern));
+    let parsed = parse_list(text, |pattern, _| slots.add(&pattern));
     match (parsed, naively(text)) {
         (Ok(added), Ok(wanted)) => {
             assert_eq!(added, Ok(()));
@@ -47,7 +47,7 @@ pub(crate) fn run(input: &[u8]) {
     }
     // What the caller finds wrong ends it.
     let mut left = 1;
-    let stopped = parse_list(text, |_| match left {
+    let stopped = parse_list(text, |_, _| match left {
         0 => Err(ENOSPC),
         _ => {
             left -= 1;

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use kernel::prelude::*;
+use xen::pci::Sbdf;
 
 use crate::{
     naive,
@@ -31,6 +32,11 @@ pub(crate) fn run(input: &[u8]) {
         assert!(pattern.iter().map(|sbdf| sbdf.to_u32()).eq(meant.clone()));
         let one = pattern.function().map(|sbdf| sbdf.to_u32());
         assert_eq!(one, (meant.len() == 1).then(|| meant[0]));
+
+        let (first, last) = (meant[0], meant[meant.len() - 1]);
+        for at in [first.wrapping_sub(1), first, last, last.wrapping_add(1)] {
+            assert_eq!(pattern.has(Sbdf::from_u32(at)), meant.contains(&at));
+        }
 
         if adds {
             assert_eq!(slots.add(&pattern), Ok(()));

@@ -69,6 +69,8 @@ pub struct Undisturbed;
 pub trait DeviceExt {
     fn sbdf(&self) -> Result<Sbdf>;
     fn is_plain(&self) -> bool;
+    fn ids(&self) -> [u16; 4];
+    fn pci_class(&self) -> Class;
     fn is_virtfn(&self) -> bool;
     fn pin(&self) -> Option<Pin>;
 }
@@ -82,12 +84,29 @@ impl DeviceExt for Device {
         true
     }
 
+    fn ids(&self) -> [u16; 4] {
+        [0x8086, 0x10d3, 0, 0]
+    }
+
+    fn pci_class(&self) -> Class {
+        Class
+    }
+
     fn is_virtfn(&self) -> bool {
         false
     }
 
     fn pin(&self) -> Option<Pin> {
         Pin::decode(1)
+    }
+}
+
+/// That of a NIC.
+pub struct Class;
+
+impl Class {
+    pub fn as_raw(&self) -> u32 {
+        0x02_0000
     }
 }
 

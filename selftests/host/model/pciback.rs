@@ -30,6 +30,8 @@ mod functions;
 mod guest;
 #[path = "../../../rust/pciback/hide.rs"]
 mod hide;
+#[path = "../../../rust/pciback/identity.rs"]
+mod identity;
 #[path = "../../../rust/pciback/life.rs"]
 mod life;
 #[path = "../../../rust/pciback/quirks.rs"]
@@ -106,6 +108,7 @@ impl Switch {
 static PASSTHROUGH: Parameter<bool> = Parameter(false);
 static TELL: Parameter<bool> = Parameter(true);
 static IDLE_D3: Switch = Switch(AtomicBool::new(false));
+static IDS: Parameter<Option<&'static CStr>> = Parameter(None);
 static HIDE: Parameter<Option<&'static CStr>> = Parameter(Some(c"(0000:00:04.0)(0000:01:00.*)"));
 
 fn main() -> ExitCode {

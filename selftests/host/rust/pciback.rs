@@ -4,6 +4,8 @@
 
 #![allow(dead_code)]
 
+#[path = "../../../rust/pciback/identity.rs"]
+mod identity;
 #[path = "../../../rust/pciback/life.rs"]
 mod life;
 #[path = "../../../rust/pciback/quirks.rs"]
