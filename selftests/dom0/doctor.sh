@@ -102,6 +102,27 @@ not_held() {
 	give_back $nic
 }
 
+in_use() {
+	lacks in-use $nic
+	modprobe e1000e
+	name=$(ls $devices/$nic/net)
+	[ "$name" ] || die "no interface"
+	ip address add 10.0.2.15/24 dev $name
+	finds warning in-use $nic
+	report $nic
+	echo "$report" | grep -q "dom0 uses it for the address 10.0.2.15 of $name" || die "$report"
+	rmmod e1000e
+	lacks in-use $nic
+}
+
+kept_by_override() {
+	lacks override $nic
+	echo vfio-pci >$devices/$nic/driver_override
+	finds warning override $nic
+	echo >$devices/$nic/driver_override
+	lacks override $nic
+}
+
 in_quarantine() {
 	xl pci-assignable-add $nic || die "not assignable"
 	lacks quarantine $nic
@@ -198,12 +219,14 @@ when() { # FUNCTION SENTENCE COMMAND [ARG...]
 	check "$@"
 }
 
-plan 10
+plan 12
 check "a healthy dom0 has no finding" clean
 when "$pinless" "a function without reset" without_reset
 when "$unrouted" "an unrouted INTx pin" without_route
 when "$pair" "a line shared by two functions" shares
 check "a table that is not held, and the parameter that causes it" not_held
+check "a function that dom0 itself uses" in_use
+check "a driver_override for another driver" kept_by_override
 check "a function left in quarantine" in_quarantine
 check "modules that are not loaded" missing
 when "$pinless" "the stock xen-pciback" stock

@@ -6,6 +6,7 @@
 # without a word, or those of another function, and a doctor that does not know who shares one.
 
 . "${0%/*}/ktap.sh"
+. "${0%/*}/guests"
 
 first=0000:03:00.0 second=0000:03:00.1 alone=0000:02:00.0
 
@@ -49,15 +50,47 @@ examined() {
 	*) die "$report" ;;
 	esac
 	same "findings" 1 "$(echo "$report" | grep -o reserved-memory: | wc -l)"
-	case $report in *'rdm = "strategy=host,policy=relaxed"'*) ;; *) die "$report" ;; esac
+	case $report in *'each with "SBDF,rdm_policy=relaxed"'*) ;; *) die "$report" ;; esac
+}
+
+guest_with() { # POLICY
+	cat >$tmp/$1.cfg <<-END
+		type = "hvm"
+		name = "$1"
+		memory = 64
+		pci = ["$first,rdm_policy=$1"]
+		vga = "none"
+		vnc = 0
+	END
+	guest-create $tmp/$1.cfg
+}
+
+not_given() {
+	! xenstore-ls /local/domain/0/backend/pci | grep -q $first
+}
+
+# What the doctor says that Xen does. The other function need not be assignable.
+as_xen_does() {
+	assignable $first
+	xl dmesg -c >/dev/null
+	! guest_with strict 2>&1 || die "Xen takes it"
+	xl dmesg | grep "disallowed to assign $first with shared RMRR at 7fff4000" || die "$(xl dmesg | tail)"
+	xl destroy strict 2>/dev/null
+	wait_for 10 not_given
+	guest_with relaxed 2>&1 || die "Xen refuses it all the same: $(xl dmesg | tail)"
+	xl dmesg | grep "risky to assign $first with shared RMRR at 7fff4000" || die "$(xl dmesg | tail)"
+	xl destroy relaxed
+	wait_for 10 not_given
+	returned $first
 }
 
 [ -e /dev/xen/pcidev ] && in_vm && [ -e $devices/$second ] || skip_all "see tests.toml"
 
-plan 5
+plan 6
 check "each function has the regions that firmware reserved for it, in ascending order" regions
 check "a caller with too little room is told how many there are" room
 check "an absent function is ENODEV" absent
 check "pcidev groups knows those that share a region" grouped
 check "pcidev doctor says what their guest needs" examined
+check "Xen refuses those that share a region, unless the policy is relaxed" as_xen_does
 finish

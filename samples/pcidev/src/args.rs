@@ -10,7 +10,10 @@ use clap::{
 use clap_complete::Shell;
 
 use crate::{
-    doctor::Code,
+    doctor::{
+        Code,
+        Subject, //
+    },
     sbdf::Sbdf, //
 };
 
@@ -54,13 +57,16 @@ pub enum Command {
     Watch,
     /// Check whether guests can use each function; explain each problem and its remedy
     ///
-    /// Checks Xen, the modules and the functions. Changes nothing, but makes Xen print the list of
-    /// its functions to its log (xl debug-keys Q). Findings about a function affect the exit status
-    /// if the function is bound to xen-pciback, assigned to a guest, or named here.
+    /// Checks Xen, the modules and the functions; for a guest also what its device model and
+    /// backends say, and its interrupts. Changes nothing, but makes Xen print lists to its log (xl
+    /// debug-keys Q, i, V). Findings about a function affect the exit status if the function is
+    /// bound to xen-pciback, assigned to a guest, or named here.
     #[command(after_help = DOCTOR_STATUS)]
     Doctor {
-        /// The functions to check; by default all but bridges
-        sbdf: Vec<Sbdf>,
+        /// Functions, and guests by name or number, running or failed; by default all functions
+        /// but bridges
+        #[arg(value_name = "SBDF|GUEST")]
+        what: Vec<Subject>,
         /// Ignore findings of this kind; can be given several times
         #[arg(long, value_name = "CODE")]
         ignore: Vec<Code>,
@@ -97,6 +103,7 @@ Examples:
   pcidev gsi 20 --json         all functions that share GSI 20
   pcidev watch                 follow what xl pci-assignable-add does
   pcidev doctor 04:00.0        can a guest use it?
+  pcidev doctor win11          why does its function not work?
 
 Exit status: 0 on success, 1 on an error or if the doctor found a problem, 2 on a wrong command
 line, 3 if checks of the doctor were inconclusive.";
@@ -127,7 +134,7 @@ mod tests {
                 .unwrap()
                 .command,
             Some(Command::Doctor {
-                sbdf: vec![Sbdf::from_u32(0x20)],
+                what: vec![Subject::Function(Sbdf::from_u32(0x20))],
                 ignore: vec![Code::NoReset, Code::SharedLine],
             })
         );

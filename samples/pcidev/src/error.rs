@@ -23,6 +23,8 @@ pub enum Error {
     Call(io::Error),
     /// There is no such function.
     NoFunction(Sbdf),
+    /// Nothing is known of a guest with this name or number.
+    NoGuest(String),
     /// No function is on this GSI.
     NoGsi(u32),
     /// No function is on this irq.
@@ -64,6 +66,11 @@ impl fmt::Display for Error {
             Self::NoFunction(sbdf) => {
                 write!(f, "{sbdf}: no such PCI function: see 'pcidev list'")
             }
+            Self::NoGuest(name) => write!(
+                f,
+                "{name}: neither a function (0000:03:00.0) nor a guest that runs or has left \
+                 /var/log/xen/qemu-dm-{name}.log: see 'xl list'"
+            ),
             Self::NoGsi(gsi) => write!(f, "GSI {gsi}: no PCI function uses it: see 'pcidev list'"),
             Self::NoIrq(irq) => write!(
                 f,

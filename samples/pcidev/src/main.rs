@@ -81,8 +81,8 @@ fn run(args: &Args, out: &mut impl Write) -> Result<Verdict, Error> {
             print(args.json, &function, || table::one(&function), out)?;
         }
         Command::Watch => watch::run(args.json, out)?,
-        Command::Doctor { sbdf, ignore } => {
-            let report = doctor::examine(sbdf, ignore)?;
+        Command::Doctor { what, ignore } => {
+            let report = doctor::examine(what, ignore)?;
             print(args.json, &report, || report.text(), out)?;
             return Ok(report.verdict());
         }

@@ -141,7 +141,7 @@ pub fn reserved_memory(p: &Patient<'_>) -> Option<Finding> {
             "firmware reserved memory for it: Xen maps {ranges} into its guest, at the same addresses"
         );
         Finding::note(Code::ReservedMemory, text)
-            .remedy("keep the guest's memory off it: rdm = \"strategy=host,policy=strict\"")
+            .remedy("if it is attached to a running guest, that needs rdm = \"strategy=host\"")
     } else {
         let text = format!(
             "firmware reserved memory ({ranges}) for it and {}: Xen refuses it to guests with \
@@ -149,7 +149,7 @@ pub fn reserved_memory(p: &Patient<'_>) -> Option<Finding> {
             list(others)
         );
         Finding::warning(Code::ReservedMemory, text)
-            .remedy("assign all of them to one guest: rdm = \"strategy=host,policy=relaxed\"")
+            .remedy("assign all of them to one guest, each with \"SBDF,rdm_policy=relaxed\"")
     })
 }
 

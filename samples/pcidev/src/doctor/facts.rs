@@ -35,6 +35,8 @@ pub struct Facts {
     pub functions: Vec<Function>,
     /// Functions in segments above 0xffff.
     pub beyond: Vec<String>,
+    /// The guests that were asked about.
+    pub guests: Vec<Guest>,
 }
 
 /// The hypervisor.
@@ -52,6 +54,8 @@ pub struct Xen {
     pub capabilities: Known<Vec<String>>,
     /// Whether the IOMMU remaps interrupts; `None` if Xen's log does not say.
     pub remapping: Option<bool>,
+    /// The number of interrupts that a guest can have for its functions (`extra_guest_irqs`).
+    pub guest_irqs: u32,
     /// The owner of each function in Xen.
     pub owners: Known<BTreeMap<Sbdf, Owner>>,
     /// The guest of each assigned function in XenStore.
@@ -114,6 +118,10 @@ pub struct Function {
     pub class: u32,
     /// The driver's name.
     pub driver: Option<String>,
+    /// The only driver that may have it, if somebody has chosen one.
+    pub driver_override: Option<String>,
+    /// What dom0 itself uses it for, in words.
+    pub uses: Vec<String>,
     /// Whether it is an SR-IOV virtual function.
     pub is_virtual: bool,
     /// The number of its virtual functions.
@@ -151,9 +159,10 @@ impl Function {
         self.driver.as_deref() == Some("pciback")
     }
 
-    /// Whether it is a bridge.
+    /// Whether it is a bridge. "Other" bridges (class 0680) are functions like others, such as
+    /// switches between GPUs; xen-pciback has the same rule.
     pub fn is_bridge(&self) -> bool {
-        self.class >> 16 == 0x06
+        self.class >> 16 == 0x06 && self.class >> 8 != 0x0680
     }
 }
 
@@ -189,5 +198,38 @@ impl Resource {
     /// For the ROM: whether it is firmware's copy in memory.
     pub fn is_shadow(self) -> bool {
         self.flags & Self::SHADOW != 0
+    }
+}
+
+/// What is known of a guest.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    /// Its name.
+    pub name: String,
+    /// Its number, if it exists.
+    pub domain: Option<u32>,
+    /// The log of its device model, of this run or the last one.
+    pub qemu: Option<String>,
+    /// What backends could not do for it, as XenStore has it.
+    pub errors: Vec<String>,
+    /// The interrupts of its functions that are bound in Xen.
+    pub interrupts: Known<Interrupts>,
+}
+
+/// Numbers of bound interrupts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Interrupts {
+    /// INTx lines.
+    pub lines: usize,
+    /// MSI and MSI-X.
+    pub messages: usize,
+}
+
+impl Guest {
+    /// Its functions, as XenStore has it.
+    pub fn functions(&self, guests: &Known<BTreeMap<Sbdf, u32>>) -> Vec<Sbdf> {
+        let guests = guests.iter().flatten();
+        let own = guests.filter(|(_, domain)| Some(**domain) == self.domain);
+        own.map(|(sbdf, _)| *sbdf).collect()
     }
 }

@@ -75,6 +75,10 @@ pub enum Code {
     Refused,
     /// Xen uses the function itself
     XenUses,
+    /// Dom0 needs it: its disks or its network
+    InUse,
+    /// Its driver_override keeps it from xen-pciback
+    Override,
     /// In quarantine, but not bound to xen-pciback
     Quarantine,
     /// Assigned in Xen, but xen-pciback or the toolstack does not know
@@ -91,6 +95,8 @@ pub enum Code {
     SharedLine,
     /// Its MSI-X table is not held
     NoHold,
+    /// Its guest may want more interrupts than Xen allows
+    ManyInterrupts,
     /// It has no reset method
     NoReset,
     /// It is not DMA-isolated from other functions
@@ -111,6 +117,14 @@ pub enum Code {
     StolenMemory,
     /// It has virtual functions
     VirtualFunctions,
+    /// The device model of a guest could not do something for a function
+    QemuLog,
+    /// A guest did not get its function
+    BackendError,
+    /// A guest has no function
+    NoFunction,
+    /// No interrupt is bound to a guest with a function
+    NotBound,
 }
 
 impl Code {

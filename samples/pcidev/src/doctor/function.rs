@@ -16,7 +16,9 @@ type Rule = fn(&Patient<'_>) -> Option<Finding>;
 /// If one of these applies, no other rule is tried.
 const FATAL: [Rule; 4] = [owner::bridge, owner::gone, owner::refused, owner::xen_uses];
 
-const RULES: [Rule; 19] = [
+const RULES: [Rule; 22] = [
+    owner::in_use,
+    owner::other_override,
     owner::quarantine,
     owner::stray,
     owner::broken,
@@ -25,6 +27,7 @@ const RULES: [Rule; 19] = [
     interrupts::no_route,
     interrupts::shared_line,
     interrupts::no_hold,
+    interrupts::many_interrupts,
     device::no_reset,
     device::shared_dma,
     device::bar_unset,

@@ -3,6 +3,7 @@
 //! Gathers the facts from sysfs and from Xen's tools.
 
 use std::{
+    fs,
     path::{
         Path,
         PathBuf, //
@@ -19,13 +20,16 @@ use crate::{
         facts::{
             Facts,
             Function,
+            Guest,
             Known,
             Pciback,
             Pcidev,
             Resource,
             Xen, //
         },
-        igd, xen,
+        igd,
+        uses::Uses,
+        xen, //
     },
     names::Names,
     sbdf::Sbdf,
@@ -83,19 +87,24 @@ impl System<'_> {
         Some(text == "Y")
     }
 
-    /// All facts.
-    pub fn facts(&self, names: &Names) -> Facts {
+    /// All facts, and those of these guests. Fails with the name of one that nothing is known of.
+    pub fn facts(&self, names: &Names, guests: &[String]) -> Result<Facts, String> {
         let kernel = self.text("proc/sys/kernel/osrelease").unwrap_or_default();
         let entries = sysfs::names(&self.path(sysfs::DEVICES));
         let sbdf = |name: &String| name.parse::<Sbdf>().ok();
+        let addresses = (self.run)(&["ip", "-json", "address"]).unwrap_or_default();
+        let uses = Uses::find(self.root, &addresses);
         let mut functions: Vec<_> = entries
             .iter()
             .filter_map(sbdf)
-            .map(|sbdf| self.function(sbdf, names))
+            .map(|sbdf| self.function(sbdf, names, &uses))
             .collect();
         functions.sort_by_key(|function| function.sbdf);
         let beyond = entries.iter().filter(|name| sbdf(name).is_none());
-        Facts {
+        let guests = guests
+            .iter()
+            .map(|name| self.guest(name).ok_or(name.clone()));
+        Ok(Facts {
             privileged: functions.iter().all(|function| function.config.is_some()),
             xen: self.xen(),
             pcidev: self.pcidev(),
@@ -104,7 +113,46 @@ impl System<'_> {
             beyond: beyond.cloned().collect(),
             functions,
             kernel,
+            guests: guests.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// A guest that exists, or whose device model has left a log.
+    fn guest(&self, name: &str) -> Option<Guest> {
+        let ask = |words: &[&str]| (self.run)(words).map(|text| text.trim_end().to_owned());
+        let known = match name.parse::<u32>() {
+            Ok(domain) => ask(&["xl", "domname", name]).map(|name| (name, domain)),
+            Err(_) => ask(&["xl", "domid", name]).and_then(|domain| {
+                let domain = domain.parse().map_err(|_| domain)?;
+                Ok((name.to_owned(), domain))
+            }),
+        };
+        let domain = known.as_ref().ok().map(|(_, domain)| *domain);
+        let name = known.map_or(name.to_owned(), |(name, _)| name);
+        let qemu = fs::read(self.path(&format!("var/log/xen/qemu-dm-{name}.log"))).ok();
+        if domain.is_none() && qemu.is_none() {
+            return None;
         }
+        let none = || "it does not run".to_owned();
+        let list = domain.map(|_| ask(&["xenstore-ls", "-f", "/local/domain/0"]));
+        let log = domain.ok_or_else(none).and_then(|_| self.dump("i"));
+        Some(Guest {
+            domain,
+            qemu: qemu.map(|log| String::from_utf8_lossy(&log).into_owned()),
+            errors: match (domain, list) {
+                (Some(domain), Some(Ok(list))) => xen::errors(domain, &list),
+                _ => Vec::new(),
+            },
+            interrupts: log.and_then(|log| {
+                xen::interrupts(domain.unwrap_or_default(), &log).ok_or("no list".to_owned())
+            }),
+            name,
+        })
+    }
+
+    /// Xen's log, with what a debug key prints to it.
+    fn dump(&self, key: &str) -> Known<String> {
+        (self.run)(&["xl", "debug-keys", key]).and_then(|_| (self.run)(&["xl", "dmesg"]))
     }
 
     fn pcidev(&self) -> Option<Pcidev> {
@@ -154,7 +202,12 @@ impl System<'_> {
             false => Err("this is not dom0".to_owned()),
         };
         let info = ask(&["xl", "info"]);
-        let log = ask(&["xl", "debug-keys", "Q"]).and_then(|_| ask(&["xl", "dmesg"]));
+        let dump = |key| match dom0 {
+            true => self.dump(key),
+            false => Err("this is not dom0".to_owned()),
+        };
+        let log = dump("Q");
+        let remapping = log.as_deref().ok().and_then(xen::remapping);
         Some(Xen {
             version: format!(
                 "{major}.{minor}{}",
@@ -163,15 +216,17 @@ impl System<'_> {
             release,
             kind: text("guest_type").unwrap_or_else(|| "HVM".to_owned()),
             dom0,
+            // Xen says it when it boots, and its log is short.
+            remapping: remapping.or_else(|| xen::remapping(&dump("V").ok()?)),
+            guest_irqs: xen::guest_irqs(info.as_deref().unwrap_or_default()),
             capabilities: info.map(|info| xen::info(&info, "virt_caps").unwrap_or_default()),
-            remapping: log.as_deref().ok().and_then(xen::remapping),
             owners: log.and_then(|log| xen::owners(&log).ok_or("no list in its log".to_owned())),
             // xenstore-ls fails if the directory is missing; this one always exists.
             guests: ask(&["xenstore-ls", "-f", "/local/domain/0"]).map(|text| xen::guests(&text)),
         })
     }
 
-    fn function(&self, sbdf: Sbdf, names: &Names) -> Function {
+    fn function(&self, sbdf: Sbdf, names: &Names, uses: &Uses) -> Function {
         let directory = Directory::new(self.root, sbdf);
         let text = |name: &str| directory.text(name);
         let number = |name: &str| directory.number(name).unwrap_or_default();
@@ -190,6 +245,8 @@ impl System<'_> {
             vendor,
             class: number("class"),
             driver: directory.link("driver"),
+            driver_override: text("driver_override").filter(|name| name != "(null)"),
+            uses: uses.of(sbdf).to_vec(),
             is_virtual: directory.link("physfn").is_some(),
             virtual_functions: text("sriov_numvfs")
                 .and_then(|n| n.parse().ok())

@@ -88,3 +88,19 @@ pub fn no_hold(p: &Patient<'_>) -> Option<Finding> {
     }
     Some(Finding::fails(Code::NoHold, text).remedy(remedy))
 }
+
+/// Its table has more entries than Xen gives a guest interrupts.
+pub fn many_interrupts(p: &Patient<'_>) -> Option<Finding> {
+    let (entries, most) = (p.function.config.as_ref()?.msix_entries, p.xen.guest_irqs);
+    (entries > most).then(|| {
+        let text = format!(
+            "its MSI-X table has {entries} entries, but all functions of a guest together can have \
+             {most} interrupts: a driver that wants more gets none (QEMU: \"Mapping of MSI-X (err: \
+             28)\")"
+        );
+        Finding::note(Code::ManyInterrupts, text).remedy(format!(
+            "boot Xen with extra_guest_irqs={}, or limit the queues of the guest's driver",
+            entries.saturating_add(most)
+        ))
+    })
+}

@@ -59,6 +59,27 @@ pub fn xen_uses(p: &Patient<'_>) -> Option<Finding> {
         .then(|| Finding::fails(Code::XenUses, "Xen uses it itself and hides it from dom0"))
 }
 
+/// A function that dom0 itself cannot do without.
+pub fn in_use(p: &Patient<'_>) -> Option<Finding> {
+    (!p.function.uses.is_empty()).then(|| {
+        let text = format!("dom0 uses it for {}", p.function.uses.join(", "));
+        Finding::warning(Code::InUse, text)
+            .remedy("do not make it assignable before dom0 can do without it")
+    })
+}
+
+/// A function that only another driver may have.
+pub fn other_override(p: &Patient<'_>) -> Option<Finding> {
+    let driver = p.function.driver_override.as_deref()?;
+    (driver != "pciback" && !p.function.seized()).then(|| {
+        let text = format!("its driver_override is {driver}: xl cannot make it assignable");
+        Finding::warning(Code::Override, text).remedy(format!(
+            "driverctl unset-override {0}, or echo >/sys/bus/pci/devices/{0}/driver_override",
+            p.function.sbdf
+        ))
+    })
+}
+
 /// A function that was unbound from xen-pciback by hand.
 pub fn quarantine(p: &Patient<'_>) -> Option<Finding> {
     let left = match p.owner() {

@@ -11,7 +11,10 @@ use serde::Serialize;
 
 use crate::{
     doctor::{
-        facts::Facts,
+        facts::{
+            self,
+            Facts, //
+        },
         finding::{
             Code,
             Finding,
@@ -31,11 +34,22 @@ const WIDTH: u16 = 100;
 #[derive(Debug, Serialize)]
 pub struct Report {
     system: System,
+    guests: Vec<Guest>,
     functions: Vec<Function>,
 }
 
 #[derive(Debug, Serialize)]
 struct System {
+    title: String,
+    works: Vec<String>,
+    findings: Vec<Finding>,
+}
+
+#[derive(Debug, Serialize)]
+struct Guest {
+    name: String,
+    domain: Option<u32>,
+    #[serde(skip)]
     title: String,
     works: Vec<String>,
     findings: Vec<Finding>,
@@ -73,13 +87,33 @@ fn title(facts: &Facts) -> String {
 }
 
 impl Report {
-    /// Reports on the system and on `wanted`; if that is empty, on all functions but bridges.
+    /// Reports on the system, on the guests that were asked about and their functions, and on
+    /// `wanted`; if nothing was asked about, on all functions but bridges.
     pub fn new(facts: &Facts, wanted: &[Sbdf], ignored: &[Code]) -> Self {
         let kept = |mut findings: Vec<Finding>| {
             findings.retain(|finding| !ignored.contains(&finding.code));
             findings
         };
         let (findings, xen) = system::examine(facts);
+        let of_guest = |guest: &facts::Guest| {
+            let (works, findings) = guest.examine(facts);
+            Guest {
+                name: guest.name.clone(),
+                domain: guest.domain,
+                title: guest.title(),
+                works,
+                findings: kept(findings),
+            }
+        };
+        let mut wanted = wanted.to_vec();
+        if let Some(xen) = xen {
+            let of_guests = facts
+                .guests
+                .iter()
+                .map(|guest| guest.functions(&xen.guests));
+            wanted.extend(of_guests.flatten());
+        }
+        let shows_all = wanted.is_empty() && facts.guests.is_empty();
         let report = |function| {
             let patient = Patient {
                 facts,
@@ -88,7 +122,7 @@ impl Report {
             };
             let named = wanted.contains(&function.sbdf);
             // There are many bridges, and nothing to report of them.
-            let shown = named || wanted.is_empty() && !function.is_bridge();
+            let shown = named || shows_all && !function.is_bridge();
             let (works, findings) = function::examine(&patient);
             shown.then(|| Function {
                 sbdf: function.sbdf,
@@ -105,6 +139,7 @@ impl Report {
                 works: xen.map_or_else(Vec::new, |xen| system::works(facts, xen)),
                 findings: kept(findings),
             },
+            guests: facts.guests.iter().map(of_guest).collect(),
             functions: facts.functions.iter().filter_map(report).collect(),
         }
     }
@@ -113,7 +148,8 @@ impl Report {
     pub fn counted(&self) -> impl Iterator<Item = &Finding> {
         let functions = self.functions.iter().filter(|function| function.counts);
         let findings = functions.flat_map(|function| &function.findings);
-        self.system.findings.iter().chain(findings)
+        let of_guests = self.guests.iter().flat_map(|guest| &guest.findings);
+        self.system.findings.iter().chain(of_guests).chain(findings)
     }
 
     /// The result.
@@ -139,7 +175,7 @@ impl Report {
                 count(Level::Warning)
             ),
         };
-        found + " (system, functions for guests, functions named)."
+        found + " (system, functions for guests, what was named)."
     }
 
     /// The report as text.
@@ -149,6 +185,8 @@ impl Report {
             &self.system.works,
             &self.system.findings,
         )];
+        let guests = self.guests.iter();
+        parts.extend(guests.map(|guest| section(&guest.title, &guest.works, &guest.findings)));
         parts.extend(self.functions.iter().map(|function| {
             let title = format!("{} {}: {}", function.sbdf, function.name, function.holder);
             section(&title, &function.works, &function.findings)

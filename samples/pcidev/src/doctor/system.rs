@@ -142,14 +142,25 @@ fn iommu(_: &Facts, xen: &Xen) -> Option<Finding> {
 }
 
 fn remapping(_: &Facts, xen: &Xen) -> Option<Finding> {
-    (xen.remapping == Some(false)).then(|| {
-        Finding::warning(
-            Code::NoRemapping,
-            "the IOMMU does not remap interrupts: a guest with a function can send any interrupt \
-             to the host",
-        )
-        .remedy("assign functions only to guests that you trust; see xl dmesg for the reason")
-    })
+    match xen.remapping {
+        Some(true) => None,
+        Some(false) => Some(
+            Finding::warning(
+                Code::NoRemapping,
+                "the IOMMU does not remap interrupts: a guest with a function can send any \
+                 interrupt to the host",
+            )
+            .remedy("assign functions only to guests that you trust; see xl dmesg for the reason"),
+        ),
+        // If the log cannot be read, another finding says so.
+        None => (xen.owners.is_ok() && has_iommu(xen) == Some(true)).then(|| {
+            Finding::unknown(
+                Code::NoRemapping,
+                "cannot tell whether the IOMMU remaps interrupts: Xen's log does not say any more",
+            )
+            .remedy("boot Xen with conring_size=64k or more, and look at xl dmesg after a boot")
+        }),
+    }
 }
 
 fn owners(_: &Facts, xen: &Xen) -> Option<Finding> {

@@ -80,6 +80,7 @@ fn well() -> Facts {
             dom0: true,
             capabilities: Ok(vec!["hvm_directio".to_owned()]),
             remapping: Some(true),
+            guest_irqs: 32,
             owners: Ok([(at(NIC), Owner::Quarantine), (at(OTHER), Owner::Domain(0))].into()),
             guests: Ok(BTreeMap::new()),
         }),
@@ -94,7 +95,25 @@ fn well() -> Facts {
         ours_is_installed: true,
         functions: vec![nic(NIC, 20), other],
         beyond: Vec::new(),
+        guests: Vec::new(),
     }
+}
+
+/// A guest with the NIC, in which it works.
+fn guest(facts: &mut Facts) -> &mut Guest {
+    give(facts, 3);
+    facts.functions[0].state = Some("assigned 3".to_owned());
+    facts.guests.push(Guest {
+        name: "win11".to_owned(),
+        domain: Some(3),
+        qemu: Some("qemu-system-i386: warning: something\n".to_owned()),
+        errors: Vec::new(),
+        interrupts: Ok(Interrupts {
+            lines: 1,
+            messages: 5,
+        }),
+    });
+    facts.guests.last_mut().unwrap()
 }
 
 fn region(start: u64, size: u64) -> Region {
@@ -138,7 +157,7 @@ const fn case(code: Code, level: Level, change: Change) -> (Code, Level, Change)
 }
 
 /// What is wrong, and what has to be found.
-const CASES: [(Code, Level, Change); 60] = [
+const CASES: [(Code, Level, Change); 71] = [
     case(Code::NoXen, Level::Fails, |f| f.xen = None),
     case(Code::Guest, Level::Fails, |f| xen(f).dom0 = false),
     case(Code::PvDom0, Level::Warning, |f| {
@@ -153,6 +172,9 @@ const CASES: [(Code, Level, Change); 60] = [
     }),
     case(Code::NoRemapping, Level::Warning, |f| {
         xen(f).remapping = Some(false)
+    }),
+    case(Code::NoRemapping, Level::Unknown, |f| {
+        xen(f).remapping = None
     }),
     case(Code::NotRoot, Level::Unknown, |f| f.privileged = false),
     case(Code::NoXl, Level::Unknown, |f| {
@@ -197,6 +219,13 @@ const CASES: [(Code, Level, Change); 60] = [
         xen(f).owners = Ok(BTreeMap::new())
     }),
     case(Code::XenUses, Level::Fails, |f| owner(f, Owner::Xen)),
+    case(Code::InUse, Level::Warning, |f| {
+        f.functions[0].uses = vec!["swap".to_owned()];
+    }),
+    case(Code::Override, Level::Warning, |f| {
+        f.functions[0].driver = None;
+        f.functions[0].driver_override = Some("vfio-pci".to_owned());
+    }),
     case(Code::Quarantine, Level::Fails, |f| {
         f.functions[0].driver = None;
         f.functions[0].msix = Some("free".to_owned());
@@ -246,6 +275,33 @@ const CASES: [(Code, Level, Change); 60] = [
     case(Code::NoHold, Level::Fails, |f| {
         f.pcidev = None;
         f.functions[0].msix = None;
+    }),
+    case(Code::ManyInterrupts, Level::Note, |f| {
+        config(f).msix_entries = 33
+    }),
+    case(Code::QemuLog, Level::Fails, |f| {
+        guest(f).qemu = Some("[00:05.0] Mapping of MSI-X (err: 28, vec: 0, entry 0)".to_owned());
+    }),
+    case(Code::QemuLog, Level::Fails, |f| {
+        guest(f).qemu = Some("[00:05.0] Updating of MSI failed. (err: 22)".to_owned());
+    }),
+    case(Code::QemuLog, Level::Unknown, |f| guest(f).qemu = None),
+    case(Code::QemuLog, Level::Fails, |f| {
+        let guest = guest(f);
+        guest.domain = None;
+        guest.interrupts = Err(String::new());
+        guest.qemu = Some("Need to enable igd-passthru".to_owned());
+    }),
+    case(Code::BackendError, Level::Fails, |f| {
+        guest(f).errors.push("16 in use".to_owned());
+    }),
+    case(Code::NoFunction, Level::Warning, |f| {
+        guest(f);
+        xen(f).guests = Ok(BTreeMap::new());
+        owner(f, Owner::Quarantine);
+    }),
+    case(Code::NotBound, Level::Warning, |f| {
+        guest(f).interrupts = Ok(Interrupts::default());
     }),
     case(Code::NoReset, Level::Warning, |f| {
         f.functions[0].reset.clear()
@@ -339,6 +395,28 @@ fn all_is_well() {
     let report = Report::new(&well(), &[], &[]);
     assert_eq!(found(&report), []);
     assert_eq!(report.verdict(), Verdict::Well);
+}
+
+#[test]
+fn a_guest_in_which_all_is_well() {
+    let mut facts = well();
+    guest(&mut facts);
+    let report = Report::new(&facts, &[], &[]);
+    assert_eq!(found(&report), []);
+    assert_eq!(
+        report.text(),
+        "\
+Xen 4.20.4, PVH dom0, Linux 7.2
+  works  IOMMU; interrupt remapping; xen-pcidev; Rust xen-pciback
+
+guest win11 (domain 3)
+  works  has 0000:04:00.0; INTx lines bound: 1; MSI and MSI-X bound: 5
+
+0000:04:00.0 82574L: assigned to guest 3
+  works  INTx, GSI 20; MSI; MSI-X, 5 entries, held; reset by flr
+
+All is well (system, functions for guests, what was named)."
+    );
 }
 
 #[test]
@@ -450,7 +528,7 @@ Xen 4.20.4, PVH dom0, Linux 7.2
   warning  no-reset: Linux has no way to reset it: state leaks to its next owner
            -> assign it only to guests that you trust
 
-Fails: 0, warnings: 1 (system, functions for guests, functions named)."
+Fails: 0, warnings: 1 (system, functions for guests, what was named)."
     );
 }
 
@@ -466,13 +544,13 @@ fn a_guest_is_told_of_reserved_memory() {
     let words: Vec<_> = text.split_whitespace().collect();
     let text = words.join(" ");
     assert!(text.contains("Xen maps 0x7cf00000-0x7eefffff, 0xe0000-0xe0fff into its guest"));
-    assert!(text.contains("rdm = \"strategy=host,policy=strict\""));
+    assert!(text.contains("rdm = \"strategy=host\""));
 
     // The last page of the one is the first of the other.
     facts.functions[1].reserved = Some(vec![region(0x7eef_f000, 0x2000)]);
     let text = Report::new(&facts, &[at(NIC)], &[]).text();
     assert!(text.contains(OTHER));
-    assert!(text.contains("rdm = \"strategy=host,policy=relaxed\""));
+    assert!(text.contains("each with \"SBDF,rdm_policy=relaxed\""));
 }
 
 #[test]

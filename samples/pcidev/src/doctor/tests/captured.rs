@@ -21,7 +21,8 @@ use crate::{
             Report,
             Verdict, //
         },
-        system, //
+        system,
+        uses::Uses, //
     },
     names::Names, //
 };
@@ -76,7 +77,7 @@ impl Captured {
 
     fn facts(&self) -> Facts {
         let run = |words: &[&str]| match words {
-            ["xl", "debug-keys", "Q"] => Ok(String::new()),
+            ["xl", "debug-keys", _] => Ok(String::new()),
             _ => self
                 .commands
                 .get(&words.join(" "))
@@ -88,7 +89,8 @@ impl Captured {
             run: &run,
             reserved: &|_| None,
         }
-        .facts(&Names::none())
+        .facts(&Names::none(), &[])
+        .unwrap()
     }
 }
 
@@ -146,4 +148,34 @@ fn a_machine_without_anything() {
         text.starts_with("no Xen, Linux 7.2\n  fails  no-xen: "),
         "{text}"
     );
+}
+
+/// Made up: as capture.sh would print it.
+const USED: &str = include_str!("../../../fixtures/used-functions");
+
+const ADDRESSES: &str = r#"[
+    {"ifname": "lo", "addr_info": [{"scope": "host", "local": "127.0.0.1"}]},
+    {"ifname": "eth0"},
+    {"ifname": "eth1", "addr_info": [{"scope": "link", "local": "fe80::1"}]},
+    {"ifname": "xenbr0", "addr_info": [{"scope": "global", "local": "192.168.2.2"},
+                                       {"scope": "link", "local": "fe80::2"}]}
+]"#;
+
+/// A disk below device mapper, a file system that is no block device, a disk with several paths,
+/// a NIC below a bridge, one that only has a route, and one that dom0 does not need.
+#[test]
+fn what_dom0_uses() {
+    let captured = Captured::new("uses", USED);
+    let uses = Uses::find(&captured.root, ADDRESSES);
+    for (sbdf, wanted) in [
+        ("01:00.0", "the root file system; swap"),
+        ("00:17.0", "the file system at /home"),
+        ("02:00.0", "the file system at /srv"),
+        ("03:00.0", "the address 192.168.2.2 of xenbr0"),
+        ("04:00.0", ""),
+        ("05:00.0", "routes of eth2"),
+        ("00:1c.0", ""),
+    ] {
+        assert_eq!(uses.of(at(sbdf)).join("; "), wanted, "{sbdf}");
+    }
 }
