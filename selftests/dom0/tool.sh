@@ -110,6 +110,30 @@ statuses() {
 	ends_with 2 "unexpected argument" pcidev list --everything
 }
 
+has_serial_number() { # SBDF
+	lspci -vv -s $1 | grep -qi 'serial number 52-54-00'
+}
+
+# Of the one that the spare function has, in words and in the dump.
+has_serial() { # FILE
+	grep -qi '52[-: ]54[-: ]00' $1
+}
+
+reports() {
+	lspci -vvvxxxx -s $spare >$tmp/lspci
+	has_serial $tmp/lspci || die "it has no serial number"
+	pcidev report $spare --output $tmp/report 2>$tmp/said || die "$(cat $tmp/said)"
+	for part in "pcidev doctor" "pcidev groups" "xl info" "xl dmesg" "lspci -vvv -nn -xxxx -s $spare"; do
+		grep -qx "===== $part" $tmp/report || die "no $part"
+		grep -q "^  $part ([0-9]* lines)\$" $tmp/said || die "it does not say that $part is in it"
+	done
+	grep -q "^removed: .*serial numbers: " $tmp/said || die "$(cat $tmp/said)"
+	! has_serial $tmp/report || die "a serial number is in it: $(grep -i '52[-: ]54[-: ]00' $tmp/report)"
+	grep -q '^[0-9a-f]*: .*-- -- -- --' $tmp/report || die "the dump is not there"
+	same "mode" 600 "$(stat -c %a $tmp/report)"
+	ends_with 1 "name another file by --output" pcidev report $spare --output $tmp/report
+}
+
 completes() {
 	for shell in bash fish zsh; do
 		pcidev completion $shell >$tmp/$shell && grep -q doctor $tmp/$shell || die "$shell"
@@ -122,7 +146,7 @@ command -v pcidev >/dev/null || skip_all "needs the program pcidev: make samples
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
-plan 6
+plan 7
 check "pcidev list is what sysfs says" list_is_sysfs
 check "a list that differs is noticed" comparison_sees
 check "pcidev show is what the list says" show_is_list
@@ -131,6 +155,12 @@ if [ "$spare" ] && [ -e $pciback ]; then
 	check "pcidev watch sees a function go and come back" watch_sees
 else
 	skip "pcidev watch sees a function go and come back" "no unused function to seize, or no xen-pciback"
+fi
+spare=$(spare_functions has_serial_number | head -n 1)
+if [ "$spare" ]; then
+	check "a report has all of it, without serial numbers" reports
+else
+	skip "a report has all of it, without serial numbers" "no unused function with one"
 fi
 check "errors are one line, with the right exit status" statuses
 check "shells can complete commands" completes

@@ -2,6 +2,8 @@
 
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::{
     CommandFactory,
     Parser,
@@ -79,6 +81,44 @@ pub enum Command {
         /// The functions to show; by default all but bridges
         sbdf: Vec<Sbdf>,
     },
+    /// Give a function to a tiny guest, use it there, and take it back
+    ///
+    /// The guest is the running kernel with the modules that the function needs. It is destroyed in
+    /// the end, and the function goes back to the driver that it had. Refuses a function that dom0
+    /// itself uses. Takes a minute or two.
+    #[command(after_help = TRY_STATUS)]
+    Try {
+        /// The function
+        sbdf: Sbdf,
+        /// Take the function from dom0 even if that uses it
+        #[arg(long)]
+        force: bool,
+        /// The guest's kernel; by default /boot/vmlinuz-RELEASE, of the running one
+        #[arg(long, value_name = "FILE")]
+        kernel: Option<PathBuf>,
+        /// More options of the guest's kernel
+        #[arg(long, value_name = "OPTIONS", default_value = "")]
+        cmdline: String,
+        /// How long a guest may take, in seconds
+        #[arg(long, value_name = "SECONDS", default_value_t = 180)]
+        timeout: u64,
+    },
+    /// Write one file for a bug report
+    ///
+    /// It has what the doctor says, versions, the configuration space of the functions, and logs.
+    /// Serial numbers, MAC and IP addresses, UUIDs and the name of the host are removed. Says what
+    /// is in it before it writes it.
+    Report {
+        /// Functions, and guests by name; by default the functions for guests
+        #[arg(value_name = "SBDF|GUEST")]
+        what: Vec<Subject>,
+        /// The file
+        #[arg(long, value_name = "FILE", default_value = "pcidev-report.txt")]
+        output: PathBuf,
+        /// Try each function named before, as "try" does
+        #[arg(long = "try")]
+        tries: bool,
+    },
     /// Print the completion script for a shell
     Completion {
         /// The shell
@@ -97,6 +137,10 @@ const DOCTOR_STATUS: &str = "\
 Exit status: 0 if all is well, 1 on a failure, a warning or an error, 2 on a wrong command line,
 3 if the only findings are inconclusive checks.";
 
+const TRY_STATUS: &str = "\
+Exit status: 0 if the function worked in the guest, with MSI-X or MSI and with INTx, and works in
+dom0 again; 1 if not, or on an error; 2 on a wrong command line.";
+
 const EXAMPLES: &str = "\
 Examples:
   pcidev show 04:00.0          one function, as xl names it
@@ -104,6 +148,8 @@ Examples:
   pcidev watch                 follow what xl pci-assignable-add does
   pcidev doctor 04:00.0        can a guest use it?
   pcidev doctor win11          why does its function not work?
+  pcidev try 04:00.0           give it to a tiny guest, and see
+  pcidev report 04:00.0 win11  write all that a bug report needs
 
 Exit status: 0 on success, 1 on an error or if the doctor found a problem, 2 on a wrong command
 line, 3 if checks of the doctor were inconclusive.";

@@ -74,6 +74,20 @@ impl FromStr for Subject {
     }
 }
 
+impl Subject {
+    /// The functions, and the guests.
+    pub fn split(subjects: &[Self]) -> (Vec<Sbdf>, Vec<String>) {
+        let (mut functions, mut guests) = (Vec::new(), Vec::new());
+        for subject in subjects {
+            match subject {
+                Self::Function(sbdf) => functions.push(*sbdf),
+                Self::Guest(name) => guests.push(name.clone()),
+            }
+        }
+        (functions, guests)
+    }
+}
+
 fn facts(functions: &[Sbdf], guests: &[String]) -> Result<facts::Facts, Error> {
     let device = Device::open().ok();
     let system = gather::System {
@@ -93,18 +107,58 @@ fn facts(functions: &[Sbdf], guests: &[String]) -> Result<facts::Facts, Error> {
 
 /// Examines this system.
 pub fn examine(wanted: &[Subject], ignored: &[Code]) -> Result<Report, Error> {
-    let (mut functions, mut guests) = (Vec::new(), Vec::new());
-    for subject in wanted {
-        match subject {
-            Subject::Function(sbdf) => functions.push(*sbdf),
-            Subject::Guest(name) => guests.push(name.clone()),
-        }
-    }
+    let (functions, guests) = Subject::split(wanted);
     Ok(Report::new(
         &facts(&functions, &guests)?,
         &functions,
         ignored,
     ))
+}
+
+/// What a trial has to know of a function.
+pub struct Trialist {
+    /// The name.
+    pub name: String,
+    /// What dom0 itself uses it for, in words.
+    pub uses: Vec<String>,
+    /// Whether it has an INTx line.
+    pub has_line: bool,
+    /// What its guest needs besides, as lines of a configuration.
+    pub options: Vec<String>,
+}
+
+/// Examines a function that is to be tried. Fails if no guest can have it now.
+pub fn for_trial(sbdf: Sbdf) -> Result<Trialist, Error> {
+    let facts = facts(&[sbdf], &[])?;
+    let function = facts.functions.iter().find(|f| f.sbdf == sbdf);
+    let function = function.ok_or(Error::NoFunction(sbdf))?;
+    let (findings, xen) = system::examine(&facts);
+    let Some(xen) = xen else {
+        let texts: Vec<_> = findings.into_iter().map(|finding| finding.text).collect();
+        return Err(Error::Trial(texts.join("; ")));
+    };
+    if !facts.privileged {
+        return Err(Error::NotRoot);
+    }
+    let patient = patient::Patient {
+        facts: &facts,
+        xen,
+        function,
+    };
+    if let Some(guest) = patient.guest() {
+        return Err(Error::Trial(format!("{sbdf} is assigned to guest {guest}")));
+    }
+    if let Some(finding) = function::fatal(&patient) {
+        return Err(Error::Trial(format!("{sbdf}: {}", finding.text)));
+    }
+    let mut uses = function.uses.clone();
+    uses.extend(function.boot_display.then(|| "its screen".to_owned()));
+    Ok(Trialist {
+        name: function.name.clone(),
+        uses,
+        has_line: patient.pin().is_some() && !patient.has_unrouted_pin(),
+        options: graphics::guest_options(function),
+    })
 }
 
 /// Finds out what each function belongs together with.

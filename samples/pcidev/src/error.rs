@@ -4,7 +4,8 @@
 
 use std::{
     fmt,
-    io, //
+    io,
+    path::PathBuf, //
 };
 
 use nix::libc;
@@ -25,6 +26,10 @@ pub enum Error {
     NoFunction(Sbdf),
     /// Nothing is known of a guest with this name or number.
     NoGuest(String),
+    /// Why a trial cannot begin.
+    Trial(String),
+    /// The report could not be written.
+    Report(PathBuf, io::Error),
     /// No function is on this GSI.
     NoGsi(u32),
     /// No function is on this irq.
@@ -71,6 +76,10 @@ impl fmt::Display for Error {
                 "{name}: neither a function (0000:03:00.0) nor a guest that runs or has left \
                  /var/log/xen/qemu-dm-{name}.log: see 'xl list'"
             ),
+            Self::Trial(why) => write!(f, "{why}"),
+            Self::Report(path, e) => {
+                write!(f, "{}: {e}: name another file by --output", path.display())
+            }
             Self::NoGsi(gsi) => write!(f, "GSI {gsi}: no PCI function uses it: see 'pcidev list'"),
             Self::NoIrq(irq) => write!(
                 f,

@@ -5,9 +5,11 @@
 //! * [`args`] and [`sbdf`] parse the command line.
 //! * [`device`] calls the kernel module; [`sysfs`] and [`names`] read the rest of the system.
 //! * [`function`] holds the properties of a function; [`table`] and [`watch`] print them.
-//! * [`doctor`] checks whether guests can use the functions.
+//! * [`doctor`] checks whether guests can use the functions, [`trial`] lets one use them.
+//! * [`bug_report`] writes all of it to a file.
 
 mod args;
+mod bug_report;
 mod device;
 mod doctor;
 mod error;
@@ -19,6 +21,8 @@ mod names;
 mod sbdf;
 mod sysfs;
 mod table;
+mod tool;
+mod trial;
 #[path = "../../../rust/uapi/pcidev.rs"]
 #[allow(dead_code, reason = "a program uses a part of it")]
 mod uapi;
@@ -30,6 +34,7 @@ use std::{
         Write, //
     },
     process::ExitCode,
+    time::Duration, //
 };
 
 use clap::Parser;
@@ -86,6 +91,40 @@ fn run(args: &Args, out: &mut impl Write) -> Result<Verdict, Error> {
             print(args.json, &report, || report.text(), out)?;
             return Ok(report.verdict());
         }
+        Command::Try {
+            sbdf,
+            force,
+            kernel,
+            cmdline,
+            timeout,
+        } => {
+            let options = trial::Options {
+                sbdf: *sbdf,
+                force: *force,
+                kernel: kernel.clone(),
+                cmdline: cmdline.clone(),
+                patience: Duration::from_secs(*timeout),
+            };
+            let trial = trial::run(&options, &mut |step| tell(&format!("{step} ...")))?;
+            print(args.json, &trial, || trial.text(), out)?;
+            if !trial.passed() {
+                return Ok(Verdict::Findings);
+            }
+        }
+        Command::Report {
+            what,
+            output,
+            tries,
+        } => {
+            let (functions, guests) = doctor::Subject::split(what);
+            let options = bug_report::Options {
+                functions,
+                guests,
+                file: output.clone(),
+                tries: tries.then(trial::Options::default),
+            };
+            bug_report::write(&options, &mut tell)?;
+        }
         Command::Groups { sbdf } => {
             let groups = doctor::groups(sbdf)?;
             print(args.json, &groups, || doctor::text(&groups), out)?;
@@ -95,10 +134,18 @@ fn run(args: &Args, out: &mut impl Write) -> Result<Verdict, Error> {
     Ok(Verdict::Well)
 }
 
+/// Tells whoever looks. Nothing depends on it.
+fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// The exit status if checks were inconclusive.
 const UNKNOWN: u8 = 3;
 
 fn main() -> ExitCode {
+    if trial::is_in_guest() {
+        trial::in_guest();
+    }
     let args = Args::parse();
     let mut out = io::stdout().lock();
     let result = run(&args, &mut out);

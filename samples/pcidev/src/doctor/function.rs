@@ -41,9 +41,14 @@ const RULES: [Rule; 22] = [
     device::virtual_functions,
 ];
 
+/// Why no guest can have the function, whatever else is true of it.
+pub fn fatal(patient: &Patient<'_>) -> Option<Finding> {
+    FATAL.iter().find_map(|rule| rule(patient))
+}
+
 /// The features that work, or would work in a guest, and all findings.
 pub fn examine(patient: &Patient<'_>) -> (Vec<String>, Vec<Finding>) {
-    if let Some(finding) = FATAL.iter().find_map(|rule| rule(patient)) {
+    if let Some(finding) = fatal(patient) {
         return (Vec::new(), vec![finding]);
     }
     let findings = RULES.iter().filter_map(|rule| rule(patient));

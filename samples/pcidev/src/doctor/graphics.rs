@@ -41,6 +41,13 @@ fn is_integrated(function: &Function) -> bool {
     function.vendor == INTEL && is_display && function.sbdf.bus() == 0
 }
 
+/// What a guest with the function needs in its configuration.
+pub fn guest_options(function: &Function) -> Vec<String> {
+    let is_primary = is_integrated(function) && function.sbdf == INTEL_GRAPHICS;
+    let option = is_primary.then(|| "gfx_passthru = \"igd\"".to_owned());
+    option.into_iter().collect()
+}
+
 /// What a guest gets of Intel graphics.
 pub fn intel_graphics(p: &Patient<'_>) -> Option<Finding> {
     let f = p.function;

@@ -144,6 +144,12 @@ impl Report {
         }
     }
 
+    /// The functions whose findings count.
+    pub fn counted_functions(&self) -> Vec<Sbdf> {
+        let functions = self.functions.iter().filter(|function| function.counts);
+        functions.map(|function| function.sbdf).collect()
+    }
+
     /// The findings that the exit status depends on.
     pub fn counted(&self) -> impl Iterator<Item = &Finding> {
         let functions = self.functions.iter().filter(|function| function.counts);

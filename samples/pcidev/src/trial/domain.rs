@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The guest, as dom0 sees it: created, listened to, destroyed.
+
+use std::{
+    fs,
+    io::Read,
+    os::{
+        fd::AsFd,
+        unix::fs::OpenOptionsExt, //
+    },
+    path::Path,
+    thread::sleep,
+    time::{
+        Duration,
+        Instant, //
+    },
+};
+
+use nix::{
+    libc,
+    sys::termios::{
+        cfmakeraw,
+        tcgetattr,
+        tcsetattr,
+        SetArg, //
+    },
+};
+
+use super::init::{
+    Outcome,
+    MARK,
+    OPTION, //
+};
+use crate::{
+    sbdf::Sbdf,
+    tool, //
+};
+
+/// What libxl says if it has deleted the socket of its own device model, as it does on slow
+/// machines: creating the guest again helps.
+const LOST_SOCKET: &str = "Failed to connect to QMP socket";
+const ATTEMPTS: usize = 3;
+const STEP: Duration = Duration::from_millis(200);
+/// The lines of the console that are shown if the guest says nothing else.
+const LAST_LINES: usize = 8;
+
+/// What the guest is made of.
+pub struct Guest<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// The function that it gets.
+    pub sbdf: Sbdf,
+    /// Vendor and device.
+    pub id: &'a str,
+    /// The kernel, and the image with this program.
+    pub kernel: &'a Path,
+    /// See `kernel`.
+    pub image: &'a Path,
+    /// More options of the kernel.
+    pub cmdline: &'a str,
+    /// More lines of the configuration.
+    pub options: &'a [String],
+}
+
+impl Guest<'_> {
+    fn config(&self) -> String {
+        format!(
+            "\
+type = \"hvm\"
+name = \"{}\"
+memory = 256
+vcpus = 1
+kernel = \"{}\"
+ramdisk = \"{}\"
+cmdline = \"console=hvc0 loglevel=5 panic=-1 {OPTION}{} {}\"
+pci = [ \"{}\" ]
+vga = \"none\"
+vnc = 0
+on_poweroff = \"destroy\"
+on_reboot = \"destroy\"
+on_crash = \"destroy\"
+{}
+",
+            self.name,
+            self.kernel.display(),
+            self.image.display(),
+            self.id,
+            self.cmdline,
+            self.sbdf,
+            self.options.join("\n")
+        )
+    }
+
+    /// Runs the guest until it has said what came of the trial, for `patience` at most.
+    pub fn run(&self, scratch: &Path, patience: Duration) -> Result<Outcome, String> {
+        let config = scratch.join("guest.cfg");
+        fs::write(&config, self.config()).map_err(|e| format!("{}: {e}", config.display()))?;
+        let path = config.to_string_lossy();
+        let mut created = Err(String::new());
+        for _ in 0..ATTEMPTS {
+            created = tool::run(&["xl", "create", "-q", &path]);
+            match &created {
+                Err(e) if e.contains(LOST_SOCKET) => destroy(self.name),
+                _ => break,
+            }
+        }
+        created.map_err(|e| format!("xl create: {e}"))?;
+        let outcome = self.listen(patience);
+        destroy(self.name);
+        outcome
+    }
+
+    fn listen(&self, patience: Duration) -> Result<Outcome, String> {
+        let began = Instant::now();
+        let domain =
+            tool::run(&["xl", "domid", self.name]).map_err(|_| "the guest is gone at once")?;
+        let node = format!("/local/domain/{}/console/tty", domain.trim());
+        let mut said = String::new();
+        let mut console = None;
+        while began.elapsed() < patience {
+            if console.is_none() {
+                console = tool::run(&["xenstore-read", &node])
+                    .ok()
+                    .and_then(|path| open(path.trim()).ok());
+            }
+            if let Some(console) = &mut console {
+                read(console, &mut said);
+            }
+            if let Some(outcome) = outcome(&said) {
+                return outcome;
+            }
+            if tool::run(&["xl", "domid", self.name]).is_err() {
+                return Err(format!(
+                    "the guest has ended without a word{}",
+                    last_lines(&said)
+                ));
+            }
+            sleep(STEP);
+        }
+        Err(format!(
+            "the guest has said nothing in {} s{}",
+            patience.as_secs(),
+            last_lines(&said)
+        ))
+    }
+}
+
+/// Ends a guest, if there is one.
+pub fn destroy(name: &str) {
+    let _ = tool::run(&["xl", "destroy", name]);
+}
+
+fn open(path: &str) -> std::io::Result<fs::File> {
+    let file = fs::File::options()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NOCTTY | libc::O_NONBLOCK)
+        .open(path)?;
+    // Else the terminal would send the guest what it says.
+    let mut settings = tcgetattr(file.as_fd())?;
+    cfmakeraw(&mut settings);
+    tcsetattr(file.as_fd(), SetArg::TCSANOW, &settings)?;
+    Ok(file)
+}
+
+fn read(console: &mut fs::File, said: &mut String) {
+    let mut bytes = [0; 4096];
+    while let Ok(length @ 1..) = console.read(&mut bytes) {
+        said.push_str(&String::from_utf8_lossy(&bytes[..length]));
+    }
+}
+
+/// What the guest has said of the trial, once its line is complete.
+fn outcome(said: &str) -> Option<Result<Outcome, String>> {
+    let (_, rest) = said.rsplit_once(MARK)?;
+    let (line, _) = rest.split_once('\n')?;
+    Some(serde_json::from_str(line.trim_end()).map_err(|e| format!("the guest says nonsense: {e}")))
+}
+
+fn last_lines(said: &str) -> String {
+    let lines: Vec<_> = said
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
+    match last {
+        [] => "; its console is empty".to_owned(),
+        last => format!("; its console:\n  {}", last.join("\n  ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_on_a_console() {
+        assert!(outcome("Linux version 7.2\r\n").is_none());
+        assert!(outcome("x\npcidev-try: {\"driver\":").is_none());
+        let line =
+            r#"pcidev-try: {"driver":"nvme","interrupts":{"MSI-X":9},"did":null,"error":null}"#;
+        let found = outcome(&format!("[ 1.0] nvme\r\n{line}\r\n"))
+            .unwrap()
+            .unwrap();
+        assert_eq!(found.driver.as_deref(), Some("nvme"));
+        assert_eq!(found.interrupts.get("MSI-X"), Some(&9));
+        assert!(outcome("pcidev-try: {}\n").unwrap().is_err());
+    }
+
+    #[test]
+    fn what_is_left_of_a_console() {
+        assert_eq!(last_lines("\r\n"), "; its console is empty");
+        assert_eq!(last_lines("a\n\nb\n"), "; its console:\n  a\n  b");
+    }
+}

@@ -1,0 +1,135 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# pcidev try, with functions of several kinds. Would catch: one that works and is said not to,
+# one that does not and is said to, a function that is not given back, a guest that is left,
+# and a function that is taken from dom0 while that uses it.
+#
+# TRY_LONG=yes: more kinds.
+
+. "${0%/*}/ktap.sh"
+
+nic=0000:00:04.0 virtual=0000:00:06.0 disk=0000:00:07.0 usb=0000:00:08.0 edu=0000:00:09.0
+
+# As guest.py does it, for the emulator.
+fast=$(python3 -IS -c 'import sys; sys.path.insert(0, "/vm"); import guest; print(guest.CMDLINE)')
+
+# Again if the guest's kernel has rejected an intact module, as it does now and then in the emulator.
+tries() { # SBDF [OPTION]...
+	for attempt in 1 2 3; do
+		said=$(pcidev try --kernel /boot/vmlinuz --cmdline "$fast" --timeout 400 "$@" 2>$tmp/steps)
+		status=$?
+		case $said in *"Key was rejected by service"*) ;; *) break ;; esac
+		echo "a module was rejected: attempt $attempt" >&2
+	done
+	printf '%s\n' "$said"
+	return $status
+}
+
+# The driver that it had before has it again.
+passes() { # SBDF DRIVER KINDS DONE
+	[ ! "$(driver_of $1)" ] || before=$(driver_of $1)
+	said=$(tries $1 --json) || die "$said"
+	printf '%s' "$said" | python3 -IS -c '
+import json, sys
+driver, kinds, done = sys.argv[1:]
+cases = {case["name"]: case for case in json.load(sys.stdin)["cases"]}
+assert list(cases) == ["taken from dom0", "in a guest", "reset", "in a guest, INTx", "given back to dom0"], list(cases)
+for name, kind in zip(("in a guest", "in a guest, INTx"), kinds.split()):
+    outcome = cases[name]["outcome"]
+    assert outcome["driver"] == driver, outcome
+    assert list(outcome["interrupts"]) == [kind], outcome
+    assert (done in (outcome["did"] or "")) and (not done or outcome["interrupts"][kind] > 0), outcome' \
+		"$2" "$3" "$4" || die "$said"
+	left $1
+}
+
+left() { # SBDF
+	same "driver of $1" "$before" "$(driver_of $1)"
+	! xl list | grep pcidev-try || die "a guest is left"
+	! xl pci-assignable-list | grep $1 || die "it is still assignable"
+	same "scratch" "" "$(ls -d /tmp/pcidev-try-* 2>/dev/null)"
+}
+
+a_nic() {
+	modprobe e1000e
+	wait_for 5 test -d $devices/$nic/net
+	same "driver" e1000e "$(driver_of $nic)"
+	passes $nic e1000e "MSI-X INTx" "has a link"
+}
+
+a_virtual() {
+	passes $virtual igb "MSI-X INTx" "has a link"
+}
+
+a_disk() {
+	modprobe nvme
+	wait_for 5 test -d $devices/$disk/nvme
+	passes $disk nvme "MSI-X INTx" "1 MiB of nvme"
+}
+
+# Nothing is plugged in: no interrupt has to come.
+a_usb() {
+	passes $usb xhci_hcd "MSI-X INTx" ""
+}
+
+without_driver() {
+	before=$(driver_of $edu)
+	! said=$(tries $edu) || die "it works: $said"
+	case $said in
+	*"no driver of this kernel takes it in the guest"*FAIL) ;;
+	*) die "$said" ;;
+	esac
+	case $said in *INTx,*) die "tried again: $said" ;; esac
+	left $edu
+}
+
+not_taken() {
+	refused="pcidev: dom0 uses $nic for the address 10.0.2.15 of $1: --force takes it all the same"
+	! tries $nic || die "it was taken"
+	same "error" "$refused" "$(cat $tmp/steps)"
+	same "driver" e1000e "$(driver_of $nic)"
+}
+
+in_use() {
+	name=$(ls $devices/$nic/net)
+	ip address add 10.0.2.15/24 dev $name
+	not_taken $name
+}
+
+forced() {
+	before=e1000e
+	tries $nic --force >$tmp/forced || die "$(cat $tmp/forced)"
+	left $nic
+}
+
+refused() {
+	! tries 00:1f.0 || die "a bridge was taken"
+	same "error" "pcidev: 0000:00:1f.0: a bridge cannot be assigned to a guest" "$(cat $tmp/steps)"
+	! pcidev try $disk --kernel /nowhere 2>$tmp/steps || die "without a kernel"
+	same "error" "pcidev: /nowhere: no such kernel: name one by --kernel" "$(cat $tmp/steps)"
+	xl pci-assignable-add $edu
+	xenstore-write /local/domain/0/backend/pci/32749/0/dev-0 $edu
+	! tries $edu || die "taken from a guest"
+	same "error" "pcidev: $edu is assigned to guest 32749" "$(cat $tmp/steps)"
+	xenstore-rm /local/domain/0/backend/pci/32749
+	xl pci-assignable-remove $edu
+}
+
+in_vm && [ -e $devices/$edu ] && command -v pcidev >/dev/null || skip_all "see tests.toml"
+tmp=$(mktemp -d)
+
+long() { # SENTENCE COMMAND
+	if [ "${TRY_LONG-}" ]; then check "$@"; else skip "$1" "takes a minute: TRY_LONG=yes"; fi
+}
+
+plan 8
+check "a NIC" a_nic
+long "a NIC that has virtual functions" a_virtual
+check "a disk" a_disk
+long "a USB controller" a_usb
+check "a function without a driver fails, in plain words" without_driver
+check "what dom0 uses is not taken" in_use
+long "but by force" forced
+check "what no guest can have is refused" refused
+finish
