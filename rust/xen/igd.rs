@@ -124,14 +124,15 @@ impl SharedOpRegion {
     }
 
     /// Writes what has changed in the OpRegion and in its extended VBT, of which guests may have a
-    /// part mapped. May sleep. `ENOMEM`.
+    /// part mapped. Tries both. May sleep. `ENOMEM`.
     pub fn restore(&self) -> Result {
-        self.write(self.moved.as_ref().unwrap_or(&self.bytes))?;
-        match &self.region.extended_vbt {
+        let opregion = self.write(self.moved.as_ref().unwrap_or(&self.bytes));
+        let vbt = match &self.region.extended_vbt {
             // SAFETY: As for `write()`.
             Some(range) => unsafe { firmware_memory::write(range.start, &self.vbt) },
             None => Ok(()),
-        }
+        };
+        opregion.and(vbt)
     }
 
     fn write(&self, bytes: &[u8]) -> Result {
