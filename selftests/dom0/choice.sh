@@ -16,8 +16,12 @@ load() { # PARAMETER...
 	modprobe xen-pciback "$@"
 }
 
+logged() { # TEXT
+	log | grep -qF "$1"
+}
+
 said() { # TEXT
-	log | grep -qF "$1" || die "not logged: $1: $(log | grep pciback | tail -n 8)"
+	logged "$1" || die "not logged: $1: $(log | grep pciback | tail -n 8)"
 }
 
 plug() { # PORT
@@ -42,7 +46,7 @@ by_identity() {
 	wait_for 20 exists $before
 	load ids=$moving
 	wait_for 10 is_seized $before
-	wait_for 10 said "$before: 8086:10d3 seized, reset by pm"
+	wait_for 10 logged "$before: 8086:10d3 seized, reset by pm"
 	same "all that is seized" $before "$(basename -a $pciback/0000:*)"
 	no_slots
 }
