@@ -88,6 +88,8 @@ struct Case {
     name: &'static str,
     /// What the guest says; `null` if it could not be asked.
     outcome: Option<Outcome>,
+    /// What was done in dom0.
+    did: Option<String>,
     /// What went wrong.
     error: Option<String>,
     seconds: f64,
@@ -128,12 +130,19 @@ impl Device {
         Err("xl has not bound it to pciback".to_owned())
     }
 
-    /// Waits until it is ready for the next guest. Only the Rust xen-pciback tells.
-    fn wait_until_reset(&self) -> Result<(), String> {
+    /// Waits until it is ready for the next guest, and says how it was reset. Only the Rust
+    /// xen-pciback tells.
+    fn wait_until_reset(&self) -> Result<Option<String>, String> {
         let began = Instant::now();
         loop {
             match self.directory.text("pciback/state").as_deref() {
-                None | Some("clean" | "touched") => return Ok(()),
+                None | Some("clean" | "touched") => {
+                    let method = self.directory.text("pciback/reset");
+                    return Ok(method.map(|method| match method.as_str() {
+                        "none" => "not reset: no method".to_owned(),
+                        method => format!("by {method}"),
+                    }));
+                }
                 Some("broken") => return Err("its reset failed".to_owned()),
                 Some(state) if began.elapsed() > RESET => {
                     return Err(format!("still {state} after {} s", RESET.as_secs()))
@@ -188,7 +197,7 @@ pub fn run(options: &Options, told: &mut dyn FnMut(&str)) -> Result<Trial, Error
         all: Vec::new(),
         told,
     };
-    if cases.step("taken from dom0", || device.assign()) {
+    if cases.step("taken from dom0", || device.assign().map(|()| None)) {
         let has_line = patient
             .has_line
             .then_some(("in a guest, INTx", "pci=nomsi"));
@@ -211,7 +220,9 @@ pub fn run(options: &Options, told: &mut dyn FnMut(&str)) -> Result<Trial, Error
     }
     // Also if it was only taken from its driver.
     if device.driver() != before {
-        cases.step("given back to dom0", || device.give_back(before.as_deref()));
+        cases.step("given back to dom0", || {
+            device.give_back(before.as_deref()).map(|()| None)
+        });
     }
     let cases = cases.all;
     let passed = cases.iter().all(|case| case.error.is_none());
@@ -230,24 +241,33 @@ struct Cases<'a> {
 }
 
 impl Cases<'_> {
-    fn add(&mut self, name: &'static str, work: impl FnOnce() -> Result<Option<Outcome>, String>) {
+    fn add(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce() -> Result<(Option<Outcome>, Option<String>), String>,
+    ) {
         (self.told)(name);
         let began = Instant::now();
-        let (outcome, error) = match work() {
-            Ok(outcome) => (outcome, None),
-            Err(e) => (None, Some(e)),
+        let ((outcome, did), error) = match work() {
+            Ok(done) => (done, None),
+            Err(e) => ((None, None), Some(e)),
         };
         self.all.push(Case {
             name,
             error: error.or_else(|| complaint(outcome.as_ref()?)),
             outcome,
+            did,
             seconds: began.elapsed().as_secs_f64(),
         });
     }
 
     /// Returns whether it worked.
-    fn step(&mut self, name: &'static str, work: impl FnOnce() -> Result<(), String>) -> bool {
-        self.add(name, || work().map(|()| None));
+    fn step(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce() -> Result<Option<String>, String>,
+    ) -> bool {
+        self.add(name, || work().map(|did| (None, did)));
         self.all.last().is_some_and(|case| case.error.is_none())
     }
 
@@ -257,7 +277,7 @@ impl Cases<'_> {
         name: &'static str,
         work: impl FnOnce() -> Result<Outcome, String>,
     ) -> bool {
-        self.add(name, || work().map(Some));
+        self.add(name, || work().map(|outcome| (Some(outcome), None)));
         let outcome = self.all.last().and_then(|case| case.outcome.as_ref());
         outcome.is_some_and(|outcome| outcome.driver.is_some())
     }
@@ -300,7 +320,8 @@ impl Trial {
                 .iter()
                 .map(|(kind, count)| format!("{count} {kind}"))
                 .collect();
-            let result = match (&case.error, outcome.did) {
+            let did = outcome.did.or_else(|| case.did.clone());
+            let result = match (&case.error, did) {
                 (Some(error), _) => format!("fails: {error}"),
                 (None, Some(did)) => did,
                 (None, None) => "works".to_owned(),
@@ -365,6 +386,7 @@ mod tests {
         let case = |name, outcome, error: Option<&str>| Case {
             name,
             outcome,
+            did: None,
             error: error.map(str::to_owned),
             seconds: 1.25,
         };

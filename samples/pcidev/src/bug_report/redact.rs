@@ -10,7 +10,7 @@ use regex::{
     Regex, //
 };
 
-/// What is replaced, with its name. The text to keep is in the groups `before` and `after`.
+/// What is replaced, with its name. What is in the group `before` stays.
 const RULES: [(&str, &str); 6] = [
     (
         "serial numbers",

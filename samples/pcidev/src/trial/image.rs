@@ -7,6 +7,10 @@ use std::{
     collections::BTreeSet,
     fs,
     io::Write,
+    os::unix::fs::{
+        DirBuilderExt,
+        OpenOptionsExt, //
+    },
     path::{
         Path,
         PathBuf, //
@@ -33,7 +37,8 @@ impl Scratch {
     /// A new directory, for root alone.
     pub fn new() -> Result<Self, String> {
         let path = std::env::temp_dir().join(format!("pcidev-try-{}", std::process::id()));
-        fs::create_dir(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let created = fs::DirBuilder::new().mode(0o700).create(&path);
+        created.map_err(|e| format!("{}: {e}", path.display()))?;
         Ok(Self(path))
     }
 }
@@ -87,7 +92,6 @@ fn libraries(maps: &str) -> BTreeSet<&str> {
 }
 
 fn put(root: &Path, name: &str, contents: &[u8], mode: u32) -> Result<(), String> {
-    use std::os::unix::fs::OpenOptionsExt;
     let path = root.join(name);
     let write = || {
         fs::create_dir_all(path.parent().unwrap_or(root))?;
@@ -101,7 +105,7 @@ fn put(root: &Path, name: &str, contents: &[u8], mode: u32) -> Result<(), String
     write().map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// Makes the image below `scratch`, and returns its path. Returns also whether there is a module.
+/// Makes the image below `scratch`, and returns its path.
 pub fn make(scratch: &Path, modalias: &str) -> Result<PathBuf, String> {
     let root = scratch.join("root");
     let read = |path: &str| fs::read(path).map_err(|e| format!("{path}: {e}"));
