@@ -4,11 +4,13 @@
 
 Files in sysfs, the device node, module parameters, ioctls, trace events, udev's
 variables and messages, each by name: what is in the sources and not described
-is found, and what is described and not in the sources. Prints KTAP.
+is found, and what is described and not in the sources. The same of the messages of
+libxl about functions, in its library. Prints KTAP.
 """
 
 import argparse
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +25,13 @@ LOGGED = re.compile(rf"\b(?:(?:dev|pr)_(?:emerg|alert|crit|err|warn|notice|info)
 # Only what differs, put in front of another message.
 WORDLESS = re.compile(r"[^a-z]*$")
 MESSAGES = "Documentation/admin-guide/messages.rst"
+XL_MESSAGES = "Documentation/admin-guide/messages-xl.rst"
+LIBXL = "/usr/lib/x86_64-linux-gnu/libxenlight.a"
+# Of its object for functions: parts of other messages, and what only "xl -v" prints.
+LIBXL_NOT_SHOWN = {
+    "already assigned to a different guest", "cannot be assigned - no IOMMU", "Device Model",
+    "Creating pci backend", "pci backend at %s is not ready", "Adding new pci device to xenstore",
+    "Adding new pci device to config", "Driver re-plug path: %s", "'%s' -> %s"}
 CONST_NAME = r"""const NAME: &'static CStr = c"([\w/]+)";"""
 
 
@@ -132,6 +141,28 @@ def messages(tree: Tree) -> list[str]:
         f"described, and not in the sources: {term}" for term, texts in sorted(found.items()) if not texts]
 
 
+def libxl_texts(member: str) -> set[str]:
+    """The formats of one object of libxl, with addresses as one value."""
+    data = subprocess.run(["ar", "p", LIBXL, member], check=True, stdout=subprocess.PIPE).stdout
+    texts = (text.decode() for text in re.findall(rb"[\n -~]{4,}(?=\0)", data))
+    return {re.sub(r"%0?4?x:%0?2?x:%0?2?x\.%(?:01)?[xu]", "%s", text.split("\n")[0]) for text in texts
+            if " " in text and re.search("[a-z]{2}", re.sub("%[a-z]+", "", text))}
+
+
+def libxl_entry(text: str) -> re.Pattern[str]:
+    return re.compile(".+".join(re.escape(part) for part in re.split(r"(?:0x)?%#?[0-9]*l*[a-z]", text)))
+
+
+def libxl_messages(tree: Tree) -> list[str]:
+    shown = libxl_texts("libxl_pci.o") - LIBXL_NOT_SHOWN
+    others = set().union(*(libxl_texts(f"libxl_{name}.o") for name in ("create", "dm", "x86")))
+    terms = set(re.findall(r"^   ``(.*)``$", tree.text(XL_MESSAGES).partition("\nThe kernel, about")[0], re.M))
+    return [f"message of libxl not described: {text}" for text in sorted(shown)
+            if not any(libxl_entry(text).fullmatch(term) for term in terms)] + [
+        f"described, and not in libxl: {term}" for term in sorted(terms)
+        if not any(libxl_entry(text).fullmatch(term) for text in shown | others)]
+
+
 def notices(test: Callable[[Tree], list[str]], name: str, old: str, new: str) -> Callable[[Tree], list[str]]:
     def changed(_: Tree) -> list[str]:
         return [] if test(Tree((name, old, new))) else ["nothing was noticed"]
@@ -149,6 +180,7 @@ TESTS: dict[str, Callable[[Tree], list[str]]] = {
     "every trace event is described with its fields": traces,
     "every variable that udev gets is described": variables,
     "every message is described": messages,
+    "every message of libxl about functions is described": libxl_messages,
     "a new file of the driver is noticed": notices(sysfs, BACK_FILES, 'c"slots"', 'c"slots2"'),
     "a new file of a function is noticed": notices(sysfs, "rust/pcidev/files.rs", 'c"irq"', 'c"irq2"'),
     "a file that is gone is noticed": notices(
@@ -164,6 +196,9 @@ TESTS: dict[str, Callable[[Tree], list[str]]] = {
     "another message is noticed": notices(messages, "rust/pciback/driver.rs", "cannot notify udev", "could not notify udev"),
     "another message in XenStore is noticed": notices(messages, "rust/pciback/backend.rs", "is no address", "is none"),
     "a message that is gone is noticed": notices(messages, MESSAGES, "``cannot notify udev", "``could not notify udev"),
+    "a message of libxl that is not described is noticed": notices(
+        libxl_messages, XL_MESSAGES, "   ``Not bound to pciback``\n", ""),
+    "a message of libxl that is gone is noticed": notices(libxl_messages, XL_MESSAGES, "``Name too", "``The name is too"),
 }
 
 
