@@ -10,7 +10,7 @@ SANDBOX := selftests/vm/sandbox
 
 # Options of a run, for all targets.
 export KERNEL QEMU_ARGS QEMU_NIC PCIBACK PCIDEV DOM0 DOM0_ARGS XEN_ARGS MODPROBE
-export CLOCK SMP MEMORY DOM0_MEMORY TIMEOUT ZOO TESTS PART QUICK JOBS SCRIPT DEBIAN_MIRROR KDIR DESTDIR
+export CLOCK SMP MEMORY DOM0_MEMORY TIMEOUT ZOO XEN_DIST XEN_QEMU TESTS PART QUICK JOBS SCRIPT DEBIAN_MIRROR KDIR DESTDIR
 
 .PHONY: help
 help:
@@ -44,6 +44,8 @@ help:
 	@echo '  QEMU_ARGS="-device ..." QEMU_NIC=none DOM0_ARGS=... XEN_ARGS=... MODPROBE=...'
 	@echo '  MEMORY=MiB DOM0_MEMORY=MiB'
 	@echo '  ZOO="gpu nic-slow": PCI functions that a program plays, see Documentation/zoo.rst'
+	@echo '  XEN_DIST=DIR: the Xen that is installed there, instead of Debian'"'"'s; XEN_QEMU=FILE: with'
+	@echo '  this device model; see "A Xen of your own" in Documentation/development.rst'
 	@echo '  CLOCK=host|instructions (instructions: the clock counts them; host: real time)'
 	@echo 'Options of test and bench: TESTS=GLOB (lint, guests*), JOBS=number of parallel machines'
 	@echo 'Options of set-up: DEBIAN_MIRROR=URL'

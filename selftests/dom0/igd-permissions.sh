@@ -55,10 +55,10 @@ start() {
 	python3 -c '
 import ctypes
 import sys
-xc = ctypes.CDLL("libxenctrl.so.4.20")
+xc = ctypes.CDLL(sys.argv.pop(1))
 xc.xc_interface_open.restype = ctypes.c_void_p
 sys.exit(xc.xc_domain_set_target(ctypes.c_void_p(xc.xc_interface_open(None, None, 0)), *map(int, sys.argv[1:])))
-' $(xl domid stub) $(xl domid target) || die "Xen takes no target"
+' "$(ldd "$(command -v xl)" | awk '/libxenctrl/ { print $3 }')" $(xl domid stub) $(xl domid target) || die "Xen takes no target"
 	xenstore-write /local/domain/$(xl domid stub)/target $(xl domid target)
 	assignable $gpu
 	both_may "" || die "stub: $(permitted stub), target: $(permitted target)"

@@ -5,7 +5,7 @@
 # A test is "plan N", N points by "check" or "skip", and "finish", which adds a
 # point of its own: that the kernel had nothing to complain about meanwhile.
 
-export LC_ALL=C PATH="${0%/*}/../../build/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+export LC_ALL=C PATH="${0%/*}/../../build/bin:$PATH:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 devices=/sys/bus/pci/devices
 drivers=/sys/bus/pci/drivers
 pciback=$drivers/pciback

@@ -87,7 +87,7 @@ class Simulated(machine.Machine):
     """A machine that is nothing but its clock, which moves so many seconds for each of the processor's."""
 
     def __init__(self, host: Host, rate: float, began: int) -> None:
-        super().__init__(machine.Options(clock="instructions"), Path(), io.BytesIO())
+        super().__init__(machine.Options(clock="instructions"), io.BytesIO())
         self.host, self.rate, self.start_of_day = host, rate, began
         self.process = mock.Mock(pid=0)
 

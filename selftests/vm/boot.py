@@ -26,6 +26,7 @@ import tty
 from dataclasses import dataclass
 from pathlib import Path
 
+import dist
 import images
 from cpio import Archive
 from machine import CLOCKS, HANGS, Machine, Options
@@ -68,7 +69,7 @@ class Run:
             machine = Machine(Options(arguments.dom0, arguments.nic != "none", arguments.qemu_args, arguments.xen_args,
                                       arguments.dom0_args, arguments.clock, arguments.smp, arguments.memory,
                                       arguments.dom0_memory, arguments.kernel),
-                              BUILD, log, self.zoo)
+                              log, self.zoo)
             try:
                 if self.zoo:
                     await self.zoo.start()
@@ -173,7 +174,7 @@ def note(text: str) -> None:
 def initrd(arguments: argparse.Namespace, interactive: bool):
     """dom0's image with what is ours appended, in memory: nothing to clean up."""
     file = os.fdopen(os.memfd_create("initrd"), "w+b")
-    for name in ("dom0.cpio", images.modules(arguments.kernel)):
+    for name in (images.dom0(), images.modules(arguments.kernel)):
         with (images.IMAGES / name).open("rb") as image:
             while os.sendfile(file.fileno(), image.fileno(), None, 1 << 30):
                 pass
@@ -220,8 +221,11 @@ def guest_image() -> bytes:
 
 def orders(arguments: argparse.Namespace, command: list[str]) -> str:
     """The file that dom0's init reads."""
+    xen = images.own_xen()
     values = {"DOM0": arguments.dom0, "PCIBACK": arguments.pciback, "PCIDEV": arguments.pcidev,
-              "MODPROBE": arguments.modprobe, "COMMAND": shlex.join(command), "SIZE": ""}
+              "MODPROBE": arguments.modprobe, "COMMAND": shlex.join(command), "SIZE": "",
+              "XEN_PATH": xen.path() if xen else "/usr/lib/xen-4.20/bin",
+              "XEN_LIBRARIES": xen.libraries() if xen else ""}
     lines = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
     if not command:
         size = os.get_terminal_size(1)
@@ -329,11 +333,11 @@ def attempts(arguments: argparse.Namespace) -> int:
 def main() -> int:
     arguments = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    images.main({arguments.kernel})
     try:
+        images.main({arguments.kernel})
         check(arguments)
         return attempts(arguments)
-    except VmFailed as failure:
+    except (VmFailed, dist.Incomplete) as failure:
         note(f"FAILED: {failure}")
         return VM_FAILED
     except KeyboardInterrupt:

@@ -10,14 +10,17 @@ it is made of has changed.
 import fcntl
 import hashlib
 import lzma
-import os
 import shutil
 import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
+import dist
+import elf
 from cpio import CONSOLE, Archive
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
@@ -56,10 +59,33 @@ def main(kernels: set[str]) -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with (IMAGES / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        make("dom0.cpio", "stock", write_dom0)
-        make("guest.cpio", "stock", write_guest)
+        if xen := own_xen():
+            if note := xen.note(DOM0):
+                print(f"images: {note}", file=sys.stderr)
+            make(hypervisor().name, xen.key(), xen.write_hypervisor)
+        make(dom0(), fingerprint("stock") + (xen.key() if xen else ""), archived(write_dom0))
+        make("guest.cpio", fingerprint("stock"), archived(write_guest))
         for kernel in sorted(kernels):
-            make(modules(kernel), kernel, write_debug_modules if kernel == "debug" else write_stock_modules)
+            make(modules(kernel), fingerprint(kernel),
+                 archived(write_debug_modules if kernel == "debug" else write_stock_modules))
+
+
+def own_xen() -> dist.Dist | None:
+    return dist.examine(DOM0)
+
+
+def variant() -> str:
+    """Part of the names of images that are made for one Xen."""
+    return f"-{hashlib.sha256(dist.name().encode()).hexdigest()[:8]}" if dist.name() else ""
+
+
+def hypervisor() -> Path:
+    return IMAGES / f"xen{variant()}" if dist.name() else BUILD / "xen"
+
+
+def dom0() -> str:
+    """The image that holds dom0's root file system."""
+    return f"dom0{variant()}.cpio"
 
 
 def modules(kernel: str) -> str:
@@ -72,19 +98,16 @@ def need(path: Path, remedy: str) -> None:
         sys.exit(f"images: {path} is missing: run selftests/vm/{remedy}")
 
 
-def make(name: str, kernel: str, write) -> None:
+def make(name: str, inputs: str, write: Callable[[BinaryIO], None]) -> None:
     """Write an image unless the one there was made of the same things."""
     image, stamp = IMAGES / name, IMAGES / f".{name}.stamp"
-    inputs = fingerprint(kernel)
     if image.exists() and stamp.exists() and stamp.read_text() == inputs:
         return
     began = time.monotonic()
     fresh = IMAGES / f".{name}.new"
     try:
         with fresh.open("wb") as out:
-            archive = Archive(out)
-            write(archive)
-            archive.close()
+            write(out)
         stamp.unlink(missing_ok=True)
         fresh.rename(image)
         stamp.write_text(inputs)
@@ -94,10 +117,18 @@ def make(name: str, kernel: str, write) -> None:
     print(f"images: {name}, {size} MiB, {time.monotonic() - began:.1f} s", file=sys.stderr)
 
 
+def archived(fill: Callable[[Archive], None]) -> Callable[[BinaryIO], None]:
+    def write(out: BinaryIO) -> None:
+        archive = Archive(out)
+        fill(archive)
+        archive.close()
+    return write
+
+
 def fingerprint(kernel: str) -> str:
     """Changes when a package of dom0's chroot, the kernel or this recipe changes."""
     digest = hashlib.sha256()
-    for source in (Path(__file__), Path(__file__).with_name("cpio.py"), DOM0 / "var/lib/dpkg/status"):
+    for source in (Path(__file__), Path(__file__).with_name("cpio.py"), Path(dist.__file__), DOM0 / "var/lib/dpkg/status"):
         digest.update(source.read_bytes())
     file = vmlinuz(kernel).stat()
     digest.update(f"{folder(kernel).name} {file.st_size} {file.st_mtime_ns}".encode())
@@ -114,10 +145,20 @@ def vmlinuz(kernel: str) -> Path:
 
 
 def write_dom0(archive: Archive) -> None:
-    archive.tree("", DOM0, DOM0_SKIP)
+    xen = own_xen()
+    archive.tree("", DOM0, DOM0_SKIP | debian_tools() if xen else DOM0_SKIP)
+    if xen:
+        xen.write(archive)
     for folder in ("dev", "proc", "run", "sys", "tmp", "var/log/xen/console"):
         archive.add(folder, stat.S_IFDIR | 0o755)
     archive.add("dev/console", stat.S_IFCHR | 0o600, device=CONSOLE)
+
+
+def debian_tools() -> frozenset[str]:
+    """All files of Debian's Xen but the libraries, which Debian's device model needs."""
+    lists = [path for package in ("xen-utils-*", "xenstore-utils") for path in DOM0.glob(f"var/lib/dpkg/info/{package}.list")]
+    paths = {line.lstrip("/") for path in lists for line in path.read_text().splitlines()}
+    return frozenset(path for path in paths if not (DOM0 / path).is_dir())
 
 
 def write_stock_modules(archive: Archive) -> None:
@@ -141,33 +182,14 @@ def write_guest(archive: Archive) -> None:
     programs = [DOM0 / program for program in GUEST_PROGRAMS]
     for program in programs:
         archive.add(f"usr/bin/{program.name}", stat.S_IFREG | 0o755, program.read_bytes())
-    for library in libraries(programs):
+    libraries, missing = elf.libraries(programs, [DOM0 / folder for folder in dist.LIBRARIES])
+    if missing:
+        sys.exit(f"images: {DOM0} has no {' '.join(missing)}")
+    for library in libraries:
         archive.add(f"usr/lib/{library.name}", stat.S_IFREG | 0o755, library.read_bytes())
     for tool in ("modprobe", "insmod", "rmmod", "lsmod", "depmod", "modinfo"):
         archive.add(f"usr/bin/{tool}", stat.S_IFLNK | 0o777, b"kmod")
     add_modules(archive, GUEST_MODULES)
-
-
-def libraries(programs: list[Path]) -> list[Path]:
-    """The shared libraries of these programs, the loader included."""
-    found: dict[str, Path] = {}
-    queue = list(programs)
-    while queue:
-        text = subprocess.run(["readelf", "-ldW", queue.pop()], check=True, capture_output=True, text=True).stdout
-        for line in text.splitlines():
-            if "(NEEDED)" in line or "program interpreter" in line:
-                name = os.path.basename(line.rsplit("[" if "NEEDED" in line else " ", 1)[1].rstrip("]"))
-                if name not in found:
-                    found[name] = find_library(name)
-                    queue.append(found[name])
-    return list(found.values())
-
-
-def find_library(name: str) -> Path:
-    for folder in ("usr/lib/x86_64-linux-gnu", "usr/lib64", "usr/lib"):
-        if (DOM0 / folder / name).exists():
-            return DOM0 / folder / name
-    sys.exit(f"images: {DOM0} has no {name}")
 
 
 def add_modules(archive: Archive, names: tuple[str, ...]) -> None:
@@ -197,7 +219,7 @@ def closure(source: Path, names: tuple[str, ...]) -> list[str]:
     for line in listing.splitlines():
         path, colon, rest = line.partition(":")
         if colon and path.startswith("kernel/"):
-            needs[os.path.basename(path).split(".")[0].replace("-", "_")] = [path, *rest.split()]
+            needs[Path(path).name.split(".")[0].replace("-", "_")] = [path, *rest.split()]
     builtin = (source / "modules.builtin").read_text()
     wanted: dict[str, None] = {}
     for name in names:

@@ -93,7 +93,6 @@ class Machine:
     """One QEMU process with its channels."""
 
     options: Options
-    build: Path
     log: BinaryIO
     zoo: Zoo | None = None
     began: float = field(default_factory=time.monotonic)
@@ -165,7 +164,7 @@ class Machine:
         # QEMU splits modules at single commas.
         linux = f"{vmlinuz} console=hvc0 {LINUX} {options.dom0_args}".strip().replace(",", ",,")
         xen = f"dom0={options.dom0} dom0_mem={options.dom0_memory}M {XEN} {options.xen_args}".strip()
-        return command + ["-kernel", str(self.build / "xen"), "-initrd", f"{linux},{file}", "-append", xen]
+        return command + ["-kernel", str(images.hypervisor()), "-initrd", f"{linux},{file}", "-append", xen]
 
     async def qmp(self, request: str) -> dict:
         """Give QEMU one command; the answer has "return" or "error"."""

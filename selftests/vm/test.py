@@ -20,6 +20,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 
 import acpi
+import dist
 import images
 from machine import emulator_fault
 from plan import OPTIONS, SELFTESTS, Boot, Selection
@@ -110,7 +111,10 @@ async def prepare(kernels: set[str]) -> None:
     process = await asyncio.create_subprocess_exec("flock", str(TOP / "build/.lock"), "make", "-s", "-C", str(SELFTESTS))
     if await process.wait():
         sys.exit("test: cannot build the programs of the tests")
-    images.main(kernels)
+    try:
+        images.main(kernels)
+    except dist.Incomplete as error:
+        sys.exit(f"test: {error}")
     # For a boot of tests.toml: device 11 has a pin that leads nowhere.
     (TOP / "build/images/unrouted.aml").write_bytes(acpi.unroute(11))
     # For node: all functions have node 0.
