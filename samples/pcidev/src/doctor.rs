@@ -94,6 +94,10 @@ fn facts(functions: &[Sbdf], guests: &[String]) -> Result<facts::Facts, Error> {
         root: Path::new("/"),
         run: &gather::run,
         reserved: &|sbdf| device.as_ref()?.reserved(sbdf).ok(),
+        entries: &|sbdf| {
+            let function = device.as_ref()?.function(sbdf, &Names::none());
+            Some(function.ok()?.msix_entries)
+        },
     };
     let facts = system
         .facts(&Names::load(), guests)

@@ -51,6 +51,8 @@ pub struct System<'a> {
     pub run: &'a dyn Fn(&[&str]) -> Known<String>,
     /// Asks xen-pcidev for the memory that firmware reserved for a function.
     pub reserved: &'a dyn Fn(Sbdf) -> Option<Vec<Region>>,
+    /// Asks xen-pcidev for the number of entries of a function's MSI-X table.
+    pub entries: &'a dyn Fn(Sbdf) -> Option<u32>,
 }
 
 /// Runs a command and returns its output.
@@ -219,7 +221,7 @@ impl System<'_> {
             // Xen says it when it boots, and its log is short.
             remapping: remapping.or_else(|| xen::remapping(&dump("V").ok()?)),
             guest_irqs: xen::guest_irqs(info.as_deref().unwrap_or_default()),
-            capabilities: info.map(|info| xen::info(&info, "virt_caps").unwrap_or_default()),
+            capabilities: info.and_then(|info| xen::capabilities(&info)),
             owners: log.and_then(|log| xen::owners(&log).ok_or("no list in its log".to_owned())),
             // xenstore-ls fails if the directory is missing; this one always exists.
             guests: ask(&["xenstore-ls", "-f", "/local/domain/0"]).map(|text| xen::guests(&text)),
@@ -236,6 +238,7 @@ impl System<'_> {
         let (vendor, device) = (number("vendor"), number("device"));
         let id = u16::try_from(vendor).ok().zip(u16::try_from(device).ok());
         let bytes = directory.config(Config::EXTENDED_SIZE).unwrap_or_default();
+        let entries = (self.entries)(sbdf).unwrap_or_default();
         let group = directory.names("iommu_group/devices");
         Function {
             sbdf,
@@ -251,7 +254,11 @@ impl System<'_> {
             virtual_functions: text("sriov_numvfs")
                 .and_then(|n| n.parse().ok())
                 .unwrap_or_default(),
-            config: Config::parse(&bytes),
+            config: Config::parse(&bytes).map(|config| Config {
+                // Xen hides the MSI-X capability of a VF from dom0.
+                msix_entries: config.msix_entries.max(entries),
+                ..config
+            }),
             resources: text("resource")
                 .unwrap_or_default()
                 .lines()

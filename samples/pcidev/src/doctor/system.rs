@@ -127,7 +127,7 @@ fn iommu(_: &Facts, xen: &Xen) -> Option<Finding> {
         (Err(why), _) => {
             let text = format!("cannot tell whether Xen uses an IOMMU: xl info: {why}");
             let finding = Finding::unknown(Code::NoXl, text);
-            Some(finding.remedy("run as root in dom0, with Xen's tools installed"))
+            Some(finding.remedy("run as root in dom0, with the tools of this Xen"))
         }
         (_, Some(false)) => Some(
             Finding::fails(

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use crate::{
     doctor::facts::{
         Interrupts,
+        Known,
         Owner, //
     },
     sbdf::Sbdf, //
@@ -19,6 +20,13 @@ pub fn info(text: &str, name: &str) -> Option<Vec<String>> {
         (key.trim_end() == name).then_some(value)
     })?;
     Some(value.split_whitespace().map(str::to_owned).collect())
+}
+
+/// What Xen can do for guests, in `xl info`. The tools of another version of Xen are told nothing.
+pub fn capabilities(text: &str) -> Known<Vec<String>> {
+    info(text, "virt_caps").ok_or_else(|| {
+        "no virt_caps, which Xen does not tell the tools of another version".to_owned()
+    })
 }
 
 /// Whether the IOMMU remaps interrupts, according to Xen's log: as Xen says it when it boots, or as
@@ -169,9 +177,10 @@ mod tests {
     #[test]
     fn capabilities() {
         let text = "release : 7.2\nvirt_caps              : pv hvm hvm_directio\n";
-        let words = info(text, "virt_caps").unwrap();
+        let words = super::capabilities(text).unwrap();
         assert_eq!(words, ["pv", "hvm", "hvm_directio"]);
         assert_eq!(info(text, "virt"), None);
+        assert!(super::capabilities("release : 7.2\nxen_version : 4.22\n").is_err());
     }
 
     #[test]

@@ -3,7 +3,10 @@
 //! A dom0 as capture.sh found it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{
+        BTreeMap,
+        BTreeSet, //
+    },
     fs,
     os::unix::fs::symlink,
     path::PathBuf, //
@@ -33,6 +36,8 @@ const DOM0: &str = include_str!("../../../fixtures/pvh-dom0");
 struct Captured {
     root: PathBuf,
     commands: BTreeMap<String, String>,
+    /// What xen-pcidev says of each function's MSI-X table.
+    entries: Option<u32>,
 }
 
 impl Captured {
@@ -41,6 +46,7 @@ impl Captured {
         let mut captured = Self {
             root,
             commands: BTreeMap::new(),
+            entries: None,
         };
         let mut entries: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
@@ -88,6 +94,7 @@ impl Captured {
             root: &self.root,
             run: &run,
             reserved: &|_| None,
+            entries: &|_| self.entries,
         }
         .facts(&Names::none(), &[])
         .unwrap()
@@ -136,6 +143,21 @@ fn a_dom0_as_it_was() {
         assert_eq!(codes(&about(&facts, sbdf)).join(" "), wanted, "{sbdf}");
     }
     assert_eq!(xen.guests.as_ref().unwrap().get(&at("00:06.0")), Some(&7));
+}
+
+/// As Xen hides that of a VF.
+#[test]
+fn a_table_that_dom0_cannot_see() {
+    let mut captured = Captured::new("vf", DOM0);
+    captured.entries = Some(3);
+    let facts = captured.facts();
+    assert_eq!(
+        codes(&about(&facts, "00:01.0")),
+        ["no-reset", "boot-display"]
+    );
+    let entries = |at: usize| facts.functions[at].config.as_ref().unwrap().msix_entries;
+    let all: BTreeSet<_> = (0..facts.functions.len()).map(entries).collect();
+    assert!(all.contains(&3) && all.contains(&5) && !all.contains(&0));
 }
 
 #[test]
