@@ -20,6 +20,17 @@ examined() {
 	fi
 }
 
+# The device model's log has the name of the guest.
+by_number() {
+	domain=$(xl domid n)
+	[ "$(pcidev doctor $domain | grep '^guest ')" = "guest n (domain $domain)" ] || die "$(pcidev doctor $domain)"
+	file=/run/report-$domain
+	said=$(pcidev report $domain --output $file 2>&1) || die "$said"
+	log=$(grep -A 1 '^===== /var/log/xen/qemu-dm-n.log$' $file) || die "no log: $said"
+	case $log in *"not to be had"*) die "$log" ;; esac
+	rm $file
+}
+
 examined_later() {
 	report=$(pcidev doctor n | tr -s ' \n' ' ')
 	case $report in *"guest n: does not run "*) ;; *) die "$report" ;; esac
@@ -27,11 +38,12 @@ examined_later() {
 	case $report in "pcidev: nobody: neither a function"*) ;; *) die "$report" ;; esac
 }
 
-plan 7
+plan 8
 check "a guest that owns the NIC comes up" start_guest n "" $nic1
 check "it pings by MSI-X" can_ping n $mac1 $net1 "$msix"
 check "the device model mapped every interrupt" no_mapping_error n
 check "pcidev doctor explains what the guest has" examined
+check "a guest can be named by its number" by_number
 check "the guest is destroyed" destroyed n
 check "pcidev doctor knows that it was there" examined_later
 check "the NIC is returned" returned $nic1

@@ -109,7 +109,7 @@ pub enum Command {
     /// Serial numbers, MAC and IP addresses, UUIDs and the name of the host are removed. Says what
     /// is in it before it writes it.
     Report {
-        /// Functions, and guests by name; by default the functions for guests
+        /// Functions, and guests by name or number; by default the functions for guests
         #[arg(value_name = "SBDF|GUEST")]
         what: Vec<Subject>,
         /// The file

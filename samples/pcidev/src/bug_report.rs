@@ -44,7 +44,7 @@ struct Section {
 pub struct Options {
     /// The functions; by default those for guests, and those that were tried.
     pub functions: Vec<Sbdf>,
-    /// The guests.
+    /// The guests, by name or number.
     pub guests: Vec<String>,
     /// Where the report goes to.
     pub file: PathBuf,
@@ -134,7 +134,8 @@ fn sections(options: &Options, told: &mut dyn FnMut(&str)) -> Result<Vec<Section
     ));
     let store = tool::run(&["xenstore-ls", "-f", "/local/domain/0/backend/pci"]);
     sections.push(section("backend/pci in XenStore", store));
-    for guest in &options.guests {
+    // By their names, also if numbers were given: so the logs are called.
+    for guest in report.guests() {
         let path = format!("/var/log/xen/qemu-dm-{guest}.log");
         let log = fs::read(&path).map(|log| last_lines(&String::from_utf8_lossy(&log)));
         sections.push(section(&path, log.map_err(|e| e.to_string())));

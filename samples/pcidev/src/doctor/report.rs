@@ -150,6 +150,11 @@ impl Report {
         functions.map(|function| function.sbdf).collect()
     }
 
+    /// The names of the guests.
+    pub fn guests(&self) -> impl Iterator<Item = &str> {
+        self.guests.iter().map(|guest| guest.name.as_str())
+    }
+
     /// The findings that the exit status depends on.
     pub fn counted(&self) -> impl Iterator<Item = &Finding> {
         let functions = self.functions.iter().filter(|function| function.counts);

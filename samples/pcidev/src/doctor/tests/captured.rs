@@ -82,6 +82,11 @@ impl Captured {
     }
 
     fn facts(&self) -> Facts {
+        self.facts_of(&[]).unwrap()
+    }
+
+    fn facts_of(&self, guests: &[&str]) -> Result<Facts, String> {
+        let guests: Vec<_> = guests.iter().map(|name| (*name).to_owned()).collect();
         let run = |words: &[&str]| match words {
             ["xl", "debug-keys", _] => Ok(String::new()),
             _ => self
@@ -96,8 +101,7 @@ impl Captured {
             reserved: &|_| None,
             entries: &|_| self.entries,
         }
-        .facts(&Names::none(), &[])
-        .unwrap()
+        .facts(&Names::none(), &guests)
     }
 }
 
@@ -200,4 +204,20 @@ fn what_dom0_uses() {
     ] {
         assert_eq!(uses.of(at(sbdf)).join("; "), wanted, "{sbdf}");
     }
+}
+
+/// The log of a device model has the guest's name.
+#[test]
+fn a_guest_by_number() {
+    let text = "run xl domname 5\n\twin11\nfile var/log/xen/qemu-dm-win11.log\n\tsomething\n";
+    let captured = Captured::new("guest", text);
+    let guest = captured.facts_of(&["5"]).unwrap().guests.remove(0);
+    assert_eq!((guest.name.as_str(), guest.domain), ("win11", Some(5)));
+    assert_eq!(guest.qemu.as_deref(), Some("something\n"));
+    // One that has gone, by its name only.
+    assert_eq!(
+        captured.facts_of(&["win11"]).unwrap().guests[0].domain,
+        None
+    );
+    assert_eq!(captured.facts_of(&["6"]).unwrap_err(), "6");
 }
