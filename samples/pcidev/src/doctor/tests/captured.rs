@@ -12,7 +12,7 @@ use std::{
     path::PathBuf, //
 };
 
-use super::at;
+use super::made_up::at;
 use crate::{
     doctor::{
         facts::*,

@@ -2,7 +2,7 @@
 
 //! Which functions reach each other, and are reset together.
 
-use super::{
+use super::made_up::{
     at,
     nic,
     region,
