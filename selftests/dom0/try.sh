@@ -3,7 +3,7 @@
 #
 # pcidev try, with functions of several kinds. Would catch: one that works and is said not to,
 # one that does not and is said to, a function that is not given back, a guest that is left,
-# and a function that is taken from dom0 while that uses it.
+# also if it is interrupted, and a function that is taken from dom0 while that uses it.
 #
 # TRY_LONG=yes: more kinds.
 
@@ -42,6 +42,7 @@ for name, kind in zip(("in a guest", "in a guest, INTx"), kinds.split()):
     assert (done in (outcome["did"] or "")) and (not done or outcome["interrupts"][kind] > 0), outcome' \
 		"$2" "$3" "$4" || die "$said"
 	left $1
+	no_logs
 }
 
 left() { # SBDF
@@ -49,6 +50,61 @@ left() { # SBDF
 	! xl list | grep pcidev-try || die "a guest is left"
 	! xl pci-assignable-list | grep $1 || die "it is still assignable"
 	same "scratch" "" "$(ls -d /tmp/pcidev-try-* 2>/dev/null)"
+}
+
+# Only what has failed leaves logs.
+no_logs() {
+	same "logs" "" "$(ls /var/log/xen | grep pcidev-try)"
+}
+
+# In a terminal, until it says STEP and some seconds longer; then HOW. Prints the signal that it died of, and its last
+# line.
+interrupt='
+import os, pty, signal, sys, time
+step, seconds, how, *command = sys.argv[1:]
+pid, terminal = pty.fork()
+if not pid:
+    # Whoever started this may have had it ignored: then it stays so.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.execvp(command[0], command)
+said = b""
+def read():
+    global said
+    try:
+        said += os.read(terminal, 4096)
+        return True
+    except OSError:
+        return False
+while step.encode() not in said:
+    if not read():
+        sys.exit(said.decode())
+time.sleep(float(seconds))
+if how == "closed":
+    os.close(terminal)
+elif how == "ctrl-c":
+    os.write(terminal, b"\3")
+else:
+    os.kill(pid, signal.SIGTERM)
+while how != "closed" and read():
+    pass
+status = os.waitpid(pid, 0)[1]
+print(os.WTERMSIG(status), "" if how == "closed" else said.decode().splitlines()[-1])'
+
+interrupted() { # STEP SECONDS HOW, WHAT IT SAYS
+	before=$(driver_of $nic)
+	said=$(python3 -IS -c "$interrupt" "$1 ..." $2 $3 \
+		pcidev try $nic --kernel /boot/vmlinuz --cmdline "$fast" --timeout 400) || die "$said"
+	same "signal, and last line" "$4" "$said"
+	left $nic
+	no_logs
+}
+
+is_interrupted() {
+	back="$nic is with e1000e again"
+	interrupted "taken from dom0" 0 ctrl-c "2 pcidev: interrupted by SIGINT: $back"
+	interrupted "in a guest" 0 ended "15 pcidev: interrupted by SIGTERM: $back"
+	interrupted "in a guest" 5 ctrl-c "2 pcidev: interrupted by SIGINT: $back"
+	interrupted "reset" 0 closed "1 "
 }
 
 a_nic() {
@@ -123,8 +179,9 @@ long() { # SENTENCE COMMAND
 	if [ "${TRY_LONG-}" ]; then check "$@"; else skip "$1" "takes a minute: TRY_LONG=yes"; fi
 }
 
-plan 8
+plan 9
 check "a NIC" a_nic
+check "one that is interrupted leaves nothing" is_interrupted
 long "a NIC that has virtual functions" a_virtual
 check "a disk" a_disk
 long "a USB controller" a_usb

@@ -84,8 +84,8 @@ pub enum Command {
     /// Give a function to a tiny guest, use it there, and take it back
     ///
     /// The guest is the running kernel with the modules that the function needs. It is destroyed in
-    /// the end, and the function goes back to the driver that it had. Refuses a function that dom0
-    /// itself uses. Takes a minute or two.
+    /// the end, and the function goes back to the driver that it had, also if this is interrupted.
+    /// Refuses a function that dom0 itself uses. Takes a minute or two.
     #[command(after_help = TRY_STATUS)]
     Try {
         /// The function
@@ -139,7 +139,8 @@ Exit status: 0 if all is well, 1 on a failure, a warning or an error, 2 on a wro
 
 const TRY_STATUS: &str = "\
 Exit status: 0 if the function worked in the guest, with MSI-X or MSI and with INTx, and works in
-dom0 again; 1 if not, or on an error; 2 on a wrong command line.";
+dom0 again; 1 if not, or on an error; 2 on a wrong command line; 128 and the number of a signal that
+interrupted it.";
 
 const EXAMPLES: &str = "\
 Examples:

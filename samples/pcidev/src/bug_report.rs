@@ -93,14 +93,18 @@ fn modules() -> String {
 fn sections(options: &Options, told: &mut dyn FnMut(&str)) -> Result<Vec<Section>, Error> {
     let mut sections = Vec::new();
     if let Some(tries) = &options.tries {
+        let signals = trial::Signals::watch().map_err(Error::Signals)?;
         for sbdf in &options.functions {
             let tries = trial::Options {
                 sbdf: *sbdf,
                 ..tries.clone()
             };
             told(&format!("trying {sbdf}"));
-            let trial = trial::run(&tries, told);
-            let text = trial.map_or_else(|e| format!("{e}\n"), |trial| trial.text() + "\n");
+            let text = match trial::run(&tries, &signals, told) {
+                Ok(trial) => trial.text() + "\n",
+                Err(interrupted @ Error::Interrupted(..)) => return Err(interrupted),
+                Err(e) => format!("{e}\n"),
+            };
             sections.push(section(&format!("pcidev try {sbdf}"), Ok(text)));
         }
     }

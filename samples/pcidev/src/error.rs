@@ -12,7 +12,8 @@ use nix::libc;
 
 use crate::{
     ioctl,
-    sbdf::Sbdf, //
+    sbdf::Sbdf,
+    trial::Signal, //
 };
 
 /// An error of the program.
@@ -28,6 +29,10 @@ pub enum Error {
     NoGuest(String),
     /// Why a trial cannot begin.
     Trial(String),
+    /// A trial was interrupted; what has become of the function.
+    Interrupted(Signal, String),
+    /// Signals cannot be watched.
+    Signals(io::Error),
     /// The report could not be written.
     Report(PathBuf, io::Error),
     /// No function is on this GSI.
@@ -77,6 +82,8 @@ impl fmt::Display for Error {
                  /var/log/xen/qemu-dm-{name}.log: see 'xl list'"
             ),
             Self::Trial(why) => write!(f, "{why}"),
+            Self::Interrupted(signal, end) => write!(f, "interrupted by {signal}: {end}"),
+            Self::Signals(e) => write!(f, "cannot watch for signals: {e}"),
             Self::Report(path, e) => {
                 write!(f, "{}: {e}: name another file by --output", path.display())
             }

@@ -105,7 +105,8 @@ fn run(args: &Args, out: &mut impl Write) -> Result<Verdict, Error> {
                 cmdline: cmdline.clone(),
                 patience: Duration::from_secs(*timeout),
             };
-            let trial = trial::run(&options, &mut |step| tell(&format!("{step} ...")))?;
+            let signals = trial::Signals::watch().map_err(Error::Signals)?;
+            let trial = trial::run(&options, &signals, &mut |step| tell(&format!("{step} ...")))?;
             print(args.json, &trial, || trial.text(), out)?;
             if !trial.passed() {
                 return Ok(Verdict::Findings);
@@ -158,6 +159,9 @@ fn main() -> ExitCode {
         Err(e) => {
             // There is no other place to report a failure of this.
             let _ = writeln!(io::stderr(), "pcidev: {e}");
+            if let Error::Interrupted(signal, _) = e {
+                signal.die();
+            }
             ExitCode::FAILURE
         }
     }

@@ -34,6 +34,7 @@ use super::init::{
 };
 use crate::{
     sbdf::Sbdf,
+    sysfs,
     tool, //
 };
 
@@ -92,8 +93,14 @@ on_crash = \"destroy\"
         )
     }
 
-    /// Runs the guest until it has said what came of the trial, for `patience` at most.
-    pub fn run(&self, scratch: &Path, patience: Duration) -> Result<Outcome, String> {
+    /// Runs the guest until it has said what came of the trial, for `patience` at most, or until
+    /// somebody has interrupted that. It is destroyed in the end.
+    pub fn run(
+        &self,
+        scratch: &Path,
+        patience: Duration,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<Outcome, String> {
         let config = scratch.join("guest.cfg");
         fs::write(&config, self.config()).map_err(|e| format!("{}: {e}", config.display()))?;
         let path = config.to_string_lossy();
@@ -101,17 +108,28 @@ on_crash = \"destroy\"
         for _ in 0..ATTEMPTS {
             created = tool::run(&["xl", "create", "-q", &path]);
             match &created {
-                Err(e) if e.contains(LOST_SOCKET) => destroy(self.name),
+                Err(e) if e.contains(LOST_SOCKET) && !interrupted() => self.destroy(),
                 _ => break,
             }
         }
-        created.map_err(|e| format!("xl create: {e}"))?;
-        let outcome = self.listen(patience);
-        destroy(self.name);
+        let outcome = match created {
+            Ok(_) => self.listen(patience, interrupted),
+            Err(e) => Err(format!("xl create: {e}")),
+        };
+        self.destroy();
         outcome
     }
 
-    fn listen(&self, patience: Duration) -> Result<Outcome, String> {
+    /// Ends it, if it is there.
+    fn destroy(&self) {
+        let _ = tool::run(&["xl", "destroy", self.name]);
+    }
+
+    fn listen(
+        &self,
+        patience: Duration,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<Outcome, String> {
         let began = Instant::now();
         let domain =
             tool::run(&["xl", "domid", self.name]).map_err(|_| "the guest is gone at once")?;
@@ -130,6 +148,9 @@ on_crash = \"destroy\"
             if let Some(outcome) = outcome(&said) {
                 return outcome;
             }
+            if interrupted() {
+                return Err("interrupted".to_owned());
+            }
             if tool::run(&["xl", "domid", self.name]).is_err() {
                 return Err(format!(
                     "the guest has ended without a word{}",
@@ -146,9 +167,16 @@ on_crash = \"destroy\"
     }
 }
 
-/// Ends a guest, if there is one.
-pub fn destroy(name: &str) {
-    let _ = tool::run(&["xl", "destroy", name]);
+/// Removes what xl and the device model of the guest have logged.
+pub fn remove_logs(name: &str) {
+    let directory = Path::new("/var/log/xen");
+    // There are second ones, of the guest before.
+    let own = format!("-{name}.log");
+    for file in sysfs::names(directory) {
+        if file.contains(&own) {
+            let _ = fs::remove_file(directory.join(file));
+        }
+    }
 }
 
 fn open(path: &str) -> std::io::Result<fs::File> {

@@ -15,10 +15,7 @@ use std::{
         Path,
         PathBuf, //
     },
-    process::{
-        Command,
-        Stdio, //
-    },
+    process::Stdio,
 };
 
 use super::init::{
@@ -71,7 +68,7 @@ fn contents(path: &Path) -> Result<Vec<u8>, String> {
         Some("gz") => "gzip",
         _ => return fs::read(path).map_err(|e| format!("{}: {e}", path.display())),
     };
-    let output = Command::new(program).args(["-d", "-c"]).arg(path).output();
+    let output = tool::command(program).args(["-d", "-c"]).arg(path).output();
     match output {
         Ok(output) if output.status.success() => Ok(output.stdout),
         Ok(output) => Err(format!(
@@ -152,7 +149,7 @@ fn archive(root: &Path, image: &Path) -> Result<PathBuf, String> {
     let failed = |e: std::io::Error| format!("cpio: {e}");
     let mut names = Vec::new();
     all_names(root, root, &mut names).map_err(failed)?;
-    let mut child = Command::new("cpio")
+    let mut child = tool::command("cpio")
         .args(["-o", "-H", "newc"])
         .current_dir(root)
         .stdin(Stdio::piped())
