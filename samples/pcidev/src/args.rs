@@ -83,9 +83,9 @@ pub enum Command {
     },
     /// Give a function to a tiny guest, use it there, and take it back
     ///
-    /// The guest is the running kernel with the modules that the function needs. It is destroyed in
-    /// the end, and the function goes back to the driver that it had, also if this is interrupted.
-    /// Refuses a function that dom0 itself uses. Takes a minute or two.
+    /// The guest is the running kernel with the modules and the firmware that the function needs.
+    /// It is destroyed in the end, and the function goes back to the driver that it had, also if
+    /// this is interrupted. Refuses a function that dom0 itself uses. Takes a minute or two.
     #[command(after_help = TRY_STATUS)]
     Try {
         /// The function

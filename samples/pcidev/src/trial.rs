@@ -7,13 +7,15 @@
 //! installed.
 //!
 //! * [`device`] takes the function from dom0 and gives it back, whatever [`signals`] come.
-//! * [`image`] makes the root file system, [`domain`] runs the guest.
-//! * [`init`] is what runs in it, with [`network`].
+//! * [`image`] makes the root file system, with [`firmware`]; [`domain`] runs the guest.
+//! * [`init`] is what runs in it, [`exercise`] uses the function, with [`network`].
 //! * [`cases`] has the results.
 
 mod cases;
 mod device;
 mod domain;
+mod exercise;
+mod firmware;
 mod image;
 mod init;
 mod network;
@@ -119,11 +121,11 @@ pub fn run(
                 cmdline: &format!("{} {more}", options.cmdline),
                 options: &patient.options,
             };
-            let has_driver = cases.guest(case, || {
+            let has_messages = cases.guest(case, || {
                 guest.run(&scratch.0, options.patience, &interrupted)
             });
             let is_reset = cases.step("reset", || device.wait_until_reset());
-            if !has_driver || !is_reset {
+            if !has_messages || !is_reset {
                 break;
             }
         }
@@ -142,7 +144,7 @@ pub fn run(
         };
         return Err(Error::Interrupted(signal, end));
     }
-    let trial = cases.end(sbdf, patient.name);
+    let trial = cases.end(sbdf, patient.name, image.left_out);
     if trial.passed() {
         domain::remove_logs(&name);
     }

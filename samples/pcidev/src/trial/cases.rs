@@ -12,7 +12,10 @@ use comfy_table::{
 };
 use serde::Serialize;
 
-use super::init::Outcome;
+use super::{
+    exercise::INTX,
+    init::Outcome, //
+};
 use crate::sbdf::Sbdf;
 
 /// One case of the trial.
@@ -34,6 +37,8 @@ pub struct Trial {
     sbdf: Sbdf,
     name: String,
     cases: Vec<Case>,
+    /// What the guest lacked, in words.
+    left_out: Option<String>,
     passed: bool,
 }
 
@@ -74,13 +79,10 @@ impl Trial {
             ]);
         }
         let lines: Vec<_> = table.lines().map(|line| line.trim().to_owned()).collect();
-        let verdict = if self.passed { "PASS" } else { "FAIL" };
-        format!(
-            "{} {}\n\n{}\n\n{verdict}",
-            self.sbdf,
-            self.name,
-            lines.join("\n")
-        )
+        let mut parts = vec![format!("{} {}", self.sbdf, self.name), lines.join("\n")];
+        parts.extend(self.left_out.clone());
+        parts.push(if self.passed { "PASS" } else { "FAIL" }.to_owned());
+        parts.join("\n\n")
     }
 }
 
@@ -100,10 +102,11 @@ impl<'a> Cases<'a> {
     }
 
     /// All of them.
-    pub fn end(self, sbdf: Sbdf, name: String) -> Trial {
+    pub fn end(self, sbdf: Sbdf, name: String, left_out: Option<String>) -> Trial {
         Trial {
             sbdf,
             name,
+            left_out,
             passed: self.all.iter().all(|case| case.error.is_none()),
             cases: self.all,
         }
@@ -128,7 +131,7 @@ impl<'a> Cases<'a> {
         };
         self.all.push(Case {
             name,
-            error: error.or_else(|| complaint(outcome.as_ref()?)),
+            error: error.or_else(|| of_guest(outcome.as_ref()?)),
             outcome,
             did,
             seconds: began.elapsed().as_secs_f64(),
@@ -145,7 +148,7 @@ impl<'a> Cases<'a> {
         self.all.last().is_some_and(|case| case.error.is_none())
     }
 
-    /// A guest. Returns whether a driver had the function.
+    /// A guest. Returns whether a driver has used the function with MSI or MSI-X.
     pub fn guest(
         &mut self,
         name: &'static str,
@@ -153,8 +156,19 @@ impl<'a> Cases<'a> {
     ) -> bool {
         self.add(name, || work().map(|outcome| (Some(outcome), None)));
         let outcome = self.all.last().and_then(|case| case.outcome.as_ref());
-        outcome.is_some_and(|outcome| outcome.driver.is_some())
+        outcome.is_some_and(|outcome| {
+            outcome.driver.is_some() && outcome.interrupts.keys().any(|kind| kind != INTX)
+        })
     }
+}
+
+/// What keeps a guest's outcome from being a success, and may be the reason.
+fn of_guest(outcome: &Outcome) -> Option<String> {
+    let complaint = complaint(outcome)?;
+    Some(match &outcome.firmware {
+        Some(message) => format!("{complaint} (the guest's kernel: {message})"),
+        None => complaint,
+    })
 }
 
 /// What keeps a guest's outcome from being a success.
@@ -181,7 +195,21 @@ mod tests {
             interrupts: [("MSI".to_owned(), interrupts)].into(),
             did: did.map(str::to_owned),
             error: None,
+            firmware: None,
         }
+    }
+
+    #[test]
+    fn complaints_name_missing_firmware() {
+        let mut outcome = outcome(None, 0, None);
+        outcome.firmware = Some("failed to load x.bin".to_owned());
+        let text = of_guest(&outcome).unwrap();
+        assert!(
+            text.ends_with("guest (the guest's kernel: failed to load x.bin)"),
+            "{text}"
+        );
+        outcome.driver = Some("x".to_owned());
+        assert_eq!(of_guest(&outcome), None);
     }
 
     #[test]
@@ -228,6 +256,7 @@ mod tests {
                     Some("its driver is none, not e1000e"),
                 ),
             ],
+            left_out: Some("the guest has not all firmware".to_owned()),
             passed: false,
         };
         let words: Vec<_> = trial.text().split_whitespace().map(str::to_owned).collect();
@@ -235,7 +264,7 @@ mod tests {
             words.join(" "),
             "0000:04:00.0 82574L CASE DRIVER INTERRUPTS SECONDS RESULT taken from dom0 - - 1.2 \
              works in a guest e1000e 7 MSI 1.2 eth0 has a link given back to dom0 - - 1.2 fails: \
-             its driver is none, not e1000e FAIL"
+             its driver is none, not e1000e the guest has not all firmware FAIL"
         );
     }
 }

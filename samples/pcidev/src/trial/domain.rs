@@ -27,10 +27,13 @@ use nix::{
     },
 };
 
-use super::init::{
-    Outcome,
-    MARK,
-    OPTION, //
+use super::{
+    image::Image,
+    init::{
+        Outcome,
+        MARK,
+        OPTION, //
+    },
 };
 use crate::{
     sbdf::Sbdf,
@@ -54,10 +57,10 @@ pub struct Guest<'a> {
     pub sbdf: Sbdf,
     /// Vendor and device.
     pub id: &'a str,
-    /// The kernel, and the image with this program.
+    /// The kernel.
     pub kernel: &'a Path,
-    /// See `kernel`.
-    pub image: &'a Path,
+    /// The root file system.
+    pub image: &'a Image,
     /// More options of the kernel.
     pub cmdline: &'a str,
     /// More lines of the configuration.
@@ -70,7 +73,7 @@ impl Guest<'_> {
             "\
 type = \"hvm\"
 name = \"{}\"
-memory = 256
+memory = {}
 vcpus = 1
 kernel = \"{}\"
 ramdisk = \"{}\"
@@ -84,8 +87,9 @@ on_crash = \"destroy\"
 {}
 ",
             self.name,
+            self.image.memory,
             self.kernel.display(),
-            self.image.display(),
+            self.image.path.display(),
             self.id,
             self.cmdline,
             self.sbdf,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The root file system of the guest: this program, its libraries, and the modules that the
-//! function needs, of the running kernel.
+//! The root file system of the guest: this program, its libraries, and the modules and the firmware
+//! that the function needs, of the running kernel.
 
 use std::{
     collections::BTreeSet,
@@ -18,14 +18,27 @@ use std::{
     process::Stdio,
 };
 
-use super::init::{
-    MODULES,
-    ORDER, //
+use super::{
+    firmware::{
+        self,
+        Firmware, //
+    },
+    init::{
+        MODULES,
+        ORDER, //
+    },
 };
-use crate::tool;
+use crate::{
+    sysfs,
+    tool, //
+};
 
 /// Where programs expect the dynamic linker.
 const LINKER: &str = "lib64/ld-linux-x86-64.so.2";
+/// How much firmware a guest gets. It is in its memory twice until its kernel has unpacked it.
+const FIRMWARE: u64 = 128 << 20;
+/// The memory of a guest without firmware, in MiB.
+const MEMORY: u64 = 256;
 
 /// A directory that ends with this value.
 pub struct Scratch(pub PathBuf);
@@ -46,18 +59,43 @@ impl Drop for Scratch {
     }
 }
 
-/// The modules of the drivers for a `modalias`, in the order of their loading.
-///
-/// `modprobe --show-depends` prints `insmod PATH OPTIONS`, `builtin NAME`, or `install COMMAND`.
-fn modules(modalias: &str) -> Vec<PathBuf> {
-    // It fails if there is no driver.
-    let text = tool::run(&["modprobe", "--show-depends", modalias]).unwrap_or_default();
-    let mut known = BTreeSet::new();
-    text.lines()
-        .filter_map(|line| line.strip_prefix("insmod ")?.split_whitespace().next())
-        .filter(|path| known.insert(path.to_string()))
-        .map(PathBuf::from)
-        .collect()
+/// What the guest boots.
+pub struct Image {
+    /// The file.
+    pub path: PathBuf,
+    /// The memory that it needs, in MiB.
+    pub memory: u64,
+    /// What is not in it, in words.
+    pub left_out: Option<String>,
+}
+
+/// The drivers for a `modalias`.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Drivers {
+    /// Paths of modules, in the order of their loading.
+    modules: Vec<String>,
+    /// Names of those in the kernel.
+    built_in: Vec<String>,
+}
+
+impl Drivers {
+    /// Parses what `modprobe --show-depends` prints: `insmod PATH OPTIONS`, `builtin NAME`, or
+    /// `install COMMAND`.
+    fn parse(text: &str) -> Self {
+        let mut drivers = Self::default();
+        for line in text.lines() {
+            let mut words = line.split_whitespace();
+            let (names, name) = match (words.next(), words.next()) {
+                (Some("insmod"), Some(path)) => (&mut drivers.modules, path),
+                (Some("builtin"), Some(name)) => (&mut drivers.built_in, name),
+                _ => continue,
+            };
+            if !names.iter().any(|other| other == name) {
+                names.push(name.to_owned());
+            }
+        }
+        drivers
+    }
 }
 
 /// The contents of a module, which may be compressed.
@@ -102,34 +140,45 @@ fn put(root: &Path, name: &str, contents: &[u8], mode: u32) -> Result<(), String
     write().map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// Makes the image below `scratch`, and returns its path.
-pub fn make(scratch: &Path, modalias: &str) -> Result<PathBuf, String> {
+/// Makes the image below `scratch`.
+pub fn make(scratch: &Path, modalias: &str) -> Result<Image, String> {
     let root = scratch.join("root");
-    let read = |path: &str| fs::read(path).map_err(|e| format!("{path}: {e}"));
-    put(&root, "init", &read("/proc/self/exe")?, 0o755)?;
-    put(&root, LINKER, &read(&format!("/{LINKER}"))?, 0o755)?;
-    let maps = read("/proc/self/maps")?;
+    let read = |path: &Path| fs::read(path).map_err(|e| format!("{}: {e}", path.display()));
+    let read_name = |path: &str| read(Path::new(path));
+    put(&root, "init", &read_name("/proc/self/exe")?, 0o755)?;
+    put(&root, LINKER, &read_name(&format!("/{LINKER}"))?, 0o755)?;
+    let maps = read_name("/proc/self/maps")?;
     let maps = String::from_utf8_lossy(&maps);
     for library in libraries(&maps) {
         let name = library.trim_start_matches('/');
         if name != LINKER {
-            put(&root, name, &read(library)?, 0o755)?;
+            put(&root, name, &read_name(library)?, 0o755)?;
         }
     }
+    // It fails if there is no driver.
+    let drivers = tool::run(&["modprobe", "--show-depends", modalias]).unwrap_or_default();
+    let Drivers { modules, built_in } = Drivers::parse(&drivers);
     let mut order = Vec::new();
-    for path in modules(modalias) {
+    for path in modules.iter().map(Path::new) {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let name = stem.trim_end_matches(".ko").to_owned() + ".ko";
-        put(
-            &root,
-            &format!("{MODULES}/{name}"),
-            &contents(&path)?,
-            0o644,
-        )?;
+        put(&root, &format!("{MODULES}/{name}"), &contents(path)?, 0o644)?;
         order.push(name);
     }
     put(&root, ORDER, order.join("\n").as_bytes(), 0o644)?;
-    archive(&root, &scratch.join("initrd"))
+    let names = { modules.iter().chain(&built_in) }
+        .flat_map(|module| firmware::of_module(module))
+        .collect();
+    let kernel = sysfs::text(Path::new("/proc/sys/kernel/osrelease")).unwrap_or_default();
+    let firmware = Firmware::find(Path::new("/"), &kernel, &names, FIRMWARE);
+    for (path, name) in &firmware.files {
+        put(&root, name, &read(path)?, 0o644)?;
+    }
+    Ok(Image {
+        path: archive(&root, &scratch.join("initrd"))?,
+        memory: MEMORY.saturating_add(firmware::mib(firmware.size).saturating_mul(2)),
+        left_out: firmware.left_out,
+    })
 }
 
 /// The names of all files below a directory, each after its directory.
@@ -171,6 +220,15 @@ fn archive(root: &Path, image: &Path) -> Result<PathBuf, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn drivers() {
+        let text = "builtin 8250\ninsmod /lib/a.ko.xz x=1\ninsmod /lib/b.ko\ninsmod /lib/a.ko.xz\n";
+        let drivers = Drivers::parse(text);
+        assert_eq!(drivers.modules, ["/lib/a.ko.xz", "/lib/b.ko"]);
+        assert_eq!(drivers.built_in, ["8250"]);
+        assert_eq!(Drivers::parse("install /bin/true\n"), Drivers::default());
+    }
 
     #[test]
     fn mapped_libraries() {

@@ -12,15 +12,13 @@ use std::{
         Read,
         Write, //
     },
+    os::unix::fs::OpenOptionsExt,
     path::{
         Path,
         PathBuf, //
     },
     thread::sleep,
-    time::{
-        Duration,
-        Instant, //
-    },
+    time::Duration,
 };
 
 use nix::{
@@ -28,6 +26,7 @@ use nix::{
         finit_module,
         ModuleInitFlags, //
     },
+    libc,
     mount::{
         mount,
         MsFlags, //
@@ -42,7 +41,11 @@ use serde::{
     Serialize, //
 };
 
-use super::network;
+use super::exercise::{
+    exercise,
+    interrupts,
+    until, //
+};
 use crate::sysfs;
 
 /// What stands before the outcome on the console.
@@ -54,13 +57,10 @@ pub const MODULES: &str = "modules";
 /// See [`MODULES`].
 pub const ORDER: &str = "modules/order";
 
-/// How long a driver may take to be bound, and a network to have a link.
+/// How long a driver may take to be bound.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a driver without a module may take.
 const BUILT_IN: Duration = Duration::from_secs(5);
-const STEP: Duration = Duration::from_millis(100);
-/// How much is read of a disk.
-const READ: usize = 1 << 20;
 
 /// What came of the trial in a guest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +73,9 @@ pub struct Outcome {
     pub did: Option<String>,
     /// What went wrong.
     pub error: Option<String>,
+    /// What the guest's kernel says of firmware that it has not found.
+    #[serde(default)]
+    pub firmware: Option<String>,
 }
 
 /// Whether this is the first process of such a guest.
@@ -137,25 +140,43 @@ fn tried() -> io::Result<Outcome> {
         Some(Err(e)) => (None, Some(e)),
         None => (None, error),
     };
+    let interrupts = interrupts(&device, did.is_some());
+    let is_silent = driver.is_none() || error.is_some() || interrupts.values().all(|n| *n == 0);
     Ok(Outcome {
+        firmware: is_silent.then(missing_firmware).flatten(),
         driver,
-        interrupts: interrupts(&device),
+        interrupts,
         did,
         error,
     })
 }
 
-fn until<T>(patience: Duration, found: impl Fn() -> Option<T>) -> Option<T> {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = found() {
-            return Some(found);
+/// What the kernel says of firmware that it has not found.
+fn missing_firmware() -> Option<String> {
+    let options = { fs::File::options() }
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open("/dev/kmsg");
+    let mut log = options.ok()?;
+    let mut line = [0; 8192];
+    // Each read is a line, and fails at the end.
+    while let Ok(length) = log.read(&mut line) {
+        let text = String::from_utf8_lossy(line.get(..length)?);
+        if let Some(message) = of_firmware(&text) {
+            return Some(message.to_owned());
         }
-        if began.elapsed() > patience {
-            return None;
-        }
-        sleep(STEP);
     }
+    None
+}
+
+/// The message in a line of `/dev/kmsg`, if it is one of missing firmware.
+fn of_firmware(line: &str) -> Option<&str> {
+    let (_, message) = line.lines().next()?.split_once(';')?;
+    let missing = ["Direct firmware load for ", "firmware: failed to load "];
+    missing
+        .iter()
+        .any(|words| message.contains(words))
+        .then_some(message)
 }
 
 fn link_name(link: &Path) -> Option<String> {
@@ -191,118 +212,22 @@ fn load_modules() -> (usize, Option<String>) {
     (results.len(), results.into_iter().find_map(Result::err))
 }
 
-/// Names in a class of devices that are on the function.
-fn on(device: &Path, class: &str) -> Vec<String> {
-    let class = Path::new("/sys/class").join(class);
-    let device = fs::canonicalize(device).unwrap_or_default();
-    let is_on = |name: &String| {
-        fs::canonicalize(class.join(name)).is_ok_and(|path| path.starts_with(&device))
-    };
-    sysfs::names(&class).into_iter().filter(is_on).collect()
-}
-
-/// Uses the function for what it is for, and says what it did.
-fn exercise(device: &Path) -> Result<Option<String>, String> {
-    let class = sysfs::text(&device.join("class")).unwrap_or_default();
-    match class.get(2..4) {
-        Some("01") => read_disks(device).map(Some),
-        Some("02") => has_link(device).map(Some),
-        _ => Ok(None),
-    }
-}
-
-fn read_disks(device: &Path) -> Result<String, String> {
-    let is_whole = |name: &String| {
-        !Path::new("/sys/class/block")
-            .join(name)
-            .join("partition")
-            .exists()
-    };
-    let disks = until(PATIENCE, || {
-        let disks: Vec<_> = on(device, "block").into_iter().filter(is_whole).collect();
-        (!disks.is_empty()).then_some(disks)
-    });
-    let disks = disks.ok_or("it has no disk")?;
-    for disk in &disks {
-        let mut file =
-            fs::File::open(Path::new("/dev").join(disk)).map_err(|e| format!("{disk}: {e}"))?;
-        let mut bytes = vec![0; READ];
-        file.read_exact(&mut bytes)
-            .map_err(|e| format!("{disk} cannot be read: {e}"))?;
-    }
-    Ok(format!("1 MiB of {} was read", disks.join(", ")))
-}
-
-fn has_link(device: &Path) -> Result<String, String> {
-    let nics = until(PATIENCE, || {
-        let nics = on(device, "net");
-        (!nics.is_empty()).then_some(nics)
-    });
-    let nics = nics.ok_or("its driver has made no network interface")?;
-    let file =
-        |nic: &str, name: &str| sysfs::text(&Path::new("/sys/class/net").join(nic).join(name));
-    for nic in &nics {
-        let index = file(nic, "ifindex").and_then(|index| index.parse().ok());
-        network::bring_up(index.unwrap_or_default())
-            .map_err(|e| format!("{nic} cannot be brought up: {e}"))?;
-    }
-    let linked = until(PATIENCE, || {
-        nics.iter()
-            .find(|nic| file(nic, "carrier").as_deref() == Some("1"))
-    });
-    match linked {
-        Some(nic) => Ok(format!("{nic} has a link")),
-        None => Err(format!(
-            "no link on {} (is a cable plugged in?)",
-            nics.join(", ")
-        )),
-    }
-}
-
-/// How many interrupts of each kind the function has raised.
-fn interrupts(device: &Path) -> BTreeMap<String, u64> {
-    let table = sysfs::text(Path::new("/proc/interrupts")).unwrap_or_default();
-    let mut kinds = BTreeMap::new();
-    let messages = sysfs::names(&device.join("msi_irqs"));
-    for irq in &messages {
-        let kind = match sysfs::text(&device.join("msi_irqs").join(irq)).as_deref() {
-            Some("msix") => "MSI-X",
-            _ => "MSI",
-        };
-        *kinds.entry(kind.to_owned()).or_default() += count(&table, irq);
-    }
-    if messages.is_empty() {
-        let line = sysfs::text(&device.join("irq")).unwrap_or_default();
-        kinds.insert("INTx".to_owned(), count(&table, &line));
-    }
-    kinds
-}
-
-/// The interrupts of all processors in the line of an irq of `/proc/interrupts`.
-fn count(table: &str, irq: &str) -> u64 {
-    let line = table.lines().find_map(|line| {
-        let (number, rest) = line.split_once(':')?;
-        (number.trim() == irq).then_some(rest)
-    });
-    let numbers = line.unwrap_or_default().split_whitespace();
-    numbers.map_while(|word| word.parse::<u64>().ok()).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn interrupts_are_added_up() {
-        let table = "\
-           CPU0       CPU1
-  5:          1          2   IO-APIC   5-edge      eth0
- 55:         10         20   PCI-MSIX-0000:00:05.0    0-edge      eth0-rx-0
-ERR:          7
-";
-        assert_eq!(count(table, "5"), 3);
-        assert_eq!(count(table, "55"), 30);
-        assert_eq!(count(table, "6"), 0);
-        assert_eq!(count(table, ""), 0);
+    fn messages_of_missing_firmware() {
+        let line =
+            "3,401,1234,-;e100 0000:00:05.0: firmware: failed to load e100/x.bin (-2)\n S=pci\n";
+        let message = "e100 0000:00:05.0: firmware: failed to load e100/x.bin (-2)";
+        assert_eq!(of_firmware(line), Some(message));
+        let other = "4,1,1,-;iwlwifi: Direct firmware load for a failed with error -2\n";
+        assert!(of_firmware(other).is_some());
+        assert_eq!(
+            of_firmware("6,1,1,-;firmware: direct-loading firmware a\n"),
+            None
+        );
+        assert_eq!(of_firmware("nonsense"), None);
     }
 }
