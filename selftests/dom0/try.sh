@@ -131,6 +131,14 @@ a_usb() {
 	passes $usb xhci_hcd "MSI-X INTx" ""
 }
 
+# Of the zoo: only the card itself knows that it was used.
+an_animal() {
+	animal=$(cd $devices && grep -l 0x8029 */device | cut -d / -f 1)
+	passes $animal ne2k-pci INTx "has a link"
+	facts=$(zoo '{"order": "facts", "function": "nic-ne2000.0", "fact": "interrupts"}')
+	case $facts in *'"nic-ne2000.0": '[1-9]*) ;; *) die "no interrupt: $facts" ;; esac
+}
+
 # This one does not come up without; the emulator looks at no byte of it.
 firmware() {
 	! said=$(tries $with_firmware) || die "it works without: $said"
@@ -197,12 +205,13 @@ long() { # SENTENCE COMMAND
 	if [ "${TRY_LONG-}" ]; then check "$@"; else skip "$1" "takes a minute: TRY_LONG=yes"; fi
 }
 
-plan 10
+plan 11
 check "a NIC" a_nic
 check "one that is interrupted leaves nothing" is_interrupted
 long "a NIC that has virtual functions" a_virtual
 check "a disk" a_disk
 long "a USB controller" a_usb
+check "an emulated card of the zoo" an_animal
 long "firmware that a driver needs" firmware
 check "a function without a driver fails, in plain words" without_driver
 check "what dom0 uses is not taken" in_use

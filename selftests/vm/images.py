@@ -35,7 +35,7 @@ DOM0_MODULES = DRIVERS + (
     "xen-acpi-processor", "xen-evtchn", "xen-gntalloc", "xen-gntdev", "xen-netback", "xen-pciback",
     "xen-privcmd", "xen-scsiback", "xenfs", "bridge", "tun", "loop", "pci-stub", "pci-pf-stub", "configfs",
     # For guests of pcidev try.
-    "e100")
+    "ne2k-pci", "e100")
 
 # Of no use in dom0, and slow: Xen moves the image to another place, 20 MB in a second.
 DOM0_SKIP = frozenset((

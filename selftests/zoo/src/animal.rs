@@ -11,6 +11,7 @@ use crate::facts::{Facts, Report};
 use crate::interrupts::Interrupts;
 use crate::lies::Liar;
 use crate::memory::Memory;
+use crate::ne2000::Ne2000;
 use crate::offset;
 use crate::resets::{Effect, Kind};
 use crate::rom;
@@ -31,6 +32,7 @@ pub struct Animal {
     bars: [Memory; 6],
     rom: Vec<u8>,
     engine: Engine,
+    ne2000: Option<Ne2000>,
     liar: Liar,
     /// Somebody has enabled it since power-on.
     used: bool,
@@ -50,6 +52,7 @@ impl Animal {
             description,
             bars: Default::default(),
             engine: Engine::default(),
+            ne2000: None,
             liar: Liar::default(),
             used: false,
             dma: Dma::default(),
@@ -83,6 +86,8 @@ impl Animal {
         self.layout.config.reset();
         self.bars.iter_mut().for_each(Memory::clear);
         self.engine = Engine::default();
+        let ne2000 = self.description.ne2000.as_ref();
+        self.ne2000 = ne2000.map(|at| Ne2000::new(at.mac));
         self.interrupts.level = false;
     }
 
@@ -226,6 +231,11 @@ impl Animal {
             data.fill(0xff);
             return;
         }
+        if let Some(ne2000) = self.ne2000_at(bar) {
+            ne2000.read(at, data);
+            self.interrupt_of_ne2000();
+            return;
+        }
         self.bars[bar].read(at, data);
         let end = at + data.len() as u64;
         for dword in (at / 4 * 4..end).step_by(4) {
@@ -248,6 +258,11 @@ impl Animal {
     pub fn write_bar(&mut self, bar: usize, at: u64, data: &[u8]) {
         self.tick();
         if self.answering != Answering::Truth || self.power_state() != 0 {
+            return;
+        }
+        if let Some(ne2000) = self.ne2000_at(bar) {
+            ne2000.write(at, data);
+            self.interrupt_of_ne2000();
             return;
         }
         self.bars[bar].write(at, data);
@@ -273,6 +288,19 @@ impl Animal {
                 None => {}
             }
         }
+    }
+
+    fn ne2000_at(&mut self, bar: usize) -> Option<&mut Ne2000> {
+        let at = self.description.ne2000.as_ref()?;
+        self.ne2000.as_mut().filter(|_| usize::from(at.bar) == bar)
+    }
+
+    fn interrupt_of_ne2000(&mut self) {
+        let high = self.ne2000.as_ref().is_some_and(Ne2000::interrupt);
+        if high && !self.interrupts.level {
+            self.raise(Interrupt::Intx);
+        }
+        self.interrupts.level = high;
     }
 
     fn engine_register(&self, bar: usize, at: u64) -> Option<u64> {
@@ -329,6 +357,7 @@ impl Animal {
             command: self.layout.config.command(),
             answers: self.answering == Answering::Truth,
             running: self.engine.running,
+            packets: self.ne2000.as_ref().map_or(0, |ne2000| ne2000.sent),
             dma_mappings: self.dma.runs(),
         }
     }

@@ -63,6 +63,7 @@ pub struct Function {
     pub bars: Vec<Bar>,
     pub rom: Option<Rom>,
     pub engine: Option<EngineAt>,
+    pub ne2000: Option<Ne2000At>,
     #[serde(default, rename = "register")]
     pub registers: Vec<Register>,
     #[serde(default)]
@@ -213,6 +214,14 @@ pub struct EngineAt {
     /// Once told to do DMA, it goes on until a reset.
     #[serde(default)]
     pub goes_on: bool,
+}
+
+/// Where the registers of an NE2000 are: all of a BAR.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ne2000At {
+    pub bar: u8,
+    pub mac: [u8; 6],
 }
 
 /// A register of the vendor's, of 32 bits: in configuration space or in a BAR.

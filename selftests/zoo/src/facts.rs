@@ -67,6 +67,8 @@ pub struct Report {
     pub answers: bool,
     /// Whether DMA goes on.
     pub running: bool,
+    /// Packets that a NIC has sent since it was reset.
+    pub packets: u32,
     /// Runs of guest memory that it can reach.
     pub dma_mappings: usize,
 }

@@ -5,8 +5,8 @@
 //! A TOML file describes a card ([`description`]; [`reading`] refuses what is not possible). An
 //! [`animal::Animal`] is one function of it that lives: its configuration space ([`config`],
 //! [`capabilities`]), the memory of its BARs ([`memory`]), its registers and DMA ([`engine`],
-//! [`dma`]), its interrupts, what a reset does to it ([`resets`]), how it answers ([`answering`])
-//! and what was done to it ([`facts`]).
+//! [`dma`]) or those of a NIC that works ([`ne2000`]), its interrupts, what a reset does to it
+//! ([`resets`]), how it answers ([`answering`]) and what was done to it ([`facts`]).
 //! [`backend`] gives it to QEMU, [`control`] to tests, [`opregion`] what its firmware has to the
 //! machine.
 //!
@@ -26,6 +26,7 @@ pub mod facts;
 pub mod interrupts;
 pub mod lies;
 pub mod memory;
+pub mod ne2000;
 pub mod offset;
 pub mod opregion;
 pub mod place;

@@ -5,6 +5,7 @@
 use crate::capabilities;
 use crate::description::{Answer, BarKind, Card, Function, InBar, Register};
 use crate::engine;
+use crate::ne2000;
 use crate::opregion;
 use crate::size::Size;
 use crate::wrong::{wrong, Wrong};
@@ -111,6 +112,9 @@ fn check_function(function: &Function) -> Result<(), Wrong> {
             engine.offset,
             engine::LENGTH,
         )?;
+    }
+    if let Some(ne2000) = &function.ne2000 {
+        check_inside(function, "ne2000", ne2000.bar, 0, ne2000::LENGTH)?;
     }
     for (number, register) in function.registers.iter().enumerate() {
         check_register(function, &format!("register[{number}]"), register)?;
