@@ -164,6 +164,35 @@ display() {
 	finds warning boot-display $boot_vga
 }
 
+xl_refuses() { # WORDS
+	! said=$(xl create /run/g.cfg 2>&1) || die "xl has created it"
+	case $said in *"$1"*) ;; *) die "$said" ;; esac
+}
+
+# What the doctor says of a file, xl says as well.
+configuration() {
+	cat >/run/g.cfg <<-END
+	type = "hvm"
+	name = "g"
+	kernel = "/boot/vmlinuz"
+	memory = 128
+	pci = [ "$nic" ]
+	END
+	finds fails no-function /run/g.cfg
+	seize $nic
+	report /run/g.cfg
+	same "exit status" 0 $status
+	echo "maxmem = 256" >>/run/g.cfg
+	finds fails populate-on-demand /run/g.cfg
+	xl_refuses "not supported together with PoD"
+	sed -i -e 's/"hvm"/"pvh"/' -e /maxmem/d /run/g.cfg
+	finds fails guest-type /run/g.cfg
+	xl_refuses "not yet supported for x86 PVH guests"
+	echo "memory = = 1" >>/run/g.cfg
+	finds fails guest-config /run/g.cfg
+	give_back $nic
+}
+
 # Without tools to ask; and as a user who may read nothing.
 cannot_tell() {
 	lacks no-xl
@@ -219,7 +248,7 @@ when() { # FUNCTION SENTENCE COMMAND [ARG...]
 	check "$@"
 }
 
-plan 12
+plan 13
 check "a healthy dom0 has no finding" clean
 when "$pinless" "a function without reset" without_reset
 when "$unrouted" "an unrouted INTx pin" without_route
@@ -231,5 +260,6 @@ check "a function left in quarantine" in_quarantine
 check "modules that are not loaded" missing
 when "$pinless" "the stock xen-pciback" stock
 when "$boot_vga" "the firmware's display" display
+check "the configuration of a guest" configuration
 check "inconclusive checks are reported as unknown" cannot_tell
 finish

@@ -60,14 +60,15 @@ pub enum Command {
     /// Check whether guests can use each function; explain each problem and its remedy
     ///
     /// Checks Xen, the modules and the functions; for a guest also what its device model and
-    /// backends say, and its interrupts. Changes nothing, but makes Xen print lists to its log (xl
+    /// backends say, and its interrupts; for a guest's configuration file, whether xl will accept
+    /// its functions. Changes nothing, but makes Xen print lists to its log (xl
     /// debug-keys Q, i, V). Findings about a function affect the exit status if the function is
     /// bound to xen-pciback, assigned to a guest, or named here.
     #[command(after_help = DOCTOR_STATUS)]
     Doctor {
-        /// Functions, and guests by name or number, running or failed; by default all functions
-        /// but bridges
-        #[arg(value_name = "SBDF|GUEST")]
+        /// Functions; guests by name or number, running or failed; configuration files of guests.
+        /// By default all functions but bridges
+        #[arg(value_name = "SBDF|GUEST|FILE")]
         what: Vec<Subject>,
         /// Ignore findings of this kind; can be given several times
         #[arg(long, value_name = "CODE")]
@@ -149,6 +150,7 @@ Examples:
   pcidev watch                 follow what xl pci-assignable-add does
   pcidev doctor 04:00.0        can a guest use it?
   pcidev doctor win11          why does its function not work?
+  pcidev doctor win11.cfg      will it get its functions?
   pcidev try 04:00.0           give it to a tiny guest, and see
   pcidev report 04:00.0 win11  write all that a bug report needs
 

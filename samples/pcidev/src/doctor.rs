@@ -2,11 +2,11 @@
 
 //! `pcidev doctor`: checks whether guests can use each function, and explains each failure.
 //!
-//! * [`gather`] collects the [`facts`], with the parsers [`config`] and [`xen`], and what dom0
-//!   [`uses`].
+//! * [`gather`] collects the [`facts`], with the parsers [`config`], [`guest_config`] and [`xen`],
+//!   and what dom0 [`uses`].
 //! * [`system`], [`function`] and [`guest`] derive findings from the facts; those of a function by
-//!   the rules in [`owner`], [`interrupts`], [`device`] and [`graphics`]. They do not access the
-//!   system.
+//!   the rules in [`owner`], [`interrupts`], [`device`] and [`graphics`]; those about memory of
+//!   guests are in [`limits`]. They do not access the system.
 //! * [`finding`] and [`report`] present them.
 //! * [`reach`] tells which functions a reset or a request reaches; [`groups`] is `pcidev groups`.
 
@@ -19,8 +19,10 @@ mod gather;
 mod graphics;
 mod groups;
 mod guest;
+mod guest_config;
 mod igd;
 mod interrupts;
+mod limits;
 mod owner;
 mod patient;
 mod reach;

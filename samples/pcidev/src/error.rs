@@ -78,8 +78,8 @@ impl fmt::Display for Error {
             }
             Self::NoGuest(name) => write!(
                 f,
-                "{name}: neither a function (0000:03:00.0) nor a guest that runs or has left \
-                 /var/log/xen/qemu-dm-{name}.log: see 'xl list'"
+                "{name}: neither a function (0000:03:00.0), nor a guest that runs or has left \
+                 /var/log/xen/qemu-dm-{name}.log (see 'xl list'), nor a file such as guest.cfg"
             ),
             Self::Trial(why) => write!(f, "{why}"),
             Self::Interrupted(signal, end) => write!(f, "interrupted by {signal}: {end}"),

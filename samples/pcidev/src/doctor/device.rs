@@ -14,6 +14,7 @@ use crate::{
             Code,
             Finding, //
         },
+        limits,
         patient::{
             list,
             Patient, //
@@ -137,11 +138,17 @@ pub fn reserved_memory(p: &Patient<'_>) -> Option<Finding> {
     let ranges = ranges.join(", ");
     let others = shares_memory(p.facts, p.function).unwrap_or_default();
     Some(if others.is_empty() {
-        let text = format!(
+        let mut text = format!(
             "firmware reserved memory for it: Xen maps {ranges} into its guest, at the same addresses"
         );
-        Finding::note(Code::ReservedMemory, text)
-            .remedy("if it is attached to a running guest, that needs rdm = \"strategy=host\"")
+        let mut remedy =
+            "if it is attached to a running guest, that needs rdm = \"strategy=host\"".to_owned();
+        let lowest = regions.iter().map(|region| region.start).min();
+        if let Some((conflict, way)) = lowest.and_then(limits::conflict) {
+            text = format!("{text}; {conflict}");
+            remedy = format!("{remedy}; a guest with much memory needs {way}");
+        }
+        Finding::note(Code::ReservedMemory, text).remedy(remedy)
     } else {
         let text = format!(
             "firmware reserved memory ({ranges}) for it and {}: Xen refuses it to guests with \

@@ -8,7 +8,10 @@ use std::{
 };
 
 use crate::{
-    doctor::config::Config,
+    doctor::{
+        config::Config,
+        guest_config::GuestConfig, //
+    },
     sbdf::Sbdf,
     uapi::Region, //
 };
@@ -182,12 +185,23 @@ impl Resource {
     pub const ROM: usize = 6;
 
     const MEMORY: u64 = 0x200;
+    const WIDE: u64 = 0x10_0000;
     const UNSET: u64 = 0x2000_0000;
     const SHADOW: u64 = 0x2;
 
     /// Whether it is memory with an address.
     pub fn is_memory(self) -> bool {
         self.flags & Self::MEMORY != 0 && !self.is_unset()
+    }
+
+    /// Whether it can be above 4 GiB.
+    pub fn is_wide(self) -> bool {
+        self.flags & Self::WIDE != 0
+    }
+
+    /// Its bytes.
+    pub fn size(self) -> u64 {
+        self.end.saturating_sub(self.start).saturating_add(1)
     }
 
     /// Whether Linux found no address for it.
@@ -208,6 +222,10 @@ pub struct Guest {
     pub name: String,
     /// Its number, if it exists.
     pub domain: Option<u32>,
+    /// The file that it was described by, if it was not asked for by its name.
+    pub file: Option<String>,
+    /// Its configuration, if it runs or there is a file.
+    pub config: Option<Known<GuestConfig>>,
     /// The log of its device model, of this run or the last one.
     pub qemu: Option<String>,
     /// What backends could not do for it, as XenStore has it.
@@ -226,8 +244,11 @@ pub struct Interrupts {
 }
 
 impl Guest {
-    /// Its functions, as XenStore has it.
+    /// Its functions: as XenStore has it, or as its file says.
     pub fn functions(&self, guests: &Known<BTreeMap<Sbdf, u32>>) -> Vec<Sbdf> {
+        if let (Some(_), Some(Ok(config))) = (&self.file, &self.config) {
+            return config.functions.iter().map(|named| named.sbdf).collect();
+        }
         let guests = guests.iter().flatten();
         let own = guests.filter(|(_, domain)| Some(**domain) == self.domain);
         own.map(|(sbdf, _)| *sbdf).collect()

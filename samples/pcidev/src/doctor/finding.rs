@@ -115,8 +115,16 @@ pub enum Code {
     IntelGraphics,
     /// Stolen memory of Intel graphics that firmware has not reserved
     StolenMemory,
+    /// Its BARs do not fit below 4 GiB in some guests
+    MmioHole,
     /// It has virtual functions
     VirtualFunctions,
+    /// xl does not accept the configuration of a guest
+    GuestConfig,
+    /// A guest of a type that gets no functions
+    GuestType,
+    /// A guest with functions and less memory than its maximum
+    PopulateOnDemand,
     /// The device model of a guest could not do something for a function
     QemuLog,
     /// A guest did not get its function

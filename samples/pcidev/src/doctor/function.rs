@@ -7,6 +7,7 @@ use crate::doctor::{
     finding::Finding,
     graphics,
     interrupts,
+    limits,
     owner,
     patient::Patient, //
 };
@@ -16,7 +17,7 @@ type Rule = fn(&Patient<'_>) -> Option<Finding>;
 /// If one of these applies, no other rule is tried.
 const FATAL: [Rule; 4] = [owner::bridge, owner::gone, owner::refused, owner::xen_uses];
 
-const RULES: [Rule; 22] = [
+const RULES: [Rule; 23] = [
     owner::in_use,
     owner::other_override,
     owner::quarantine,
@@ -34,6 +35,7 @@ const RULES: [Rule; 22] = [
     device::bars_lost,
     device::shared_page,
     device::reserved_memory,
+    limits::mmio_hole,
     graphics::boot_display,
     graphics::intel_graphics,
     graphics::stolen_memory,

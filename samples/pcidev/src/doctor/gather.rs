@@ -27,6 +27,7 @@ use crate::{
             Resource,
             Xen, //
         },
+        guest_config::GuestConfig,
         igd,
         uses::Uses,
         xen, //
@@ -103,9 +104,11 @@ impl System<'_> {
             .collect();
         functions.sort_by_key(|function| function.sbdf);
         let beyond = entries.iter().filter(|name| sbdf(name).is_none());
-        let guests = guests
-            .iter()
-            .map(|name| self.guest(name).ok_or(name.clone()));
+        let guests = guests.iter().map(|name| {
+            self.guest_in(name)
+                .or_else(|| self.guest(name))
+                .ok_or(name.clone())
+        });
         Ok(Facts {
             privileged: functions.iter().all(|function| function.config.is_some()),
             xen: self.xen(),
@@ -116,6 +119,24 @@ impl System<'_> {
             functions,
             kernel,
             guests: guests.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// A guest that a file describes: its name has a slash, or ends as such files do.
+    fn guest_in(&self, file: &str) -> Option<Guest> {
+        (file.contains('/') || file.ends_with(".cfg")).then(|| {
+            let text = (self.run)(&["xl", "-N", "create", "-q", file]);
+            let config = text.and_then(|text| parse_config(&text));
+            let name = config.as_ref().map(|config| config.name.clone());
+            Guest {
+                name: name.unwrap_or_else(|_| file.to_owned()),
+                domain: None,
+                file: Some(file.to_owned()),
+                config: Some(config),
+                qemu: None,
+                errors: Vec::new(),
+                interrupts: Err("it does not run".to_owned()),
+            }
         })
     }
 
@@ -138,8 +159,11 @@ impl System<'_> {
         let none = || "it does not run".to_owned();
         let list = domain.map(|_| ask(&["xenstore-ls", "-f", "/local/domain/0"]));
         let log = domain.ok_or_else(none).and_then(|_| self.dump("i"));
+        let config = domain.map(|domain| ask(&["xl", "list", "-l", &domain.to_string()]));
         Some(Guest {
             domain,
+            file: None,
+            config: config.map(|text| text.and_then(|text| parse_config(&text))),
             qemu: qemu.map(|log| String::from_utf8_lossy(&log).into_owned()),
             errors: match (domain, list) {
                 (Some(domain), Some(Ok(list))) => xen::errors(domain, &list),
@@ -280,6 +304,10 @@ impl System<'_> {
             group: group.iter().filter_map(|name| name.parse().ok()).collect(),
         }
     }
+}
+
+fn parse_config(text: &str) -> Known<GuestConfig> {
+    GuestConfig::parse(text).ok_or("its output is not understood".to_owned())
 }
 
 /// A line of `resource`; a malformed line counts as an absent resource.

@@ -13,6 +13,8 @@ use crate::{
             Code,
             Finding, //
         },
+        guest_config::Named,
+        limits,
         patient::list,
     },
     sbdf::Sbdf,
@@ -52,12 +54,26 @@ const QEMU: [(&str, &str, &str); 5] = [
 /// What QEMU says of all that it could not do for a function.
 const QEMU_ERROR: &str = "(err: ";
 
+/// A function that a file names, and that xl does not find among the assignable ones.
+fn absent(facts: &Facts, named: &Named) -> Option<Finding> {
+    let sbdf = named.sbdf;
+    let Some(function) = facts.functions.iter().find(|f| f.sbdf == sbdf) else {
+        let text = format!("there is no {sbdf}");
+        return Some(Finding::fails(Code::NoFunction, text).remedy("see pcidev list"));
+    };
+    (!function.seized() && !named.is_seized).then(|| {
+        let text = format!("{sbdf} is not assignable: xl refuses it");
+        Finding::fails(Code::NoFunction, text).remedy(format!("xl pci-assignable-add {sbdf}"))
+    })
+}
+
 impl Guest {
     /// Its title in the report.
     pub fn title(&self) -> String {
-        match self.domain {
-            Some(domain) => format!("guest {} (domain {domain})", self.name),
-            None => format!("guest {}: does not run", self.name),
+        match (self.domain, &self.file) {
+            (Some(domain), _) => format!("guest {} (domain {domain})", self.name),
+            (None, Some(file)) => format!("guest {}, as in {file}", self.name),
+            (None, None) => format!("guest {}: does not run", self.name),
         }
     }
 
@@ -74,7 +90,37 @@ impl Guest {
             works.extend((lines > 0).then(|| format!("INTx lines bound: {lines}")));
             works.extend((messages > 0).then(|| format!("MSI and MSI-X bound: {messages}")));
         }
-        let mut findings = self.of_qemu();
+        let mut findings = Vec::new();
+        if self.file.is_none() {
+            findings.extend(self.of_qemu());
+        }
+        match &self.config {
+            Some(Ok(config)) => {
+                if self.file.is_some() {
+                    findings.extend(
+                        config
+                            .functions
+                            .iter()
+                            .filter_map(|named| absent(facts, named)),
+                    );
+                }
+                let own = facts
+                    .functions
+                    .iter()
+                    .filter(|f| functions.contains(&f.sbdf));
+                findings.extend(limits::of_config(
+                    facts,
+                    self,
+                    config,
+                    &own.collect::<Vec<_>>(),
+                ));
+            }
+            Some(Err(why)) if self.file.is_some() => {
+                let text = format!("xl does not accept this configuration: {why}");
+                findings.push(Finding::fails(Code::GuestConfig, text).remedy("xl -N create FILE"));
+            }
+            _ => {}
+        }
         for error in &self.errors {
             let text = format!("xen-pciback did not give it a function: {error}");
             findings.push(Finding::fails(Code::BackendError, text).remedy("see the kernel log"));

@@ -8,6 +8,7 @@ mod graphics;
 mod groups;
 mod guest;
 mod interrupts;
+mod limits;
 mod made_up;
 mod owner;
 mod system;
@@ -40,6 +41,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
         interrupts::CASES,
         device::CASES,
         graphics::CASES,
+        limits::CASES,
         guest::CASES,
     ];
     all.into_iter().flatten()

@@ -95,6 +95,8 @@ pub fn guest(facts: &mut Facts) -> &mut Guest {
     facts.guests.push(Guest {
         name: "win11".to_owned(),
         domain: Some(3),
+        file: None,
+        config: Some(Err("no answer".to_owned())),
         qemu: Some("qemu-system-i386: warning: something\n".to_owned()),
         errors: Vec::new(),
         interrupts: Ok(Interrupts {
