@@ -34,6 +34,7 @@ GUEST_MODULES = DRIVERS + ("xen-evtchn", "xen-gntalloc", "xen-privcmd")
 DOM0_MODULES = DRIVERS + (
     "xen-acpi-processor", "xen-evtchn", "xen-gntalloc", "xen-gntdev", "xen-netback", "xen-pciback",
     "xen-privcmd", "xen-scsiback", "xenfs", "bridge", "tun", "loop", "pci-stub", "pci-pf-stub", "configfs",
+    "ext4", "dm-mod",
     # For guests of pcidev try.
     "ne2k-pci", "e100")
 
