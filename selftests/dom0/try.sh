@@ -162,6 +162,9 @@ without_driver() {
 	*"no driver of this kernel takes it in the guest"*FAIL) ;;
 	*) die "$said" ;;
 	esac
+	guest=$(printf '%s\n' "$said" | sed -n 's/^for the log of the device model: pcidev doctor //p')
+	report=$(pcidev doctor $guest) || true
+	case $report in *"guest $guest: does not run"*) ;; *) die "$said $report" ;; esac
 	case $said in *INTx,*) die "tried again: $said" ;; esac
 	left $edu
 }

@@ -21,8 +21,11 @@ use crate::{
 
 /// Show the PCI functions of a Xen PVH dom0, and find out why one does not work in a guest.
 ///
-/// Must run as root in dom0. All commands except "doctor", "groups" and "completion" need the
-/// kernel module xen-pcidev. Without a command, pcidev lists all functions.
+/// Must run as root in dom0. "list", "show", "gsi", "irq" and "watch" need the kernel module
+/// xen-pcidev. Without a command, pcidev lists all functions.
+///
+/// SBDF is a function's address, as xl and lspci have it: [SEGMENT:]BUS:DEVICE.FUNCTION, in
+/// hexadecimal.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 pub struct Args {
@@ -42,7 +45,7 @@ pub enum Command {
     List,
     /// Show all properties of one function
     Show {
-        /// The function: [SEGMENT:]BUS:DEVICE.FUNCTION, in hexadecimal
+        /// The function, such as 0000:03:00.0 or 03:00.0
         sbdf: Sbdf,
     },
     /// List the functions using the given Linux IRQ for INTx
@@ -82,23 +85,28 @@ pub enum Command {
         /// The functions to show; by default all but bridges
         sbdf: Vec<Sbdf>,
     },
-    /// Give a function to a tiny guest, use it there, and take it back
+    /// Test a function: give it to a tiny guest, use it there, and take it back
     ///
     /// The guest is the running kernel with the modules and the firmware that the function needs.
     /// It is destroyed in the end, and the function goes back to the driver that it had, also if
     /// this is interrupted. Refuses a function that dom0 itself uses. Takes a minute or two.
     #[command(after_help = TRY_STATUS)]
     Try {
-        /// The function
+        /// The function, such as 0000:03:00.0 or 03:00.0
         sbdf: Sbdf,
-        /// Take the function from dom0 even if that uses it
+        /// Take the function even if dom0 uses it: dom0 loses the disk or the network meanwhile
         #[arg(long)]
         force: bool,
         /// The guest's kernel; by default /boot/vmlinuz-RELEASE, of the running one
         #[arg(long, value_name = "FILE")]
         kernel: Option<PathBuf>,
         /// More options of the guest's kernel
-        #[arg(long, value_name = "OPTIONS", default_value = "")]
+        #[arg(
+            long,
+            value_name = "OPTIONS",
+            default_value = "",
+            hide_default_value = true
+        )]
         cmdline: String,
         /// How long a guest may take, in seconds
         #[arg(long, value_name = "SECONDS", default_value_t = 180)]
@@ -113,10 +121,10 @@ pub enum Command {
         /// Functions, and guests by name or number; by default the functions for guests
         #[arg(value_name = "SBDF|GUEST")]
         what: Vec<Subject>,
-        /// The file
+        /// The file to write, which must not exist
         #[arg(long, value_name = "FILE", default_value = "pcidev-report.txt")]
         output: PathBuf,
-        /// Try each function named before, as "try" does
+        /// Try each of the named functions first, as "try" does
         #[arg(long = "try")]
         tries: bool,
     },
@@ -154,8 +162,8 @@ Examples:
   pcidev try 04:00.0           give it to a tiny guest, and see
   pcidev report 04:00.0 win11  write all that a bug report needs
 
-Exit status: 0 on success, 1 on an error or if the doctor found a problem, 2 on a wrong command
-line, 3 if checks of the doctor were inconclusive.";
+Exit status: 0 on success; 1 on an error, if the doctor found a problem, or if what was tried did
+not work; 2 on a wrong command line; 3 if checks of the doctor were inconclusive.";
 
 #[cfg(test)]
 mod tests {

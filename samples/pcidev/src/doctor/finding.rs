@@ -43,7 +43,7 @@ pub enum Code {
     PvDom0,
     /// Xen is too old to be told of resets
     OldXen,
-    /// Xen is newer than xen-pcidev knows
+    /// Xen is newer than the modules know
     NewXen,
     /// Xen uses no IOMMU
     NoIommu,
@@ -129,7 +129,7 @@ pub enum Code {
     QemuLog,
     /// A guest did not get its function
     BackendError,
-    /// A guest has no function
+    /// A guest has no function, or its file names one that it cannot get
     NoFunction,
     /// No interrupt is bound to a guest with a function
     NotBound,

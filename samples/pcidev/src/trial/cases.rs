@@ -39,6 +39,8 @@ pub struct Trial {
     cases: Vec<Case>,
     /// What the guest lacked, in words.
     left_out: Option<String>,
+    /// The command that explains the log of the guest's device model, if there is one.
+    see: Option<String>,
     passed: bool,
 }
 
@@ -81,6 +83,10 @@ impl Trial {
         let lines: Vec<_> = table.lines().map(|line| line.trim().to_owned()).collect();
         let mut parts = vec![format!("{} {}", self.sbdf, self.name), lines.join("\n")];
         parts.extend(self.left_out.clone());
+        parts.extend(
+            { self.see.iter() }
+                .map(|command| format!("for the log of the device model: {command}")),
+        );
         parts.push(if self.passed { "PASS" } else { "FAIL" }.to_owned());
         parts.join("\n\n")
     }
@@ -101,13 +107,25 @@ impl<'a> Cases<'a> {
         }
     }
 
+    /// Whether all of them worked.
+    pub fn passed(&self) -> bool {
+        self.all.iter().all(|case| case.error.is_none())
+    }
+
     /// All of them.
-    pub fn end(self, sbdf: Sbdf, name: String, left_out: Option<String>) -> Trial {
+    pub fn end(
+        self,
+        sbdf: Sbdf,
+        name: String,
+        left_out: Option<String>,
+        see: Option<String>,
+    ) -> Trial {
         Trial {
             sbdf,
             name,
             left_out,
-            passed: self.all.iter().all(|case| case.error.is_none()),
+            see,
+            passed: self.passed(),
             cases: self.all,
         }
     }
@@ -257,6 +275,7 @@ mod tests {
                 ),
             ],
             left_out: Some("the guest has not all firmware".to_owned()),
+            see: Some("pcidev doctor pcidev-try-7".to_owned()),
             passed: false,
         };
         let words: Vec<_> = trial.text().split_whitespace().map(str::to_owned).collect();
@@ -264,7 +283,8 @@ mod tests {
             words.join(" "),
             "0000:04:00.0 82574L CASE DRIVER INTERRUPTS SECONDS RESULT taken from dom0 - - 1.2 \
              works in a guest e1000e 7 MSI 1.2 eth0 has a link given back to dom0 - - 1.2 fails: \
-             its driver is none, not e1000e the guest has not all firmware FAIL"
+             its driver is none, not e1000e the guest has not all firmware for the log of the \
+             device model: pcidev doctor pcidev-try-7 FAIL"
         );
     }
 }

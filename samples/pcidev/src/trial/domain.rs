@@ -45,6 +45,8 @@ use crate::{
 /// machines: creating the guest again helps.
 const LOST_SOCKET: &str = "Failed to connect to QMP socket";
 const ATTEMPTS: usize = 3;
+/// Where logs of guests are.
+const LOGS: &str = "/var/log/xen";
 const STEP: Duration = Duration::from_millis(200);
 /// The lines of the console that are shown if the guest says nothing else.
 const LAST_LINES: usize = 8;
@@ -171,9 +173,14 @@ on_crash = \"destroy\"
     }
 }
 
+/// Whether the device model of the guest has left a log.
+pub fn has_log(name: &str) -> bool {
+    Path::new(LOGS).join(format!("qemu-dm-{name}.log")).exists()
+}
+
 /// Removes what xl and the device model of the guest have logged.
 pub fn remove_logs(name: &str) {
-    let directory = Path::new("/var/log/xen");
+    let directory = Path::new(LOGS);
     // There are second ones, of the guest before.
     let own = format!("-{name}.log");
     for file in sysfs::names(directory) {
