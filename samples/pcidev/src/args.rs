@@ -148,8 +148,8 @@ Exit status: 0 if all is well, 1 on a failure, a warning or an error, 2 on a wro
 
 const TRY_STATUS: &str = "\
 Exit status: 0 if the function worked in the guest, with MSI-X or MSI and with INTx, and works in
-dom0 again; 1 if not, or on an error; 2 on a wrong command line; 128 and the number of a signal that
-interrupted it.";
+dom0 again; 1 if not, or on an error; 2 on a wrong command line; 128 plus the number of a signal
+that interrupted it.";
 
 const EXAMPLES: &str = "\
 Examples:
