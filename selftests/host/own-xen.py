@@ -127,6 +127,8 @@ def models() -> list[str]:
     problems = []
     for what, arguments, wanted, noted in cases:
         _, note, files = examine(*arguments)
+        data = b"/usr/share/qemu" if wanted == b"own" else None
+        problems += same(f"firmware of {what}", data, files.get("usr/lib/xen/share/qemu"))
         problems += same(what, (wanted, noted), (files.get(place), "XEN_QEMU=FILE" in note))
     return problems
 

@@ -26,7 +26,7 @@ PROGRAMS = ("xl", "xenstored", "xenconsoled", "xen-init-dom0", "xenstore-read")
 # Folders of the tree that dom0 gets, under the name that they have there.
 FOLDERS = {"etc": "etc", "opt": "opt", "usr": "usr", "bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib",
            "lib64": "usr/lib64"}
-UNUSED = {"bash-completion", "bash_completion.d", "debug", "doc", "include", "man", "pkgconfig"}
+UNUSED = {"bash-completion", "bash_completion.d", "debug", "doc", "efi", "include", "man", "pkgconfig"}
 LIBRARIES = ("usr/lib/x86_64-linux-gnu", "usr/lib64", "usr/lib")
 # Files that libxl was built to start a guest with.
 BIOS = re.compile(rb"(/[\w./+-]*bios[\w.-]*\.bin)\0")
@@ -97,6 +97,10 @@ class Dist:
                 archive.tree(target, self.top / folder, unused(self.top / folder))
         if self.own_model:
             archive.add(self.model, 0o100755, self.own_model.read_bytes())
+            # QEMU looks for its firmware beside itself.
+            data = os.path.normpath(f"{os.path.dirname(self.model)}/../share/qemu")
+            if not (self.top / data).exists():
+                archive.add(data, 0o120777, b"/usr/share/qemu")
         elif self.borrows():
             archive.add(self.model, 0o120777, f"/{DEBIAN_MODEL}".encode())
         self.write_programs(archive)
