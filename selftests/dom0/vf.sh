@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# SR-IOV virtual functions, which Xen 4.20 refuses. Would catch: one being seized
-# in spite of that, which takes the whole host down (so this test is not for the
-# stock driver).
+# SR-IOV virtual functions, which Xen takes from 4.21 on. Would catch: one being seized that
+# Xen has refused, which takes the whole host down (so this test is not for the stock
+# driver); one that Xen has taken being refused; VFs that outlive their PF's wish.
 
 . "${0%/*}/ktap.sh"
 
@@ -11,13 +11,34 @@ make_vfs() {
 	modprobe igb
 	echo $pf >$drivers/igb/bind 2>/dev/null
 	same "driver of the PF" igb "$(driver_of $pf)"
-	echo 2 >$devices/$pf/sriov_numvfs || die "no VFs"
+	numvfs 2
+	same "VFs" 2 "$(echo $(vfs) | wc -w)"
+}
+
+numvfs() { # NUMBER
+	echo $1 >$devices/$pf/sriov_numvfs || die "not $1 VFs"
+}
+
+vfs() {
+	for link in $devices/$pf/virtfn*; do
+		[ ! -e $link ] || basename $(readlink $link)
+	done
+}
+
+no_vfs() {
+	[ -z "$(vfs)" ]
+}
+
+answer() { # SBDF: what Xen said when Linux added it
+	if refused_by_xen $1; then echo refused; else echo taken; fi
+}
+
+as_known() {
+	for vf in $(vfs); do same "$vf, by this Xen" $known "$(answer $vf)"; done
 }
 
 refused() {
-	for link in $devices/$pf/virtfn*; do
-		vf=$(basename $(readlink $link))
-		refused_by_xen $vf || continue
+	for vf in $(vfs); do
 		[ -z "$(driver_of $vf)" ] || echo $vf >$devices/$vf/driver/unbind
 		echo $vf >$pciback/new_slot
 		! error=$(/bin/echo $vf 2>&1 >$pciback/bind) || die "$vf was taken"
@@ -27,17 +48,93 @@ refused() {
 	done
 }
 
+state() { # SBDF
+	cat $devices/$1/pciback/state
+}
+
+taken() {
+	for vf in $(vfs); do
+		seize $vf
+		same "state of $vf" clean "$(state $vf)"
+		same "its reset" flr "$(cat $devices/$vf/pciback/reset)"
+		echo $vf >$pciback/do_flr && echo $vf >$pciback/do_flr || die "$vf: do_flr fails"
+		same "its MSI-X table" held "$(cat $devices/$vf/xen/msix)"
+		give_back $vf
+		same "its MSI-X table in dom0" free "$(cat $devices/$vf/xen/msix)"
+	done
+}
+
 finds() { # LEVEL CODE SBDF
 	report=$(pcidev doctor $3)
 	echo "$report" | grep -qE "^ +$1 +$2: " || die "no $2: $report"
 }
 
 doctor_knows() {
-	finds fails refused $(basename $(readlink $devices/$pf/virtfn0))
+	first=$(vfs | head -n 1)
 	finds note virtual-functions $pf
-	echo 0 >$devices/$pf/sriov_numvfs
+	if [ $kind = refused ]; then
+		finds fails refused $first
+	else
+		of_one_mind $first ""
+		xl pci-assignable-add $first
+		of_one_mind $first ", held"
+		xl pci-assignable-remove $first
+	fi
+	numvfs 0
 	! (finds '[a-z]+' '(refused|virtual-functions)' $pf) || die "it goes on about them"
-	echo 2 >$devices/$pf/sriov_numvfs
+	numvfs 2
+}
+
+# Xen hides a VF's MSI-X from dom0 while dom0 owns it.
+of_one_mind() { # SBDF HELD
+	entries=$(pcidev show $1 | awk '$1 == "MSI-X" { print $2 }')
+	[ "$entries" -gt 0 ] || die "$(pcidev show $1)"
+	report=$(pcidev doctor $1)
+	case $report in *"fails  "* | *no-interrupt*) die "$report" ;; esac
+	case $report in *"MSI-X, $entries entries$2"*) ;; *) die "$report" ;; esac
+}
+
+# The PF's driver takes seized VFs away, and they are as new afterwards.
+while_seized() {
+	numbers=$(vfs)
+	for vf in $numbers; do seize $vf; done
+	numvfs 0
+	wait_for 10 no_vfs
+	[ -z "$(ls $pciback | grep ^0000:)" ] || die "seized: $(ls $pciback)"
+	# They are still wanted.
+	numvfs 2
+	for vf in $numbers; do
+		wait_for 10 is_seized $vf
+		same "state of $vf" clean "$(state $vf)"
+		give_back $vf
+	done
+}
+
+named() { # PARAMETER SBDF...
+	numvfs 0
+	rmmod xen-pciback
+	modprobe xen-pciback "$1" || die "not loaded with $1"
+	numvfs 2
+	shift
+	for vf; do
+		wait_for 10 is_seized $vf
+		same "state of $vf" clean "$(state $vf)"
+	done
+	for vf in $(vfs); do
+		case " $* " in *" $vf "*) ;; *) ! is_seized $vf || die "$vf was taken, too" ;; esac
+	done
+}
+
+# By address, and by what they are.
+named_before() {
+	numbers=$(vfs)
+	first=$(echo "$numbers" | head -n 1)
+	named "hide=($first)" $first
+	named "ids=$(cut -c3- $devices/$first/vendor):$(cut -c3- $devices/$first/device)" $numbers
+	numvfs 0
+	rmmod xen-pciback
+	modprobe xen-pciback
+	numvfs 2
 }
 
 # The PF's driver takes its VFs with it.
@@ -49,14 +146,27 @@ pf_goes() {
 	give_back $pf
 }
 
+either() { # KIND SENTENCE COMMAND
+	if [ $1 = $kind ]; then check "$2" $3; else skip "$2" "this Xen has $kind them"; fi
+}
+
 [ -e $pciback/do_flr ] || skip_all "needs our xen-pciback: the stock driver brings Xen down"
 in_vm || skip_all "needs our own machine"
 for file in $devices/*/sriov_numvfs; do [ ! -e $file ] || pf=$(basename ${file%/*}); done
 [ "$pf" ] || skip_all "no function with SR-IOV"
+read -r major </sys/hypervisor/version/major
+read -r minor </sys/hypervisor/version/minor
+known=taken
+[ $((major * 100 + minor)) -ge 421 ] || known=refused
 
-plan 4
+plan 8
 check "a NIC makes virtual functions" make_vfs
-check "those that Xen refuses are refused, in plain words" refused
+kind=$(answer $(vfs | head -n 1))
+check "Xen $major.$minor has $known them" as_known
+either refused "those that Xen refuses are refused, in plain words" refused
+either taken "those that Xen takes are seized, reset and returned" taken
 check "pcidev doctor tells of them" doctor_knows
+either taken "they can go while they are seized" while_seized
+either taken "they can be named before they exist" named_before
 check "the physical function goes, and can be seized" pf_goes
 finish
