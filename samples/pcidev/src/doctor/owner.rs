@@ -46,7 +46,7 @@ pub fn refused(p: &Patient<'_>) -> Option<Finding> {
         text += "; do not make it assignable: the stock xen-pciback would crash Xen";
     }
     let remedy = if p.function.is_virtual {
-        "assign the physical function instead"
+        "use Xen 4.21 or later, or assign the physical function instead"
     } else {
         "see xl dmesg for the reason; then remove it and rescan"
     };
