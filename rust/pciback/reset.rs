@@ -212,9 +212,12 @@ impl Function {
     pub(super) fn put_back(&self, dev: &Locked, kind: Kind) -> Result {
         let saved = self.saved.as_ref().ok_or(ENODEV)?;
         saved.restore(dev)?;
-        if ConfigSpace::of(dev).has_its_bars() == Ok(false) {
+        let config = ConfigSpace::of(dev);
+        if config.has_its_bars() == Ok(false) {
             // It decoded its BARs when it was reset: vPCI drops writes to them until it is told.
-            // For a function with MSI-X this fails, but makes Xen drop its vPCI state.
+            // For a function with MSI-X, Xen before 4.21.2 fails, but drops its vPCI state. A newer
+            // Xen would map BARs of zero, as COMMAND is restored already, and drop writes again.
+            let _ = config.quiesce();
             let _ = self.tell(dev, kind);
             saved.restore(dev)?;
         }
