@@ -5,7 +5,10 @@
 use kernel::{
     new_mutex,
     new_spinlock,
-    pci::Device,
+    pci::{
+        Device,
+        Vendor, //
+    },
     prelude::*,
     sync::{
         Arc,
@@ -472,7 +475,7 @@ impl Resources {
     /// Makes the file `config` without what is to be hidden. `None` if nothing is.
     fn config_file(&self, dev: &Locked, guard: Option<&Guard>) -> Result<Option<ConfigFile>> {
         let mut hidden = KVec::new();
-        if let Some(hold) = &self.hold {
+        if let Some(hold) = self.hold.as_ref().filter(|_| !needs_all_entries(dev)) {
             if let Some(hiding) = hold.hold.hiding()? {
                 hidden.push(hiding, GFP_KERNEL)?;
             }
@@ -525,4 +528,13 @@ fn log_refusal(dev: &Device, e: Error) {
             e
         ),
     }
+}
+
+/// Returns whether a guest's driver takes all entries of the function's MSI-X table or none, and
+/// can do without interrupts of the last one: igbvf has three vectors for a VF, the last for
+/// messages of the PF.
+fn needs_all_entries(dev: &Device) -> bool {
+    /// VFs of 82576 and I350.
+    const OF_IGBVF: [u16; 2] = [0x10ca, 0x1520];
+    dev.vendor_id() == Vendor::INTEL && OF_IGBVF.contains(&dev.device_id())
 }

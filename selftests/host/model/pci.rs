@@ -125,7 +125,25 @@ impl AlwaysRefCounted for Device {
     }
 }
 
+/// Who has made a function.
+#[derive(PartialEq)]
+pub struct Vendor(u16);
+
+impl Vendor {
+    pub const INTEL: Self = Self(0x8086);
+}
+
 impl Device {
+    /// That of an e1000e, whatever the scenario.
+    pub fn vendor_id(&self) -> Vendor {
+        Vendor::INTEL
+    }
+
+    /// As [`Device::vendor_id`].
+    pub fn device_id(&self) -> u16 {
+        0x10d3
+    }
+
     /// A function that its firmware has set up.
     pub fn plug(devfn: u8) -> ARef<Self> {
         Self::plug_behind(0, devfn)
