@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Both drivers named xen-pciback, the script that chooses one, and their options.
+# Both drivers named xen-pciback, the script that chooses one, their options, and what
+# driverctl has.
 
 check() {
 	return 0
@@ -13,7 +14,7 @@ installkernel() {
 
 install() {
 	inst_multiple cat modprobe uname /usr/lib/xen-pci/load-xen-pciback /usr/lib/modprobe.d/00-xen-pci.conf
-	inst_multiple -o /etc/modprobe.d/xen-pciback.conf \
+	inst_multiple -o /etc/modprobe.d/xen-pciback.conf /etc/driverctl.d/pci-* \
 		"/lib/modules/${kernel:?}/kernel/drivers/xen/xen-pciback/"xen-pciback.ko*
 	inst_hook pre-udev 50 "${moddir:?}/load.sh"
 }

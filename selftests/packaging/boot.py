@@ -64,7 +64,7 @@ class System(machine.Machine):
     """A machine that boots from a disk."""
 
     def __init__(self, arguments: argparse.Namespace, disk: Path, log: BinaryIO) -> None:
-        super().__init__(machine.Options(clock="instructions"), TOP / "build", log)
+        super().__init__(machine.Options(clock="instructions"), log)
         self.chosen, self.disk = arguments, disk
 
     def arguments(self, initrd: int) -> list[str]:
@@ -75,8 +75,9 @@ class System(machine.Machine):
         return ["qemu-system-x86_64", "-machine", "q35,kernel-irqchip=split", "-accel", "tcg", "-m", "4096M",
                 "-cpu", machine.CPU, *machine.CLOCKS[self.options.clock], "-display", "none", "-monitor", "none",
                 "-no-reboot", "-snapshot", "-device", "intel-iommu,intremap=on", *shlex.split(machine.NIC),
+                "-device", "e1000e,addr=5",
                 "-drive", f"file={self.disk},format=raw,if=none,id=disk", "-device", "ide-hd,drive=disk",
-                "-kernel", str(self.build / "xen"),
+                "-kernel", str(TOP / "build/xen"),
                 "-initrd", f"{linux},/proc/self/fd/{initrd}", "-append", xen]
 
     async def run(self) -> None:
