@@ -9,6 +9,7 @@
 //! * [`assignment`]: the assignment of a function to a guest.
 //! * [`backends`], [`backend`], [`guest`], [`answers`], [`topology`], [`frontend`]: the directories
 //!   of guests in XenStore.
+//! * [`operation`], [`interrupts`], [`space`], [`layout`], [`registers`]: what PV guests request.
 //! * [`files`], [`quirks`]: the sysfs files.
 //! * [`unplug`]: functions that are unplugged while assigned.
 
@@ -26,12 +27,22 @@ mod functions;
 mod guest;
 mod hide;
 mod identity;
+#[expect(dead_code, reason = "PV guests are not served yet")]
+mod interrupts;
+#[expect(dead_code, reason = "PV guests are not served yet")]
+mod layout;
 mod life;
+#[expect(dead_code, reason = "PV guests are not served yet")]
+mod operation;
 mod quirks;
+#[expect(dead_code, reason = "PV guests are not served yet")]
+mod registers;
 mod registry;
 mod reset;
 mod sleep;
 mod slots;
+#[expect(dead_code, reason = "PV guests are not served yet")]
+mod space;
 mod topology;
 mod unplug;
 

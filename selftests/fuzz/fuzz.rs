@@ -24,18 +24,28 @@ mod identities;
 mod index;
 #[path = "../../rust/pcidev/info.rs"]
 mod info;
+#[path = "../../rust/pciback/interrupts.rs"]
+mod interrupts;
+#[path = "../../rust/pciback/layout.rs"]
+mod layout;
 #[path = "../../rust/pciback/life.rs"]
 mod life;
+#[path = "../../rust/pciback/operation.rs"]
+mod operation;
 #[path = "../../rust/xen/igd/opregion.rs"]
 mod opregion_decoder;
 #[path = "../../rust/pciback/quirks.rs"]
 mod quirks;
+#[path = "../../rust/pciback/registers.rs"]
+mod registers;
 #[path = "../../rust/pcidev/request.rs"]
 mod request;
 #[path = "../../rust/xen/igd/rom.rs"]
 mod rom_maker;
 #[path = "../../rust/pciback/slots.rs"]
 mod slots;
+#[path = "../../rust/pciback/space.rs"]
+mod space;
 #[path = "../../rust/pciback/topology.rs"]
 mod topology;
 #[path = "../../rust/uapi/pcidev.rs"]
@@ -56,8 +66,8 @@ macro_rules! targets {
 }
 
 targets!(
-    address, backend, config, functions, hide, identity, ioctl, life, opregion, quirk, rom, slot,
-    vslot
+    address, backend, config, functions, hide, identity, interrupts, ioctl, life, operation,
+    opregion, quirk, rom, slot, space, vslot
 );
 
 /// Called by libFuzzer for each input.

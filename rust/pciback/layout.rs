@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which of the rules in [`crate::registers`] apply to a function, by its BARs and capabilities.
+
+use kernel::prelude::*;
+
+use crate::{
+    operation::Access,
+    registers::{
+        Rule,
+        BARS,
+        CAPABILITIES,
+        CLOSED,
+        COMMAND,
+        HEADER,
+        HIDDEN,
+        INTERRUPT,
+        MSI,
+        MSIX,
+        ROM,
+        SHOWN, //
+    }, //
+};
+
+/// The configuration space of a function.
+pub(crate) trait Config {
+    fn read(&self, access: Access) -> Result<u32>;
+    fn write(&self, access: Access, value: u32) -> Result;
+}
+
+/// What has to be known of a function besides its configuration space.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Facts {
+    /// The lengths of the BARs, and of the ROM. 0: it has no register, or is not in use.
+    pub(crate) lengths: [u64; 7],
+    /// What the guest sees as its interrupt line: the pirq of its INTx.
+    pub(crate) line: u8,
+    /// Whether the guest writes registers that no table names.
+    pub(crate) is_permissive: bool,
+}
+
+/// The rules for a function.
+pub(crate) struct Layout {
+    /// Registers, each once.
+    pub(crate) rules: KVec<(u16, Rule)>,
+    /// The number of entries of the MSI-X table that the guest sees.
+    pub(crate) msix_entries: u16,
+}
+
+/// As many capabilities as there is space for.
+const MOST_CAPABILITIES: u16 = 48;
+const MOST_EXTENDED: u16 = 480;
+/// Where extended configuration space begins.
+const EXTENDED: u16 = 0x100;
+
+impl Layout {
+    /// Finds the rules for a function. Errors: `ENOMEM`; else those of `config`.
+    pub(crate) fn new(config: &impl Config, facts: &Facts) -> Result<Self> {
+        let mut layout = Self {
+            rules: KVec::new(),
+            msix_entries: 0,
+        };
+        for (register, rule) in HEADER {
+            layout.add(*register, *rule)?;
+        }
+        let line = Rule {
+            show: !0xff,
+            value: facts.line.into(),
+            ..SHOWN
+        };
+        layout.add(INTERRUPT, line)?;
+        layout.add_bars(config, &facts.lengths)?;
+        layout.add_capabilities(config)?;
+        layout.close_extended(config)?;
+        Ok(layout)
+    }
+
+    /// Adds a rule, unless the register has one: a function's capabilities may overlap.
+    fn add(&mut self, register: u16, rule: Rule) -> Result {
+        if self.rules.iter().all(|(at, _)| *at != register) {
+            self.rules.push((register, rule), GFP_KERNEL)?;
+        }
+        Ok(())
+    }
+
+    /// Guests see the addresses of the host, and learn the lengths as from a BAR: by writing ones.
+    fn add_bars(&mut self, config: &impl Config, lengths: &[u64; 7]) -> Result {
+        const TYPE: u32 = 0x7;
+        const TYPE_64: u32 = 0x4;
+        const IO: u32 = 0x1;
+        let [bars @ .., rom] = lengths;
+        let mut registers = BARS.into_iter().zip(bars);
+        while let Some((register, length)) = registers.next() {
+            let value = read(config, register)?;
+            let flags = if value & IO != 0 { 0x3 } else { 0xf };
+            let bits = address_bits(*length) & !flags;
+            // CAST: The halves of the address have a register each.
+            self.add(register, bar(value, bits, bits as u32))?;
+            if value & TYPE == TYPE_64 {
+                if let Some((register, _)) = registers.next() {
+                    let value = read(config, register)?;
+                    self.add(register, bar(value, bits, (bits >> 32) as u32))?;
+                }
+            }
+        }
+        // The lowest bit enables it. In the function, it stays off.
+        let bits = address_bits(*rom) & !0x7ff;
+        let value = read(config, ROM)? & !1;
+        self.add(ROM, bar(value, bits, bits as u32 | u32::from(bits != 0)))
+    }
+
+    fn add_capabilities(&mut self, config: &impl Config) -> Result {
+        const HAS_LIST: u32 = 1 << 20;
+        const FIRST: u16 = 0x34;
+        if read(config, COMMAND)? & HAS_LIST == 0 {
+            return Ok(());
+        }
+        // CAST: The pointers and identifiers are bytes.
+        let mut at = read(config, FIRST)? as u8 & !3;
+        for _ in 0..MOST_CAPABILITIES {
+            if at < 0x40 {
+                break;
+            }
+            let head = read(config, at.into())?;
+            self.add_capability(at.into(), head as u8, head)?;
+            at = (head >> 8) as u8 & !3;
+        }
+        Ok(())
+    }
+
+    fn add_capability(&mut self, at: u16, id: u8, head: u32) -> Result {
+        match id {
+            MSI => self.hide_message(at, head)?,
+            MSIX => self.shorten_table(at, head)?,
+            _ => (),
+        }
+        let capability = CAPABILITIES.iter().find(|capability| capability.id == id);
+        for (register, rule) in capability.into_iter().flat_map(|found| found.rules) {
+            self.add(at.saturating_add(*register), *rule)?;
+        }
+        Ok(())
+    }
+
+    /// The address and the data of an MSI are Xen's.
+    fn hide_message(&mut self, at: u16, head: u32) -> Result {
+        const IS_64: u32 = 1 << 23;
+        const HAS_MASKS: u32 = 1 << 24;
+        let upper = u16::from(head & IS_64 != 0);
+        let masks = u16::from(head & HAS_MASKS != 0);
+        for register in (4..).step_by(4).take((2 + upper + 2 * masks).into()) {
+            self.add(at.saturating_add(register), HIDDEN)?;
+        }
+        Ok(())
+    }
+
+    /// The last entry of an MSI-X table is not the guest's: see [`xen::vpci::Hold`]. A guest that
+    /// has none left sees an empty capability.
+    fn shorten_table(&mut self, at: u16, head: u32) -> Result {
+        const SIZE: u32 = 0x07ff_0000;
+        const ID: u32 = 0xff;
+        // CAST: The number has 11 bits. It is one less than the size of the table.
+        let entries = ((head & SIZE) >> 16) as u16;
+        let (hidden, value) = match entries.checked_sub(1) {
+            Some(last) => (SIZE, u32::from(last) << 16),
+            None => (ID, 0),
+        };
+        if self.msix_entries == 0 {
+            self.msix_entries = entries;
+        }
+        let rule = Rule {
+            show: !hidden,
+            value,
+            ..SHOWN
+        };
+        self.add(at, rule)
+    }
+
+    fn close_extended(&mut self, config: &impl Config) -> Result {
+        let mut at = EXTENDED;
+        for _ in 0..MOST_EXTENDED {
+            let head = read(config, at)?;
+            if head == 0 || head == u32::MAX {
+                break;
+            }
+            // CAST: The identifier is in the lower half, the pointer has 12 bits.
+            let (id, next) = (head as u16, (head >> 20) as u16 & !3);
+            let closed = CLOSED.iter().find(|(closed, _)| *closed == id);
+            let registers = closed.map_or(0, |(_, registers)| *registers);
+            for register in (at..).step_by(4).take(registers.into()) {
+                self.add(register, SHOWN)?;
+            }
+            if next < EXTENDED {
+                break;
+            }
+            at = next;
+        }
+        Ok(())
+    }
+}
+
+fn read(config: &impl Config, register: u16) -> Result<u32> {
+    config.read(Access::new(register.into(), 4).ok_or(EINVAL)?)
+}
+
+/// Returns the bits of an address that a BAR of this length has. None for what is no length.
+fn address_bits(length: u64) -> u64 {
+    if length.is_power_of_two() {
+        length.wrapping_neg()
+    } else {
+        0
+    }
+}
+
+/// Returns the rule for a register of a BAR. `value` is the register; the guest writes the bits
+/// `shadow` of what it sees. A BAR without address bits reads as zero.
+fn bar(value: u32, bits: u64, shadow: u32) -> Rule {
+    Rule {
+        shadow,
+        value: if bits == 0 { 0 } else { value },
+        ..HIDDEN
+    }
+}
