@@ -30,7 +30,7 @@ KERNELS = {"stock": BUILD / "kernel/usr", "debug": BUILD / "debug"}
 
 DRIVERS = ("e1000e", "igb", "igbvf", "nvme", "ahci", "sd_mod", "xhci-pci", "usb-storage", "virtio-net",
            "virtio_blk", "virtio_scsi", "uio_pci_generic", "vfio-pci")
-GUEST_MODULES = DRIVERS + ("xen-evtchn", "xen-gntalloc", "xen-privcmd")
+GUEST_MODULES = DRIVERS + ("xen-evtchn", "xen-gntalloc", "xen-pcifront", "xen-privcmd")
 DOM0_MODULES = DRIVERS + (
     "xen-acpi-processor", "xen-evtchn", "xen-gntalloc", "xen-gntdev", "xen-netback", "xen-pciback",
     "xen-privcmd", "xen-scsiback", "xenfs", "bridge", "tun", "loop", "pci-stub", "pci-pf-stub", "configfs",
