@@ -3,6 +3,7 @@
 //! Xen's virtual PCI (vPCI): registering functions, reporting resets, holding MSI-X tables.
 
 mod function;
+pub mod guest;
 mod msix_hold;
 
 pub use self::{

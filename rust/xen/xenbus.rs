@@ -3,7 +3,9 @@
 //! XenStore: transactions, watches, and drivers of the backends that toolstacks describe in it.
 
 mod device;
+mod event_channel;
 pub mod pci_backend;
+mod shared_page;
 mod state;
 pub mod store;
 pub mod watch;
@@ -14,5 +16,10 @@ pub use self::{
         Driver,
         Registration, //
     },
+    event_channel::{
+        EventChannel,
+        Handler, //
+    },
+    shared_page::SharedPage,
     state::State, //
 };

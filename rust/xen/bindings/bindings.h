@@ -4,6 +4,7 @@
 #include <linux/acpi.h>
 #include <linux/pci.h>
 #include <xen/acpi.h>
+#include <xen/events.h>
 #include <xen/xen.h>
 #include <xen/xenbus.h>
 #include <xen/interface/memory.h>

@@ -9,6 +9,7 @@ use kernel::prelude::*;
 
 use crate::{
     bindings,
+    hypercall::domctl,
     linux::fault, //
 };
 
@@ -73,6 +74,20 @@ impl Kind {
 pub fn is_initial() -> bool {
     // SAFETY: This reads variables that are constant after boot.
     unsafe { bindings::xen_initial_domain() }
+}
+
+/// Returns whether `domain` is a PV guest, by Xen's word.
+///
+/// Errors: `ESRCH` if there is no such domain; `EACCES` for a version of Xen whose control
+/// operations are not known.
+pub fn is_pv_guest(domain: u16) -> Result<bool> {
+    domctl::is_pv_guest(domain)
+}
+
+/// Returns whether `domain` is not there any more, or is being destroyed. Errors are those of
+/// [`is_pv_guest`], without `ESRCH`.
+pub fn has_ended(domain: u16) -> Result<bool> {
+    domctl::is_dying(domain).or_else(|e| if e == ESRCH { Ok(true) } else { Err(e) })
 }
 
 /// Stops a domain as if it had crashed (`SCHEDOP_remote_shutdown` with `SHUTDOWN_crash`). The

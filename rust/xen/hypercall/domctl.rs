@@ -28,6 +28,8 @@ const IOMEM_PERMISSION: u32 = 20;
 const TEST_ASSIGN_DEVICE: u32 = 45;
 const DEV_PCI: u32 = 0;
 
+/// `XEN_DOMINF_dying`.
+const IS_DYING: u32 = 1 << 0;
 /// `XEN_DOMINF_hvm_guest`.
 const IS_HVM: u32 = 1 << 1;
 
@@ -50,7 +52,8 @@ struct AssignDevice {
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct DomainInfo {
-    head: u32,
+    domain: u16,
+    pad: u16,
     flags: u32,
 }
 
@@ -102,9 +105,32 @@ pub(crate) fn is_assigned(sbdf: Sbdf) -> Result<bool> {
 ///
 /// Errors: `EACCES` as for [`is_assigned`]; `ESRCH` if there is no such domain.
 pub(crate) fn is_hvm_guest(domain: u16) -> Result<bool> {
-    let empty = DomainInfo { head: 0, flags: 0 };
+    Ok(GUESTS.contains(&domain) && flags(domain)? & IS_HVM != 0)
+}
+
+/// Returns whether `domain` is a PV guest. Errors as for [`is_hvm_guest`].
+pub(crate) fn is_pv_guest(domain: u16) -> Result<bool> {
+    Ok(GUESTS.contains(&domain) && flags(domain)? & IS_HVM == 0)
+}
+
+/// Returns whether `domain` is being destroyed. Errors as for [`is_hvm_guest`].
+pub(crate) fn is_dying(domain: u16) -> Result<bool> {
+    Ok(flags(domain)? & IS_DYING != 0)
+}
+
+/// Returns what Xen says of `domain`.
+fn flags(domain: u16) -> Result<u32> {
+    let empty = DomainInfo {
+        domain: 0,
+        pad: 0,
+        flags: 0,
+    };
     let info = call(GET_DOMAIN_INFO, domain, empty)?;
-    Ok(GUESTS.contains(&domain) && info.flags & IS_HVM != 0)
+    // If there is none of this number, Xen answers for the next one.
+    if info.domain != domain {
+        return Err(ESRCH);
+    }
+    Ok(info.flags)
 }
 
 /// Permits `domain` to have the pages of `range` mapped, of physical addresses of the host; or

@@ -156,11 +156,15 @@ unsafe impl Operation for bindings::physdev_map_pirq {
     const NUMBER: u32 = bindings::PHYSDEVOP_map_pirq;
 }
 
-/// `PHYSDEVOP_map_pirq`: maps entry `entry` of the function's MSI-X table to this domain and
-/// returns the pirq. `table_base` is the address of the BAR that holds the table.
-pub(crate) fn map_msix(sbdf: Sbdf, entry: u16, table_base: u64) -> Result<i32> {
-    let mut map = bindings::physdev_map_pirq {
-        domid: bindings::DOMID_SELF as bindings::domid_t,
+/// This domain. CAST: It is small.
+pub(crate) const SELF: u16 = bindings::DOMID_SELF as u16;
+
+/// `PHYSDEVOP_map_pirq`: maps a message of the function to `domain`, and returns the pirq: entry
+/// `entry` of its MSI-X table, with `table_base` the address of the BAR that holds the table; or
+/// its MSI, if both are 0.
+pub(crate) fn map_message(domain: u16, sbdf: Sbdf, entry: u16, table_base: u64) -> Result<i32> {
+    map(bindings::physdev_map_pirq {
+        domid: domain,
         type_: bindings::MAP_PIRQ_TYPE_MSI_SEG as c_int,
         index: -1,
         pirq: -1,
@@ -169,7 +173,22 @@ pub(crate) fn map_msix(sbdf: Sbdf, entry: u16, table_base: u64) -> Result<i32> {
         devfn: i32::from(sbdf.devfn()),
         entry_nr: i32::from(entry),
         table_base,
-    };
+    })
+}
+
+/// `PHYSDEVOP_map_pirq`: maps the line `gsi` to `domain`, and returns the pirq. If it is mapped
+/// already, that changes nothing.
+pub(crate) fn map_line(domain: u16, gsi: u32) -> Result<i32> {
+    map(bindings::physdev_map_pirq {
+        domid: domain,
+        type_: bindings::MAP_PIRQ_TYPE_GSI as c_int,
+        index: gsi.try_into()?,
+        pirq: -1,
+        ..Default::default()
+    })
+}
+
+fn map(mut map: bindings::physdev_map_pirq) -> Result<i32> {
     map.call()?;
     Ok(map.pirq)
 }
@@ -179,10 +198,10 @@ unsafe impl Operation for bindings::physdev_unmap_pirq {
     const NUMBER: u32 = bindings::PHYSDEVOP_unmap_pirq;
 }
 
-/// `PHYSDEVOP_unmap_pirq`: unmaps a pirq of this domain.
-pub(crate) fn unmap_pirq(pirq: i32) -> Result {
+/// `PHYSDEVOP_unmap_pirq`: unmaps a pirq of `domain`.
+pub(crate) fn unmap_pirq(domain: u16, pirq: i32) -> Result {
     bindings::physdev_unmap_pirq {
-        domid: bindings::DOMID_SELF as bindings::domid_t,
+        domid: domain,
         pirq,
     }
     .call()

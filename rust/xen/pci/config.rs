@@ -47,6 +47,8 @@ const HEADER_END: u8 = 0x40;
 const BAR_0: u16 = bindings::PCI_BASE_ADDRESS_0 as u16;
 const MSI_FLAGS: u16 = bindings::PCI_MSI_FLAGS as u16;
 const MSI_ENABLE: u16 = bindings::PCI_MSI_FLAGS_ENABLE as u16;
+/// The number of messages, as a power of two.
+const MSI_SEVERAL: u16 = bindings::PCI_MSI_FLAGS_QSIZE as u16;
 const MSIX_FLAGS: u16 = bindings::PCI_MSIX_FLAGS as u16;
 const MSIX_ENABLE: u16 = bindings::PCI_MSIX_FLAGS_ENABLE as u16;
 const MSIX_MASKALL: u16 = bindings::PCI_MSIX_FLAGS_MASKALL as u16;
@@ -283,6 +285,40 @@ impl ConfigSpace {
     /// in any context that may access configuration space.
     pub fn quiesce(&self) -> Result {
         self.write(COMMAND, COMMAND_INTX_DISABLE)?;
+        self.disable_message_interrupts()
+    }
+
+    /// Lets the function send messages by MSI-X, or by one MSI, and no INTx. `ENODEV` if it does
+    /// not have the capability; `EIO` if it does not answer.
+    pub fn enable_messages(&self, by_msix: bool) -> Result {
+        // SAFETY: `self.dev` is a valid `struct pci_dev`. The offsets do not change after set-up.
+        let (msi, msix) = unsafe {
+            let raw = as_raw(&self.dev);
+            ((*raw).msi_cap, (*raw).msix_cap)
+        };
+        let (capability, flags, clear, set) = if by_msix {
+            (msix, MSIX_FLAGS, MSIX_MASKALL, MSIX_ENABLE)
+        } else {
+            (msi, MSI_FLAGS, MSI_SEVERAL, MSI_ENABLE)
+        };
+        if capability == 0 {
+            return Err(ENODEV);
+        }
+        let register = u16::from(capability).saturating_add(flags);
+        let command: u16 = self.read(COMMAND)?;
+        self.write(COMMAND, command | COMMAND_INTX_DISABLE)?;
+        let control: u16 = self.read(register)?;
+        self.write(register, control & !clear | set)
+    }
+
+    /// Undoes [`ConfigSpace::enable_messages`]. `EIO` if the function does not answer.
+    pub fn disable_messages(&self) -> Result {
+        self.disable_message_interrupts()?;
+        let command: u16 = self.read(COMMAND)?;
+        self.write(COMMAND, command & !COMMAND_INTX_DISABLE)
+    }
+
+    fn disable_message_interrupts(&self) -> Result {
         for (register, bits) in self.message_interrupts() {
             let control: u16 = self.read(register)?;
             if control & bits != 0 {

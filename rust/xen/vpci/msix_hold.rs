@@ -165,7 +165,7 @@ impl Hold {
     pub fn release(&mut self) -> Result {
         match &mut self.means {
             Means::Prepared => physdev::release_msix(self.function.sbdf)?,
-            Means::Mapped(pirq) => physdev::unmap_pirq(*pirq)?,
+            Means::Mapped(pirq) => physdev::unmap_pirq(physdev::SELF, *pirq)?,
             Means::PreparedByOther | Means::Released => (),
         }
         // INVARIANT: `means` was undone.
@@ -188,7 +188,7 @@ impl Drop for Hold {
 /// `ENODEV` if dom0 does not own the function, and with `EINVAL` otherwise.
 pub fn owned_by_dom0(dev: &Device, table: MsixTable) -> Result<bool> {
     match map(dev, table, table.entries) {
-        Ok(pirq) => physdev::unmap_pirq(pirq).map(|()| true),
+        Ok(pirq) => physdev::unmap_pirq(physdev::SELF, pirq).map(|()| true),
         Err(e) if e == EINVAL => Ok(true),
         Err(e) if e == ENODEV => Ok(false),
         Err(e) => Err(e),
@@ -214,5 +214,10 @@ fn map_last(dev: &Device, table: MsixTable) -> Result<i32> {
 }
 
 fn map(dev: &Device, table: MsixTable, entry: u16) -> Result<i32> {
-    physdev::map_msix(dev.sbdf()?, entry, dev.resource_start(table.bar)?)
+    physdev::map_message(
+        physdev::SELF,
+        dev.sbdf()?,
+        entry,
+        dev.resource_start(table.bar)?,
+    )
 }

@@ -77,6 +77,11 @@ unsafe impl AlwaysRefCounted for Device {
 }
 
 impl Device {
+    /// Returns the `struct xenbus_device`.
+    pub(super) fn as_raw(&self) -> *mut bindings::xenbus_device {
+        self.0.get()
+    }
+
     fn device(&self) -> *mut bindings::device {
         // SAFETY: By the type invariant the structure is valid, so its field is in bounds.
         unsafe { &raw mut (*self.0.get()).dev }
