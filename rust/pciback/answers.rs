@@ -15,18 +15,28 @@ use xen::xenbus::{
     State, //
 };
 
-use crate::topology::{
-    self,
-    Placed, //
+use crate::{
+    handshake::{
+        self,
+        Link, //
+    },
+    topology::{
+        self,
+        Placed, //
+    }, //
 };
 
 /// Writes all answers that `directory` lacks in one transaction. `usable` yields the functions that
-/// the guest can use. May sleep.
+/// the guest can use, `frontend` and `link` are the state of its frontend. Returns whether to look
+/// again, if the frontend has done nothing by then. May sleep.
 pub(crate) fn publish(
     dev: &Device,
     directory: &Directory,
     usable: impl Iterator<Item = Placed> + Clone,
-) -> Result {
+    frontend: State,
+    link: Link,
+    is_patient: bool,
+) -> Result<bool> {
     let mut nodes = KVec::new();
     for entry in &directory.entries {
         let placed = usable
@@ -51,15 +61,17 @@ pub(crate) fn publish(
         }
         add(&mut nodes, fmt!("root_num"), fmt!("{roots}"))?;
     }
-    let state = match directory.state {
-        State::Closing => Some(State::Closed),
-        State::Initialising | State::InitWait | State::Reconfiguring => Some(State::Initialised),
-        _ => None,
-    };
-    if nodes.is_empty() && state.is_none() {
-        return Ok(());
+    let state = handshake::next(
+        directory.state,
+        directory.is_online,
+        frontend,
+        link,
+        is_patient,
+    );
+    if !nodes.is_empty() || state.is_some() {
+        dev.publish(&nodes, state)?;
     }
-    dev.publish(&nodes, state)
+    Ok(handshake::waits(state.unwrap_or(directory.state), link))
 }
 
 fn add(

@@ -55,6 +55,10 @@ impl Assignment {
         self.function.sbdf
     }
 
+    pub(crate) fn function(&self) -> &Arc<Function> {
+        &self.function
+    }
+
     /// Returns whether the guest may use the function. A toolstack may also assign other functions
     /// to a guest in Xen; errors are those of [`Export::Lost`].
     pub(crate) fn usable(&self) -> Result {

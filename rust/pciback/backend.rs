@@ -11,7 +11,7 @@ use kernel::{
         aref::ARef,
         atomic::{
             Atomic,
-            Relaxed, //
+            Full, //
         },
         Arc,
         Mutex, //
@@ -43,6 +43,7 @@ use xen::{
 use crate::{
     answers,
     assignment::Assignment,
+    connection::Connection,
     frontend::Frontend,
     function::Function,
     functions::Functions,
@@ -50,6 +51,7 @@ use crate::{
         Attached,
         Guest, //
     },
+    handshake::Link,
     life::{
         Domain,
         Refusal, //
@@ -69,16 +71,20 @@ pub(crate) struct Backends {
     #[pin]
     all: Mutex<KVec<Arc<Backend>>>,
     queue: Queue,
+    /// The queue on which PV guests are served.
+    pub(crate) serving: Queue,
 }
 
 impl Backends {
     pub(crate) fn new(functions: Arc<Functions>) -> Result<Arc<Self>> {
         let queue = Queue::new(c"xen-pciback-xenstore", AT_A_TIME)?;
+        let serving = Queue::new(c"xen-pciback-serving", AT_A_TIME)?;
         Arc::pin_init(
             pin_init!(Self {
                 functions,
                 all <- new_mutex!(KVec::new()),
                 queue,
+                serving,
             }),
             GFP_KERNEL,
         )
@@ -98,11 +104,12 @@ impl Backends {
     /// Waits until all backends have followed their directories.
     pub(crate) fn drain(&self) {
         self.queue.drain();
+        self.serving.drain();
     }
 
     /// Queues the work of a backend, which follows its directory.
     pub(crate) fn enqueue(&self, backend: &Arc<Backend>) {
-        backend.is_changed.store(true, Relaxed);
+        backend.is_changed.xchg(true, Full);
         // Fails only if the work is queued already. It then sees all changes up to now.
         let _ = self.queue.enqueue(backend.clone());
     }
@@ -157,20 +164,27 @@ const ATTEMPTS: u32 = 10;
 /// The time between two attempts, in milliseconds.
 const PAUSE: i64 = 500;
 
+/// The number of attempts in which a frontend is waited for. A guest that is destroyed is paused.
+const PATIENCE: u32 = 4;
+
 /// The backend of one guest.
 #[pin_data]
 pub(crate) struct Backend {
     pub(crate) domain: Domain,
     pub(crate) frontend: Frontend,
-    backends: Arc<Backends>,
+    pub(crate) backends: Arc<Backends>,
     topology: topology::Kind,
     /// The xenbus device. `None` if xenbus has not probed one, or has removed it; the driver then
     /// writes no answers.
     #[pin]
     dev: Mutex<Option<ARef<xenbus::Device>>>,
+    /// The connection to the frontend of a PV guest. Locked while the guest is served, and before
+    /// `guest`.
+    #[pin]
+    pub(crate) connection: Mutex<Option<Connection>>,
     /// Locked while XenStore is read, but not while functions are reset.
     #[pin]
-    guest: Mutex<Guest>,
+    pub(crate) guest: Mutex<Guest>,
     /// Whether the directory may have changed since it was last followed.
     is_changed: Atomic<bool>,
     #[pin]
@@ -186,18 +200,24 @@ impl WorkItem for Backend {
 
     fn run(this: Arc<Backend>) {
         store::settle();
-        if !this.is_changed.xchg(false, Relaxed) {
+        if !this.is_changed.xchg(false, Full) {
             return;
         }
         for attempt in 0..ATTEMPTS {
-            let Err(e) = this.follow() else { return };
-            if attempt == 0 {
-                this.report(e, fmt!("cannot follow backend/pci/{}/0", this.domain));
-            }
-            // Do not retry: the toolstack has to correct the directory, which causes a new
-            // notification.
-            if e == EINVAL || e == E2BIG {
-                return;
+            match this.follow(attempt < PATIENCE) {
+                Ok(waits) if !waits => return,
+                // Its next state causes a notification, too.
+                Ok(_) => (),
+                Err(e) => {
+                    if attempt == 0 {
+                        this.report(e, fmt!("cannot follow backend/pci/{}/0", this.domain));
+                    }
+                    // Do not retry: the toolstack has to correct the directory, which causes a new
+                    // notification.
+                    if e == EINVAL || e == E2BIG {
+                        return;
+                    }
+                }
             }
             fsleep(Delta::from_millis(PAUSE));
         }
@@ -217,6 +237,7 @@ impl Backend {
                     topology::Kind::Virtual
                 },
                 dev <- new_mutex!(None),
+                connection <- new_mutex!(None),
                 guest <- new_mutex!(Guest::new()),
                 is_changed: Atomic::new(false),
                 work <- new_work!("pciback::Backend"),
@@ -235,35 +256,42 @@ impl Backend {
         self.dev.lock().clone()
     }
 
-    /// Assigns and returns functions as the directory says, and answers the toolstack.
-    fn follow(&self) -> Result {
+    /// Assigns and returns functions as the directory says, and answers the toolstack. Returns
+    /// whether a frontend has to do something now, which is waited for with patience.
+    fn follow(self: &Arc<Self>, is_patient: bool) -> Result<bool> {
+        if self.device().is_none() {
+            self.disconnect();
+        }
         if !self.backends.has(self)? {
-            return Ok(());
+            return Ok(false);
         }
         let Some(directory) = self.release_stale()? else {
             self.backends.forget(self);
-            return Ok(());
+            return Ok(false);
         };
         for entry in &directory.entries {
             if let Err(e) = self.attach(entry) {
                 self.refuse(entry, e)?;
             }
         }
-        self.answer(&directory)
+        self.answer(&directory, is_patient)
     }
 
     /// Reads the directory, and returns the functions from the guest that the directory does not
     /// name any more. Returns `None` if there is no directory. May sleep, but waits for no reset.
     fn release_stale(&self) -> Result<Option<Directory>> {
-        let has_device = self.device().is_some();
+        if self.is_connected()
+            && store::read_pci_backend(self.domain)?.is_none_or(|found| self.is_ending(&found))
+        {
+            self.disconnect();
+        }
         let mut guest = self.guest.lock();
         let mut directory = store::read_pci_backend(self.domain)?;
-        if let Some(directory) = &mut directory {
-            let is_closing = matches!(directory.state, State::Closing | State::Closed);
-            // Without a device, xenbus may have closed the backend because the frontend is missing.
-            if is_closing && (has_device || !directory.is_online) {
-                directory.entries.clear();
-            }
+        if let Some(directory) = directory
+            .as_mut()
+            .filter(|directory| self.is_ending(directory))
+        {
+            directory.entries.clear();
         }
         guest.keep_only(
             directory
@@ -271,6 +299,14 @@ impl Backend {
                 .map_or(&[][..], |directory| &directory.entries[..]),
         )?;
         Ok(directory)
+    }
+
+    /// Returns whether the toolstack ends the backend, or the guest is a PV guest that has ended:
+    /// libxl leaves the directory of one that was never connected. xenbus closes a backend whose
+    /// frontend is missing, and this driver one that it does not serve; these are online.
+    fn is_ending(&self, directory: &Directory) -> bool {
+        let is_closing = matches!(directory.state, State::Closing | State::Closed);
+        is_closing && !directory.is_online || self.frontend.has_ended(self.domain)
     }
 
     /// Assigns the function of an entry to the guest, unless it already is.
@@ -289,9 +325,12 @@ impl Backend {
         let alone = function.dev.is_virtfn();
         let placed = Placed::new(self.topology, sbdf, alone, guest.placed())?;
         let usable = assignment.usable();
-        guest
-            .attached
-            .push(Attached { assignment, placed }, GFP_KERNEL)?;
+        let attached = Attached {
+            served: None,
+            assignment,
+            placed,
+        };
+        guest.attached.push(attached, GFP_KERNEL)?;
         usable
     }
 
@@ -347,19 +386,29 @@ impl Backend {
     }
 
     /// Writes the answers to the toolstack.
-    fn answer(&self, directory: &Directory) -> Result {
+    fn answer(self: &Arc<Self>, directory: &Directory, is_patient: bool) -> Result<bool> {
+        let dev = self.device();
+        let link = dev.as_ref().map_or(Link::None, |dev| self.link(dev));
         let guest = self.guest.lock();
-        match self.device() {
+        match dev {
             Some(dev) => {
                 let usable = guest.attached.iter();
                 let usable = usable.filter(|attached| attached.assignment.usable().is_ok());
-                answers::publish(&dev, directory, usable.map(|attached| attached.placed))
+                let usable = usable.map(|attached| attached.placed);
+                answers::publish(
+                    &dev,
+                    directory,
+                    usable,
+                    self.frontend.state(),
+                    link,
+                    is_patient,
+                )
             }
             None => {
                 if !guest.attached.is_empty() {
                     self.frontend.is_missing(self.domain);
                 }
-                Ok(())
+                Ok(false)
             }
         }
     }

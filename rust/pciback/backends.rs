@@ -50,7 +50,9 @@ impl xenbus::Driver for BackendDriver {
     }
 
     fn other_end(&self, backend: ArcBorrow<'_, Backend>, state: State) {
-        backend.frontend.changed(backend.domain, state);
+        if backend.frontend.changed(backend.domain, state) {
+            self.0.enqueue(&backend.into());
+        }
     }
 
     fn remove(&self, backend: ArcBorrow<'_, Backend>) {
@@ -78,6 +80,17 @@ impl Observer for Changes {
             // The removal of a parent directory removes all directories below it.
             None => self.0.enqueue_all(),
         }
+    }
+}
+
+/// The observer of guests that end.
+pub(crate) struct Ends(pub(crate) Arc<Backends>);
+
+impl Observer for Ends {
+    const PATH: &'static CStr = c"@releaseDomain";
+
+    fn changed(&self, _path: &CStr) {
+        self.0.enqueue_all();
     }
 }
 

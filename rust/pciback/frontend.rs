@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The frontend of a guest. HVM guests need no frontend. The driver reads only the state of a
-//! frontend, and nothing else that a guest writes.
+//! The frontend of a guest, as XenStore tells of it. HVM guests need none: the driver reads only
+//! the state that they write, and nothing else. For PV guests see [`crate::serving`].
 
 use kernel::{
     prelude::*,
@@ -11,29 +11,81 @@ use kernel::{
     }, //
 };
 
-use xen::xenbus::State;
+use xen::{
+    hypercall::domain::{
+        has_ended,
+        is_pv_guest, //
+    },
+    xenbus::State, //
+};
 
-use crate::life::Domain;
+use crate::{
+    life::Domain,
+    PV, //
+};
 
 /// The frontend of one guest. It can cause at most one line in the log.
 pub(crate) struct Frontend {
     is_logged: Atomic<bool>,
+    /// Whether the guest is a PV guest.
+    is_pv: Atomic<bool>,
+    /// The state of a PV guest's frontend. That of an HVM guest stays [`State::Unknown`].
+    state: Atomic<u32>,
+    has_failed: Atomic<bool>,
 }
 
 impl Frontend {
     pub(crate) fn new() -> Self {
         Self {
             is_logged: Atomic::new(false),
+            is_pv: Atomic::new(false),
+            state: Atomic::new(0),
+            has_failed: Atomic::new(false),
         }
     }
 
-    /// Called when the frontend has changed its state.
-    pub(crate) fn changed(&self, domain: Domain, state: State) {
-        if matches!(state, State::Initialised | State::Connected) && self.is_first() {
-            pr_warn!(
-                "domain {domain} has a PCI frontend, which is not served: HVM guests need none\n"
-            );
+    /// Called when the frontend has changed its state. Returns whether the backend has to look: not
+    /// for an HVM guest, nor if Xen cannot be asked.
+    pub(crate) fn changed(&self, domain: Domain, state: State) -> bool {
+        let is_pv = is_pv_guest(domain) == Ok(true);
+        if matches!(state, State::Initialised | State::Connected)
+            && !(is_pv && PV.get())
+            && self.is_first()
+        {
+            if is_pv {
+                pr_warn!(
+                    "domain {domain} is a PV guest, which is not served: see the parameter pv\n"
+                );
+            } else {
+                pr_warn!(
+                    "domain {domain} has a PCI frontend, which is not served: HVM guests need none\n"
+                );
+            }
         }
+        if is_pv {
+            self.is_pv.store(true, Relaxed);
+            self.state.store(state as u32, Relaxed);
+        }
+        is_pv
+    }
+
+    /// Returns the state of a PV guest's frontend.
+    pub(crate) fn state(&self) -> State {
+        State::from(self.state.load(Relaxed))
+    }
+
+    /// Returns whether this is a PV guest, and has ended.
+    pub(crate) fn has_ended(&self, domain: Domain) -> bool {
+        self.is_pv.load(Relaxed) && has_ended(domain) == Ok(true)
+    }
+
+    /// Records that the guest's offer was wrong.
+    pub(crate) fn fail(&self) {
+        self.has_failed.store(true, Relaxed);
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.has_failed.load(Relaxed)
     }
 
     /// Called when the guest has functions but xenbus has no device, as the frontend is missing.

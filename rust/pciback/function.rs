@@ -28,6 +28,7 @@ use kernel::{
 };
 
 use xen::{
+    gsi::Route,
     pci::{
         driver,
         Claim,
@@ -81,6 +82,8 @@ pub(crate) struct Function {
     /// See `permissive`.
     #[pin]
     pub(crate) quirks: Mutex<KVec<Quirk>>,
+    /// Set when a PV guest first uses the function: its INTx line.
+    gsi: SetOnce<Option<u32>>,
     pub(super) registry: Arc<Registry<Function>>,
     /// Resets a returned function for the next guest, and looks after it, see `look_after()`.
     #[pin]
@@ -178,6 +181,7 @@ impl Function {
                 allow_unreset: Atomic::new(false),
                 idle_d3: Atomic::new(IDLE_D3.get()),
                 quirks <- new_mutex!(KVec::new()),
+                gsi: SetOnce::new(),
                 registry: registry.clone(),
                 work <- new_work!("pciback::Function"),
             }),
@@ -230,6 +234,15 @@ impl Function {
             Err(_) => found.restore(dev),
         }
         result
+    }
+
+    /// Returns the GSI of the function's INTx, if it has any. May sleep.
+    pub(crate) fn gsi(&self) -> Option<u32> {
+        if self.gsi.as_ref().is_none() {
+            let route = Route::of(&self.dev);
+            self.gsi.populate(route.ok().map(|route| route.gsi));
+        }
+        self.gsi.as_ref().copied().flatten()
     }
 
     pub(crate) fn state(&self) -> State {

@@ -11,6 +11,8 @@ use xen::{
 
 use crate::{
     assignment::Assignment,
+    operation::GuestAddress,
+    served::Served,
     topology::Placed, //
 };
 
@@ -25,6 +27,8 @@ pub(crate) struct Guest {
 
 /// A function that is assigned to the guest.
 pub(crate) struct Attached {
+    /// What a PV guest uses. It ends before the assignment.
+    pub(crate) served: Option<Served>,
     pub(crate) assignment: Assignment,
     pub(crate) placed: Placed,
 }
@@ -77,6 +81,20 @@ impl Guest {
         self.attached
             .iter()
             .find(|attached| attached.assignment.sbdf() == sbdf)
+    }
+
+    /// Returns the function that a PV guest sees at `address` and may use, if there is one.
+    pub(crate) fn at(&mut self, address: GuestAddress) -> Option<&mut Attached> {
+        self.attached
+            .iter_mut()
+            .find(|attached| attached.placed.is_at(address) && attached.assignment.usable().is_ok())
+    }
+
+    /// Takes all interrupts from a PV guest. May sleep.
+    pub(crate) fn stop_serving(&mut self) {
+        for attached in self.attached.iter_mut() {
+            attached.served = None;
+        }
     }
 
     /// Returns the addresses of all functions in the guest.

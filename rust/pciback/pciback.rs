@@ -9,7 +9,8 @@
 //! * [`assignment`]: the assignment of a function to a guest.
 //! * [`backends`], [`backend`], [`guest`], [`answers`], [`topology`], [`frontend`]: the directories
 //!   of guests in XenStore.
-//! * [`operation`], [`interrupts`], [`space`], [`layout`], [`registers`]: what PV guests request.
+//! * [`serving`], [`served`], [`handshake`], [`connection`], [`operation`], [`interrupts`],
+//!   [`space`], [`layout`], [`registers`]: what PV guests request.
 //! * [`files`], [`quirks`]: the sysfs files.
 //! * [`unplug`]: functions that are unplugged while assigned.
 
@@ -18,6 +19,7 @@ mod assignment;
 mod backend;
 mod backends;
 mod card;
+mod connection;
 mod context;
 mod driver;
 mod files;
@@ -25,23 +27,21 @@ mod frontend;
 mod function;
 mod functions;
 mod guest;
+mod handshake;
 mod hide;
 mod identity;
-#[expect(dead_code, reason = "PV guests are not served yet")]
 mod interrupts;
-#[expect(dead_code, reason = "PV guests are not served yet")]
 mod layout;
 mod life;
-#[expect(dead_code, reason = "PV guests are not served yet")]
 mod operation;
 mod quirks;
-#[expect(dead_code, reason = "PV guests are not served yet")]
 mod registers;
 mod registry;
 mod reset;
+mod served;
+mod serving;
 mod sleep;
 mod slots;
-#[expect(dead_code, reason = "PV guests are not served yet")]
 mod space;
 mod topology;
 mod unplug;
@@ -63,7 +63,8 @@ use crate::{
     backend::Backends,
     backends::{
         BackendDriver,
-        Changes, //
+        Changes,
+        Ends, //
     },
     context::PciBack,
     functions::Functions,
@@ -103,6 +104,12 @@ xen::bool_param!(
 );
 
 xen::bool_param!(
+    /// Whether PV guests are served.
+    writable PV: c"pv" = false,
+    "Serve PV guests (default: N)"
+);
+
+xen::bool_param!(
     /// Whether PV guests see the addresses that functions have on the host.
     PASSTHROUGH: c"passthrough" = false,
     "Show PV guests the addresses of the host (default: N)"
@@ -130,6 +137,8 @@ struct Module {
     #[pin]
     changes: Watch<Changes>,
     #[pin]
+    ends: Watch<Ends>,
+    #[pin]
     backend_driver: xenbus::Registration<BackendDriver>,
     backends: backends::Loaded,
     #[pin]
@@ -156,6 +165,7 @@ impl kernel::InPlaceModule for Module {
                 unplug <- bus::Registration::new(Unplug(all.clone())),
                 backends: backends::Loaded::new(guests.clone()),
                 backend_driver <- xenbus::Registration::new(BackendDriver(guests.clone())),
+                ends <- Watch::new(Ends(guests.clone())),
                 changes <- Watch::new(Changes(guests.clone())),
                 // No fallible field may follow: an error would drop the seizures that were just
                 // started.

@@ -13,6 +13,8 @@ use kernel::{
 
 use xen::pci::Sbdf;
 
+use crate::operation::GuestAddress;
+
 /// The way in which addresses are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -72,6 +74,16 @@ impl Placed {
             place,
             alone,
         })
+    }
+}
+
+impl Placed {
+    /// Returns whether the guest sees the function at this address.
+    pub(crate) fn is_at(&self, address: GuestAddress) -> bool {
+        let Place(place) = self.place;
+        address.segment == place.segment().into()
+            && address.bus == place.bus().into()
+            && address.devfn == place.devfn().into()
     }
 }
 

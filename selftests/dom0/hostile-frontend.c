@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * hostile-frontend SEED SECONDS DIR
+ * hostile-frontend SEED SECONDS DIR [ring]
  *
  * Run in a guest: connects the PCI frontend in this directory of XenStore by
  * hand, and sends the backend every operation with arguments of every kind. Says
  * what it offers ("grant N port N"), how many it has sent, and how many were
- * answered.
+ * answered. With "ring" it stays connected, and waits for most of the answers.
  */
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -43,7 +43,7 @@ struct shared {
 
 static struct shared *shared;
 static __u32 grant, port;
-static int events;
+static int events, stays;
 static const char *dir;
 
 static void offer_page(void)
@@ -117,6 +117,11 @@ static int operate(__u32 cmd)
 	/* A backend has its chance. */
 	if (!below(64))
 		usleep(1000);
+	for (int i = 0; stays && below(16) && i < 100; i++) {
+		if (!(__atomic_load_n(&shared->flags, __ATOMIC_ACQUIRE) & ACTIVE))
+			break;
+		usleep(100);
+	}
 	return __atomic_load_n(&shared->flags, __ATOMIC_ACQUIRE) != flags ||
 	       __atomic_load_n(&op->err, __ATOMIC_ACQUIRE) != mark;
 }
@@ -126,8 +131,8 @@ int main(int argc, char **argv)
 	unsigned long answered = 0;
 	double end;
 
-	if (argc != 4) {
-		fprintf(stderr, "usage: hostile-frontend SEED SECONDS DIR\n");
+	if (argc != 4 && argc != 5) {
+		fprintf(stderr, "usage: hostile-frontend SEED SECONDS DIR [ring]\n");
 		return 2;
 	}
 	if (xs_open() < 0)
@@ -138,11 +143,14 @@ int main(int argc, char **argv)
 	offer_channel();
 	printf("grant %u port %u\n", grant, port);
 	connect_to(grant, port, 3);
+	stays = argc == 5;
+	if (stays)
+		sleep(1);
 	for (end = now() + atof(argv[2]); now() < end;) {
 		/* From the beginning, with what is not there, in every state. */
-		if (!below(500))
+		if (!stays && !below(500))
 			connect_to(nasty(), nasty(), below(10));
-		if (!below(100))
+		if (!stays && !below(100))
 			connect_to(grant, port, 3 + below(2));
 		answered += operate(below(16) ? below(OPERATIONS + 2) : nasty());
 	}

@@ -74,6 +74,15 @@ impl Value for i32 {
     }
 }
 
+impl Value for u32 {
+    fn to_bits(self) -> usize {
+        self as usize
+    }
+    fn from_bits(bits: usize) -> Self {
+        bits as u32
+    }
+}
+
 impl Value for usize {
     fn to_bits(self) -> usize {
         self

@@ -88,6 +88,15 @@ impl<T: Driver> Probed<T> {
     }
 }
 
+impl<T: Driver> Probed<T> {
+    /// The frontend is in another state.
+    pub fn other_end(&self, state: State) {
+        if let Some(data) = &self.data {
+            self.driver.other_end(ArcBorrow(data), state);
+        }
+    }
+}
+
 impl<T: Driver> Drop for Probed<T> {
     fn drop(&mut self) {
         if let Some(data) = self.data.take() {

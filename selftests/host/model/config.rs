@@ -9,7 +9,7 @@ use kernel::{
     time::Instant,
 };
 
-use crate::pci::Locked;
+use crate::pci::{Locked, MsixTable};
 
 /// Accesses to the configuration.
 pub struct ConfigSpace(ARef<Device>);
@@ -33,10 +33,51 @@ impl ConfigSpace {
         Ok(())
     }
 
+    /// A function with an MSI-X table of four entries.
+    pub fn read<T: TryFrom<u32>>(&self, offset: u16) -> Result<T> {
+        let value = match offset {
+            0x04 => 1 << 20 | u32::from(self.0.registers(|registers| registers.command)) << 1,
+            0x34 => 0x40,
+            0x40 => 0x0003_0011,
+            _ => 0,
+        };
+        T::try_from(value).map_err(|_| EIO)
+    }
+
+    /// Only a function that this driver has is written to.
+    pub fn write<T: Into<u32>>(&self, offset: u16, value: T) -> Result {
+        assert!(self.0.driver().is_some(), "written to after it was unbound");
+        let value: u32 = value.into();
+        self.0.registers(|registers| {
+            assert!(!registers.in_reset, "written to while it is reset");
+            if offset == 0x04 {
+                registers.command = value & 2 != 0;
+            }
+        });
+        Ok(())
+    }
+
+    pub fn msix_table(&self) -> Result<Option<MsixTable>> {
+        Ok(MsixTable::decode(3, 0))
+    }
+
+    pub fn enable_messages(&self, _by_msix: bool) -> Result {
+        self.write(0x00, 0u32)?;
+        self.0.registers(|registers| registers.messages = true);
+        Ok(())
+    }
+
+    pub fn disable_messages(&self) -> Result {
+        self.write(0x00, 0u32)?;
+        self.0.registers(|registers| registers.messages = false);
+        Ok(())
+    }
+
     pub fn quiesce(&self) -> Result {
         self.0.registers(|registers| {
             assert!(!registers.in_reset, "written to while it is reset");
             registers.command = false;
+            registers.messages = false;
         });
         Ok(())
     }

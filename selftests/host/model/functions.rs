@@ -19,6 +19,7 @@ impl Locked {
     pub fn mark_assigned(&self) {
         let is_ready =
             self.registers(|registers| !registers.in_reset && (registers.bars || registers.sick));
+        self.registers(|registers| assert_eq!(registers.pirqs, 0, "the last guest has interrupts"));
         self.core(|core| {
             assert!(
                 is_ready || core.recovering,
@@ -73,6 +74,8 @@ pub trait DeviceExt {
     fn pci_class(&self) -> Class;
     fn is_virtfn(&self) -> bool;
     fn pin(&self) -> Option<Pin>;
+    fn resource_is_fixed(&self, bar: u32) -> bool;
+    fn resource_len(&self, bar: u32) -> Result<u64>;
 }
 
 impl DeviceExt for Device {
@@ -98,6 +101,14 @@ impl DeviceExt for Device {
 
     fn pin(&self) -> Option<Pin> {
         Pin::decode(1)
+    }
+
+    fn resource_is_fixed(&self, _bar: u32) -> bool {
+        false
+    }
+
+    fn resource_len(&self, _bar: u32) -> Result<u64> {
+        Ok(0x1000)
     }
 }
 

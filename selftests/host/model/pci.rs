@@ -32,6 +32,10 @@ pub struct Registers {
     pub present: bool,
     /// Xen has assigned it to a guest.
     pub in_xen: bool,
+    /// It sends messages.
+    pub messages: bool,
+    /// How many of them are mapped to a PV guest.
+    pub pirqs: u16,
 }
 
 /// A driver's callbacks, for the driver core.
@@ -166,6 +170,8 @@ impl Device {
                 sick: false,
                 present: true,
                 in_xen: false,
+                messages: false,
+                pirqs: 0,
             }),
             core: RefCell::default(),
         }))
@@ -203,6 +209,7 @@ impl Device {
         self.save();
         self.registers(|registers| {
             assert!(!registers.asleep, "reset in its sleep");
+            registers.messages = false;
             registers.in_reset = true;
             registers.command = false;
             registers.bars = false;

@@ -16,6 +16,8 @@ mod backend;
 mod backends;
 #[path = "../../../rust/pciback/card.rs"]
 mod card;
+#[path = "../../../rust/pciback/connection.rs"]
+mod connection;
 #[path = "../../../rust/pciback/context.rs"]
 mod context;
 #[path = "../../../rust/pciback/driver.rs"]
@@ -28,22 +30,38 @@ mod function;
 mod functions;
 #[path = "../../../rust/pciback/guest.rs"]
 mod guest;
+#[path = "../../../rust/pciback/handshake.rs"]
+mod handshake;
 #[path = "../../../rust/pciback/hide.rs"]
 mod hide;
 #[path = "../../../rust/pciback/identity.rs"]
 mod identity;
+#[path = "../../../rust/pciback/interrupts.rs"]
+mod interrupts;
+#[path = "../../../rust/pciback/layout.rs"]
+mod layout;
 #[path = "../../../rust/pciback/life.rs"]
 mod life;
+#[path = "../../../rust/pciback/operation.rs"]
+mod operation;
 #[path = "../../../rust/pciback/quirks.rs"]
 mod quirks;
+#[path = "../../../rust/pciback/registers.rs"]
+mod registers;
 #[path = "../../../rust/pciback/registry.rs"]
 mod registry;
 #[path = "../../../rust/pciback/reset.rs"]
 mod reset;
+#[path = "../../../rust/pciback/served.rs"]
+mod served;
+#[path = "../../../rust/pciback/serving.rs"]
+mod serving;
 #[path = "../../../rust/pciback/sleep.rs"]
 mod sleep;
 #[path = "../../../rust/pciback/slots.rs"]
 mod slots;
+#[path = "../../../rust/pciback/space.rs"]
+mod space;
 #[path = "../../../rust/pciback/topology.rs"]
 mod topology;
 #[path = "../../../rust/pciback/unplug.rs"]
@@ -51,6 +69,7 @@ mod unplug;
 
 mod cards;
 mod machine;
+mod pv_guests;
 mod scenarios;
 mod sleepers;
 mod toolstack;
@@ -106,11 +125,19 @@ impl Switch {
 }
 
 static PASSTHROUGH: Parameter<bool> = Parameter(false);
+static PERMISSIVE: Parameter<bool> = Parameter(false);
+static PV: Parameter<bool> = Parameter(true);
 static TELL: Parameter<bool> = Parameter(true);
 static IDLE_D3: Switch = Switch(AtomicBool::new(false));
 static IDS: Parameter<Option<&'static CStr>> = Parameter(None);
 static HIDE: Parameter<Option<&'static CStr>> = Parameter(Some(c"(0000:00:04.0)(0000:01:00.*)"));
 
 fn main() -> ExitCode {
-    checker::main(&[scenarios::ALL, toolstack::ALL, cards::ALL, sleepers::ALL])
+    checker::main(&[
+        scenarios::ALL,
+        toolstack::ALL,
+        cards::ALL,
+        sleepers::ALL,
+        pv_guests::ALL,
+    ])
 }

@@ -81,6 +81,20 @@ pub fn settle() {
     context::might_sleep();
 }
 
+/// The value of a node.
+pub struct Value(String);
+
+impl Value {
+    pub fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+/// As in the crate.
+pub fn read(dir: &CStr, node: &CStr) -> Result<Option<Value>> {
+    Ok(change(|store| store.get(dir, node).map(Value)))
+}
+
 /// As in the crate.
 pub fn read_pci_backend(domain: u16) -> Result<Option<Directory>> {
     let dir = pci_backend::node(domain)?;

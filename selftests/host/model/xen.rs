@@ -6,6 +6,9 @@
 #[path = "../../../rust/xen/pci/header.rs"]
 #[allow(dead_code)]
 mod header;
+#[path = "../../../rust/xen/pci/msix.rs"]
+#[allow(dead_code)]
+mod msix;
 #[path = "../../../rust/xen/xenbus/pci_backend.rs"]
 pub mod pci_backend;
 #[path = "../../../rust/xen/gsi/route.rs"]
@@ -22,6 +25,7 @@ mod bus_lock;
 mod claim;
 mod config;
 pub mod driver;
+mod frontends;
 mod functions;
 mod locked;
 mod power;
@@ -61,6 +65,7 @@ pub mod pci {
         },
         header::Pin,
         locked::{DeviceLock, Locked},
+        msix::MsixTable,
         power::Awake,
         reset,
         sbdf::{hex, Sbdf},
@@ -93,6 +98,7 @@ pub mod xenbus {
 
     pub use crate::{
         backends::{Device, Driver, Probed},
+        frontends::{is_connected, request, EventChannel, Handler, SharedPage, PV_GUEST},
         pci_backend,
         state::State,
         store,
@@ -155,6 +161,14 @@ pub mod hypercall {
 
         use kernel::error::Result;
 
+        pub fn is_pv_guest(domain: u16) -> Result<bool> {
+            Ok(domain == crate::frontends::PV_GUEST)
+        }
+
+        pub fn has_ended(_domain: u16) -> Result<bool> {
+            Ok(false)
+        }
+
         pub fn crash(_domain: u16) -> Result {
             Ok(())
         }
@@ -163,6 +177,35 @@ pub mod hypercall {
 
 pub mod vpci {
     //! What Xen knows of functions.
+
+    pub mod guest {
+        //! A guest's interrupts of a function.
+
+        use kernel::{error::Result, pci::Device};
+
+        use crate::pci::{self, MsixTable};
+
+        pub fn map_msi(_domain: u16, dev: &Device) -> Result<u16> {
+            dev.registers(|registers| registers.pirqs += 1);
+            Ok(17)
+        }
+
+        pub fn map_msix(domain: u16, dev: &Device, _: MsixTable, _entry: u16) -> Result<u16> {
+            map_msi(domain, dev)
+        }
+
+        pub fn line(_domain: u16, _gsi: u32) -> Result<i32> {
+            Ok(16)
+        }
+
+        /// The only function that any scenario has with a PV guest.
+        pub fn unmap(_domain: u16, _pirq: u16) -> Result {
+            for dev in pci::iter() {
+                dev.registers(|registers| registers.pirqs = registers.pirqs.saturating_sub(1));
+            }
+            Ok(())
+        }
+    }
 
     use kernel::error::Result;
 

@@ -4,6 +4,8 @@
 
 #![allow(dead_code)]
 
+#[path = "../../../rust/pciback/handshake.rs"]
+mod handshake;
 #[path = "../../../rust/pciback/identity.rs"]
 mod identity;
 #[path = "../../../rust/pciback/interrupts.rs"]

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A function as a PV guest uses it: its configuration space and its message interrupts.
+
+use kernel::{
+    pci::Device,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::Relaxed,
+        Arc, //
+    }, //
+};
+
+use xen::{
+    pci::{
+        ConfigSpace,
+        DeviceExt,
+        DeviceLock,
+        MsixTable, //
+    },
+    vpci::guest, //
+};
+
+use crate::{
+    function::Function,
+    interrupts::{
+        Actions,
+        Interrupts,
+        Kind,
+        Message, //
+    },
+    layout::{
+        Config,
+        Facts, //
+    },
+    life::Domain,
+    operation::{
+        Access,
+        Answer,
+        Operation,
+        Refusal, //
+    },
+    space::Space,
+    PERMISSIVE, //
+};
+
+/// A function that a PV guest uses. Dropping it takes its interrupts from the guest.
+pub(crate) struct Served {
+    function: Arc<Function>,
+    space: Space,
+    interrupts: Interrupts<Hardware>,
+}
+
+impl Served {
+    /// Prepares the function for the guest: it decodes its BARs, and may raise INTx. The caller
+    /// holds the device lock.
+    fn new(function: &Arc<Function>, domain: Domain) -> Result<Self> {
+        let dev = &function.dev;
+        let hardware = Hardware::new(dev, domain)?;
+        let mut lengths = [0; 7];
+        for (bar, length) in (0..6).zip(&mut lengths) {
+            if !dev.resource_is_fixed(bar) {
+                *length = dev.resource_len(bar)?;
+            }
+        }
+        let facts = Facts {
+            lengths,
+            line: function
+                .gsi()
+                .and_then(|gsi| u8::try_from(guest::line(domain, gsi).ok()?).ok())
+                .unwrap_or(0),
+            is_permissive: PERMISSIVE.get() || function.permissive.load(Relaxed),
+        };
+        let space = Space::new(&hardware.config, &facts)?;
+        hardware.start()?;
+        Ok(Self {
+            function: function.clone(),
+            space,
+            interrupts: Interrupts::new(hardware),
+        })
+    }
+
+    /// Does an operation of the guest on its function, and calls `answer`. `slot` is what the guest
+    /// uses of the function, if it has used it before. May sleep.
+    pub(crate) fn operate(
+        slot: &mut Option<Self>,
+        function: &Arc<Function>,
+        domain: Domain,
+        operation: Operation,
+        answer: &dyn Fn(Answer<'_>),
+    ) {
+        // Nobody resets or unbinds it meanwhile.
+        let _lock = DeviceLock::new(&function.dev);
+        if !function.is_seized() {
+            return answer(Answer::Refused(Refusal::NoFunction));
+        }
+        if slot.is_none() {
+            *slot = Self::new(function, domain).ok();
+        }
+        let done = match slot {
+            Some(served) => served.try_operate(&operation, answer),
+            None => Err(EIO),
+        };
+        if done.is_err() {
+            answer(Answer::Refused(Refusal::Failed));
+        }
+    }
+
+    fn try_operate(&mut self, operation: &Operation, answer: &dyn Fn(Answer<'_>)) -> Result {
+        let config = &self.interrupts.actions().config;
+        match operation {
+            Operation::Read(access) => answer(Answer::Value(self.space.read(config, *access)?)),
+            Operation::Write(access, value) => {
+                self.space.write(config, *access, *value)?;
+                answer(Answer::Done);
+            }
+            Operation::EnableMsi => {
+                answer(Answer::Value(self.interrupts.enable_msi()?.into()));
+            }
+            Operation::EnableMsix(entries) => {
+                let size = self.space.msix_entries();
+                let pirqs = self.interrupts.enable_msix(entries, size)?;
+                answer(Answer::Pirqs(entries, pirqs));
+            }
+            Operation::Disable => {
+                self.interrupts.disable();
+                answer(Answer::Done);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // Another driver may have it by now.
+        let _lock = DeviceLock::new(&self.function.dev);
+        self.interrupts.actions().is_ours = self.function.is_seized();
+        self.interrupts.disable();
+    }
+}
+
+/// The function, and Xen's interrupts of the guest.
+struct Hardware {
+    /// Whether it may be written to.
+    is_ours: bool,
+    domain: Domain,
+    dev: ARef<Device>,
+    config: ConfigSpace,
+    table: Option<MsixTable>,
+}
+
+impl Hardware {
+    fn new(dev: &Device, domain: Domain) -> Result<Self> {
+        let config = ConfigSpace::of(dev);
+        Ok(Self {
+            is_ours: true,
+            domain,
+            dev: dev.into(),
+            table: config.msix_table()?,
+            config,
+        })
+    }
+
+    /// Lets the function decode its BARs and raise INTx. It does no DMA before the guest asks for
+    /// it.
+    fn start(&self) -> Result {
+        const COMMAND: u16 = 0x04;
+        const IO_AND_MEMORY: u16 = 0x3;
+        self.config.write(COMMAND, IO_AND_MEMORY)
+    }
+}
+
+impl Actions for Hardware {
+    fn map(&mut self, message: Message) -> Result<u16> {
+        match message {
+            Message::Msi => guest::map_msi(self.domain, &self.dev),
+            Message::Msix(entry) => {
+                guest::map_msix(self.domain, &self.dev, self.table.ok_or(ENODEV)?, entry)
+            }
+        }
+    }
+
+    fn unmap(&mut self, pirq: u16) {
+        // Xen has unmapped those of a guest that has ended.
+        let _ = guest::unmap(self.domain, pirq);
+    }
+
+    fn enable(&mut self, kind: Kind) -> Result {
+        self.config.enable_messages(kind == Kind::Msix)
+    }
+
+    fn disable(&mut self, _kind: Kind) {
+        if self.is_ours {
+            // A function that does not answer sends none.
+            let _ = self.config.disable_messages();
+        }
+    }
+}
+
+impl Config for ConfigSpace {
+    fn read(&self, access: Access) -> Result<u32> {
+        let offset = access.offset();
+        match access.size() {
+            1 => ConfigSpace::read::<u8>(self, offset).map(u32::from),
+            2 => ConfigSpace::read::<u16>(self, offset).map(u32::from),
+            _ => ConfigSpace::read::<u32>(self, offset),
+        }
+    }
+
+    fn write(&self, access: Access, value: u32) -> Result {
+        let offset = access.offset();
+        // CAST: The value has this size.
+        match access.size() {
+            1 => ConfigSpace::write(self, offset, value as u8),
+            2 => ConfigSpace::write(self, offset, value as u16),
+            _ => ConfigSpace::write(self, offset, value),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# PV guests with a function: one that is turned away, one that is served, and one that sends
+# nonsense. Would catch: a guest that waits for minutes when it loads its frontend, a function that
+# is not returned, and whatever a hostile guest can do to dom0 in some seconds.
+
+. "${0%/*}/ktap.sh"
+. "${0%/*}/guests"
+
+seconds=${HOSTILE_SECONDS:-10}
+wants $nic1
+
+pv_guest() {
+	guest-run --pv --name p --keep --pci $nic1 "$(echo true | in_guest)"
+}
+
+serve() { # Y|N
+	echo $1 >/sys/module/xen_pciback/parameters/pv
+}
+
+# A frontend that nobody answers waits for a minute and more.
+loads_frontend() {
+	tell p <<-'END'
+		began=$(cut -d. -f1 /proc/uptime)
+		modprobe xen-pcifront || exit
+		seconds=$(($(cut -d. -f1 /proc/uptime) - began))
+		[ $seconds -lt 5 ] || { echo "$seconds s"; dmesg | tail -n 5; exit 1; }
+	END
+}
+
+told() {
+	log | grep "domain $(xl domid p) is a PV guest, which is not served"
+	same "lines" 1 "$(log | grep -c "is a PV guest")"
+	same "state" "assigned $(xl domid p)" "$(cat $devices/$nic1/pciback/state)"
+}
+
+freed() {
+	xl destroy p && free $nic1
+}
+
+# libxl leaves the directory of such a guest.
+never_loads() {
+	pv_guest || return
+	xl destroy p
+	wait_for 10 grep -qx clean $devices/$nic1/pciback/state
+	xenstore-rm /local/domain/0/backend/pci
+}
+
+has_function() {
+	tell p <<-'END'
+		for i in $(seq 50); do
+			[ ! -e /sys/bus/pci/devices/0000:00:00.0/vendor ] || exit 0
+			busybox usleep 200000
+		done
+		dmesg | tail -n 20
+		exit 1
+	END
+}
+
+detached() {
+	xl pci-detach p $nic1 || die "not detached"
+	wait_for 10 grep -qx clean $devices/$nic1/pciback/state
+	! tell p <<-'END' || die "the guest still sees it"
+		[ -e /sys/bus/pci/devices/0000:00:00.0/vendor ]
+	END
+}
+
+attached() {
+	xl pci-attach p $nic1 && has_function
+}
+
+# Registers that are the backend's: COMMAND, a BAR, MSI-X, MSI.
+registers() {
+	tell p <<-'END'
+		bar=$(setpci -s 0:0.0 BASE_ADDRESS_0)
+		setpci -s 0:0.0 COMMAND=0 BASE_ADDRESS_0=ffffffff CAP_MSIX+2.w=c000 CAP_MSI+2.w=1
+		echo "$(setpci -s 0:0.0 COMMAND BASE_ADDRESS_0 CAP_MSIX+2.w CAP_MSI+2.w | tr '\n' ' ')"
+		setpci -s 0:0.0 BASE_ADDRESS_0=$bar
+	END
+}
+
+registers_are_virtual() {
+	before=$(setpci -s $nic1 COMMAND BASE_ADDRESS_0)
+	same "what the guest sees" "0000 fffe0000 0003 0080 " "$(registers)"
+	same "what the function has" "$before" "$(setpci -s $nic1 COMMAND BASE_ADDRESS_0)"
+}
+
+attacks() { # NAME [ring]
+	tell $1 <<-END
+		modprobe xen-evtchn
+		modprobe xen-gntalloc
+		hostile-frontend ${HOSTILE_SEED:-1} $seconds device/pci/0 $2 >/run/frontend 2>&1 &
+		for i in \$(seq $((seconds * 2 + 20))); do
+			grep ^answered /run/frontend && break
+			sleep 1
+		done
+		cat /run/frontend
+		killall hostile-frontend
+		[ ! "$2" ] || grep -q 'answered [1-9]' /run/frontend
+	END
+}
+
+plan 12
+check "a PV guest comes up" pv_guest
+check "its frontend is told that nobody serves it" loads_frontend
+check "so is the administrator, once" told
+check "it ends, and the function is free" freed
+check "a guest that never loads its frontend ends, and the function is clean" never_loads
+serve Y
+check "another PV guest comes up" pv_guest
+check "its frontend connects" loads_frontend
+check "it finds its function" has_function
+check "it loses its function" detached
+check "it gets it again" attached
+check "the registers of the backend are virtual" registers_are_virtual
+check "it sends nonsense, and gets answers (XSA-155, XSA-157, XSA-332)" attacks p ring
+xl destroy p
+wait_for 10 released $nic1
+serve N
+returned $nic1
+finish
