@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # PV guests with a function: one that is turned away, one that is served, and one that sends
-# nonsense. Would catch: a guest that waits for minutes when it loads its frontend, a function that
-# is not returned, and whatever a hostile guest can do to dom0 in some seconds.
+# nonsense. Would catch: a guest that waits for minutes when it loads its frontend, one that gets no
+# interrupts or loses them when it loads its driver again, a function that is not returned, and
+# whatever a hostile guest can do to dom0 in some seconds.
 
 . "${0%/*}/ktap.sh"
 . "${0%/*}/guests"
@@ -58,6 +59,18 @@ has_function() {
 	END
 }
 
+# Each time the driver is loaded anew.
+ping_by() { # MODE KIND
+	tell p <<-END
+		modprobe e1000e IntMode=$1
+		(pings $mac1 $net1 '$2')
+		status=\$?
+		[ \$status = 0 ] || dmesg | tail -n 20
+		rmmod e1000e
+		exit \$status
+	END
+}
+
 detached() {
 	xl pci-detach p $nic1 || die "not detached"
 	wait_for 10 grep -qx clean $devices/$nic1/pciback/state
@@ -101,7 +114,17 @@ attacks() { # NAME [ring]
 	END
 }
 
-plan 12
+# By Xen's word, it is no PV guest.
+hvm_guest_is_not_served() {
+	start_guest p "" $nic1 >/dev/null || return
+	before=$(grep -c . /proc/interrupts)
+	! attacks p ring >$tmp/attacks 2>&1 || die "$(cat $tmp/attacks)"
+	grep 'answered 0$' $tmp/attacks || die "$(cat $tmp/attacks)"
+	same "event channels" "$before" "$(grep -c . /proc/interrupts)"
+	freed
+}
+
+plan 18
 check "a PV guest comes up" pv_guest
 check "its frontend is told that nobody serves it" loads_frontend
 check "so is the administrator, once" told
@@ -111,12 +134,16 @@ serve Y
 check "another PV guest comes up" pv_guest
 check "its frontend connects" loads_frontend
 check "it finds its function" has_function
+for round in 1 2 3; do
+	check "it pings by MSI-X, load $round of the driver" ping_by 2 "$msix"
+done
+check "it pings by INTx" ping_by 0 'xen-pirq.*-pcifront '
 check "it loses its function" detached
 check "it gets it again" attached
 check "the registers of the backend are virtual" registers_are_virtual
 check "it sends nonsense, and gets answers (XSA-155, XSA-157, XSA-332)" attacks p ring
-xl destroy p
-wait_for 10 released $nic1
+check "it ends, and the function is free" freed
+check "an HVM guest is not served" hvm_guest_is_not_served
 serve N
 returned $nic1
 finish
