@@ -75,9 +75,7 @@ impl Placed {
             alone,
         })
     }
-}
 
-impl Placed {
     /// Returns whether the guest sees the function at this address.
     pub(crate) fn is_at(&self, address: GuestAddress) -> bool {
         let Place(place) = self.place;
