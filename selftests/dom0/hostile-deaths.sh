@@ -16,34 +16,13 @@ moments=${HOSTILE_MOMENTS:-1}
 nvme=0000:00:07.0
 wants $nvme
 
-without_functions() {
-	cat >$tmp/v.cfg <<-END
-		type = "hvm"
-		on_crash = "destroy"
-		on_reboot = "destroy"
-		name = "v"
-		memory = 128
-		kernel = "/boot/vmlinuz"
-		ramdisk = "/boot/guest.cpio"
-		cmdline = "console=hvc0 panic=-1"
-		passthrough = "enabled"
-		vga = "none"
-		vnc = 0
-	END
-}
-
-with_function() {
-	without_functions
-	echo "pci = [\"$nvme\"]" >>$tmp/v.cfg
-}
-
 milliseconds() {
 	awk '{ printf "%d\n", $1 * 1000 }' /proc/uptime
 }
 
 # What there has to be before a step, and the step, which is interrupted.
 before_create() {
-	with_function
+	described v $nvme >$tmp/v.cfg
 }
 
 step_create() {
@@ -51,7 +30,7 @@ step_create() {
 }
 
 before_attach() {
-	without_functions
+	described v >$tmp/v.cfg
 	guest-create $tmp/v.cfg
 }
 
@@ -60,7 +39,7 @@ step_attach() {
 }
 
 before_detach() {
-	with_function
+	described v $nvme >$tmp/v.cfg
 	guest-create $tmp/v.cfg
 }
 

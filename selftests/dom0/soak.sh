@@ -9,6 +9,7 @@
 # SOAK_GUESTS: how often with a guest and its device model; 0, or more than ten.
 
 . "${0%/*}/ktap.sh"
+. "${0%/*}/guests"
 
 rounds=${SOAK_ROUNDS:-20}
 guests=${SOAK_GUESTS:-0}
@@ -132,14 +133,13 @@ with_guests() {
 	counts >$tmp/last
 }
 
-in_vm && [ -e $pciback/do_flr ] && is_loaded xen_pcidev && command -v handover >/dev/null || skip_all "needs our own machine, and handover"
+[ -e $pciback/do_flr ] && is_loaded xen_pcidev && command -v handover >/dev/null || skip_all "needs our own drivers, and handover"
 set -- $(spare_functions routed has_flr_and_msix)
 function=$1
 set -- $(spare_functions routed has_msix)
 [ "$1" != $function ] || shift
 other=$1
 [ "$function" ] && [ "$other" ] && grep -q ^0x0108 $devices/$function/class || skip_all "needs an unused NVMe controller, and another function with MSI-X"
-tmp=$(mktemp -d)
 
 plan $((guests ? 5 : 3))
 check "$rounds hand-overs, with a reset in each" soak $rounds
@@ -147,17 +147,7 @@ tried $rounds "hand-overs: $(sed -n '$s/;.*//p' $tmp/rounds)"
 check "nothing is more after the last than after the tenth" flat
 sed 's/^/# /' $tmp/table
 if [ $guests != 0 ]; then
-	cat >$tmp/guest.cfg <<-END
-		type = "hvm"
-		name = "soak"
-		memory = 128
-		kernel = "/boot/vmlinuz"
-		ramdisk = "/boot/guest.cpio"
-		cmdline = "console=hvc0 panic=-1"
-		pci = ["$function"]
-		vga = "none"
-		vnc = 0
-	END
+	described soak $function >$tmp/guest.cfg
 	check "$guests hand-overs to guests with a device model" with_guests
 	tried $guests "hand-overs to guests"
 	check "nothing is more after the last guest than after the tenth" flat

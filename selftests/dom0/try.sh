@@ -8,12 +8,10 @@
 # TRY_LONG=yes: more kinds, and interrupted at more moments.
 
 . "${0%/*}/ktap.sh"
+. "${0%/*}/guests"
 
 nic=0000:00:04.0 virtual=0000:00:06.0 disk=0000:00:07.0 usb=0000:00:08.0 edu=0000:00:09.0
 with_firmware=0000:00:0a.0
-
-# As guest.py does it, for the emulator.
-fast=$(python3 -IS -c 'import sys; sys.path.insert(0, "/vm"); import guest; print(guest.CMDLINE)')
 
 # Again if the guest's kernel has rejected an intact module, as it does now and then in the emulator.
 tries() { # SBDF [OPTION]...
@@ -202,8 +200,7 @@ refused() {
 	xl pci-assignable-remove $edu
 }
 
-in_vm && [ -e $devices/$edu ] && command -v pcidev >/dev/null || skip_all "see tests.toml"
-tmp=$(mktemp -d)
+[ -e $devices/$edu ] && command -v pcidev >/dev/null || skip_all "see tests.toml"
 
 long() { # SENTENCE COMMAND
 	if [ "${TRY_LONG-}" ]; then check "$@"; else skip "$1" "takes a minute: TRY_LONG=yes"; fi
