@@ -4,9 +4,13 @@
 //!
 //! C header: [`include/xen/events.h`](srctree/include/xen/events.h)
 
-use core::ffi::c_void;
+use core::{
+    ffi::c_void,
+    mem, //
+};
 
 use kernel::{
+    irq::IrqReturn,
     prelude::*,
     sync::{
         aref::ARef,
@@ -111,7 +115,9 @@ impl<H: Handler> EventChannel<H> {
         let context = unsafe { &*context.cast::<Context<H>>() };
         context.is_pending.xchg(true, Full);
         context.handler.event();
-        bindings::irqreturn_IRQ_HANDLED
+        // SAFETY: The values of `IrqReturn` are those of `irqreturn_t`, which is an integer in
+        // Linux 7.2, and a type of its own around that in 7.3.
+        unsafe { mem::transmute::<IrqReturn, bindings::irqreturn_t>(IrqReturn::Handled) }
     }
 }
 
