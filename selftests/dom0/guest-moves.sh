@@ -12,7 +12,7 @@ state=$devices/$nic1/pciback/state
 
 starts() {
 	echo "modprobe e1000e" >$tmp/nothing
-	guest-run --name m --keep --mem 128 --pci $nic1 --option 'on_reboot = "restart"' "$(in_guest <$tmp/nothing)" &&
+	guest-run --name m --keep --pci $nic1 --option 'on_reboot = "restart"' "$(in_guest <$tmp/nothing)" &&
 		can_ping m $mac1 $net1 "$msix"
 }
 
