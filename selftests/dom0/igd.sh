@@ -52,8 +52,14 @@ contents() {
 	$memory $asls $((0x2000 + ${vbt:-0})) | sha256sum
 }
 
+# To root alone.
 file_says() { # TEXT
-	same "file opregion" "$1" "$(cat $devices/$gpu/xen/opregion)"
+	same "file opregion" "400 $1" "$(stat -c %a $devices/$gpu/xen/opregion) $(cat $devices/$gpu/xen/opregion)"
+}
+
+# The control register of MSI-X: the number of entries less 1.
+msix_is() { # SBDF WANTED
+	same "MSI-X" $2 "$(setpci -s $1 b2.w)"
 }
 
 valid() {
@@ -201,11 +207,14 @@ failures() {
 }
 
 hidden_elsewhere() {
+	msix_is $elsewhere 0002
 	assignable $elsewhere
 	same "GPU in slot 3" "$hidden" "$(shows $elsewhere)"
+	msix_is $elsewhere 0001
 	logged $elsewhere "guests get no OpRegion: QEMU maps only that of 0000:00:02.0"
 	returned $elsewhere
 	has_its_own
+	msix_is $elsewhere 0002
 }
 
 # Without the guard, QEMU fails at two files of a GPU with a ROM.
@@ -330,6 +339,7 @@ is_a_vga_controller() {
 	! [ -e $devices/$gpu/rom ] || die "it has a ROM"
 	assignable $gpu
 	same "class" "0x030000 0300" "$(cat $devices/$gpu/class) $(setpci -s $gpu a.w)"
+	msix_is $gpu 0001
 	rom_is 55aa
 	printf '\1' >$devices/$gpu/rom || die "the ROM cannot be written"
 }
@@ -337,12 +347,18 @@ is_a_vga_controller() {
 is_as_before() {
 	returned $gpu
 	same "class" "0x038000 0380" "$(cat $devices/$gpu/class) $(setpci -s $gpu a.w)"
+	msix_is $gpu 0002
 	! [ -e $devices/$gpu/rom ] || die "it has a ROM"
 }
 
 headless_guest() {
 	found=$(sees one $gpu "$igd") || die "$found"
 	same "the guest sees" "0xfdffc000 0x6172476C65746E49" "$(echo $found | cut -d ' ' -f 1,4)"
+	same "class and MSI-X in the guest" "030000 0001" "$(tell one <<-'END'
+		hexdump -s 9 -n 3 -e '1/1 "%02x"' /sys/bus/pci/devices/0000:00:02.0/config | sed 's/\(..\)\(..\)\(..\)/\3\2\1 /'
+		hexdump -s 178 -n 2 -e '1/2 "%04x"' /sys/bus/pci/devices/0000:00:02.0/config
+	END
+	)"
 	xl destroy one
 	wait_for 10 is $gpu clean
 }
