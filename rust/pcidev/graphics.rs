@@ -180,7 +180,7 @@ impl Guard {
             match open.opregion.give_vbt(domain) {
                 Ok(()) => (),
                 // A PV guest, or one that has ended.
-                Err(e) if e == EINVAL || e == ESRCH => (),
+                Err(e) if e == ENOTSUPP || e == ESRCH => (),
                 Err(e) => pr_warn!(
                     "{sbdf}: domain {domain} gets no extended VBT ({e:?}): its driver may find no displays\n"
                 ),

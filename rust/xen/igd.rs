@@ -114,8 +114,9 @@ impl SharedOpRegion {
     /// Gives an HVM guest the copy of the extended VBT that the OpRegion tells of, if it does. Its
     /// memory there is overwritten. May sleep.
     ///
-    /// Errors: `EINVAL` if `domain` is no HVM guest; `ESRCH` if there is none; `ENOMEM`, of the
-    /// guest or of dom0; `EACCES` if Xen's version of domctls is unknown.
+    /// Errors: `ENOTSUPP` if `domain` is no HVM guest; `ESRCH` if there is none; `ENOMEM`, of the
+    /// guest or of dom0, or if the guest has something else than memory there; `EACCES` if Xen's
+    /// version of domctls is unknown.
     pub fn give_vbt(&self, domain: u16) -> Result {
         match self.moved {
             Some(_) => guest_memory::write(domain, GUEST_VBT_PAGE, &self.vbt),

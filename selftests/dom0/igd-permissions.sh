@@ -85,9 +85,47 @@ exactly_that() {
 }
 
 until_it_is_taken() {
+	both_may "$range" || die "nobody may"
 	xenstore-rm $backend
 	wait_for 10 both_may ""
 	same "after" "Operation not permitted" "$(map $first 1)"
+}
+
+refused() { # DOMAIN
+	log | grep -q "domain $1 gets no permission for the OpRegion (EINVAL)"
+}
+
+# Whoever changes the permissions of dom0 can take them, too. Xen's own domains begin at 0x7ff0.
+no_guest() {
+	target=/local/domain/$(xl domid stub)/target
+	has=$(permitted Domain-0)
+	for domain in 0 $((0x7ff0)) $((0x7ff1)) $((0x7ff2)); do
+		echo "igd: domain $domain" >/dev/kmsg
+		(plays $domain && backend_only $gpu)
+		wait_for 10 refused $domain
+		xenstore-rm /local/domain/0/backend/pci/$domain
+	done
+	marker="igd: a target"
+	echo "$marker" >/dev/kmsg
+	xenstore-write $target 0
+	backend_only $gpu
+	wait_for 10 refused 0
+	xenstore-rm $backend
+	xenstore-write $target $(xl domid target)
+	wait_for 10 both_may ""
+	same "dom0's permissions" "$has" "$(permitted Domain-0)"
+}
+
+# The device model of another guest has mapped something where the VBT has to be. Ends the target.
+no_room() {
+	backend_only $gpu
+	wait_for 10 both_may "$range"
+	same "at 0xfe100000" mapped "$(guest-exec stub -c "map-memory $(xl domid target) 0xfe100 $first 1")"
+	xenstore-rm $backend
+	wait_for 10 both_may ""
+	backend_only $gpu
+	wait_for 10 eval 'log | grep "domain $(xl domid target) gets no extended VBT (ENOMEM)"'
+	xenstore-rm $backend
 }
 
 told() {
@@ -127,16 +165,18 @@ returned_gpu() {
 	wait_for 10 returned $gpu
 }
 
-plan 5
+plan 7
 check "nobody may have an OpRegion mapped by itself" start
 plays $(xl domid stub)
 check "a stub domain may map OpRegion and VBT to its guest, and nothing else" exactly_that
 check "until the GPU is taken from it" until_it_is_taken
+check "neither dom0 nor a domain of Xen's own gets a permission, or loses one" no_guest
 walk="if anything fails, that is told, and the next change mends it"
 if [ "${IGD_LONG-}" ]; then
 	check "$walk" failures
 else
 	skip "$walk" "takes minutes: IGD_LONG=yes"
 fi
+check "if the guest has no room for the VBT, that is told" no_room
 check "the GPU can be returned" returned_gpu
 finish

@@ -20,13 +20,13 @@ use crate::{
 /// Writes `bytes` to the memory of the guest `domain`, from its page number `first_page`. Where the
 /// guest has no memory, it gets some, which counts for its limit. May sleep.
 ///
-/// Errors: `EINVAL` if `domain` is no HVM or PVH guest, or has something else than memory there;
-/// `ESRCH` if there is no such domain; `ENOMEM` if the guest may not have more memory, or dom0 has
-/// no address for it; `EACCES` if Xen's version of domctls is unknown. Some pages may be written
-/// then.
+/// Errors: `ENOTSUPP` if `domain` is no HVM or PVH guest; `ESRCH` if there is no such domain;
+/// `ENOMEM` if the guest may not have more memory, or dom0 has no address for it, or the guest has
+/// something else than memory there: Xen then stops it; `EACCES` if Xen's version of domctls is
+/// unknown. Some pages may be written then.
 pub(crate) fn write(domain: u16, first_page: usize, bytes: &[u8]) -> Result {
     if !domctl::is_hvm_guest(domain)? {
-        return Err(EINVAL);
+        return Err(ENOTSUPP);
     }
     for (page, bytes) in (first_page..).zip(bytes.chunks(PAGE_SIZE)) {
         let mut window = Window::new()?;
