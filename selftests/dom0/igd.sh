@@ -63,8 +63,8 @@ msix_is() { # SBDF WANTED
 }
 
 valid() {
-	examined "Intel graphics with OpRegion $version" 'gfx_passthru = "igd"' \
-		"$stolen) that firmware has not reserved" ${vbt:+"extended VBT of $vbt bytes"}
+	examined "Intel graphics with OpRegion $version" 'gfx_passthru = "igd"' "$stolen" \
+		${vbt:+"extended VBT of $vbt bytes"}
 	file_says "$version ${vbt:-0}"
 	before=$(contents)
 	assignable $gpu
@@ -371,13 +371,76 @@ headless() {
 	finish
 }
 
+reserved() {
+	xl dmesg | grep -A 1 "found ACPI_DMAR_RMRR" | grep "endpoint: $gpu" || die "Xen has found no RMRR: $(xl dmesg | grep -i dmar)"
+	same "regions" "$gpu count=1 0x7cf00000+0x2000000" "$(ask reserved 8 $gpu)"
+	case $(pcidev doctor $gpu) in *stolen-memory*) die "the doctor finds no RMRR" ;; esac
+}
+
+mark() { # HEX
+	$memory 0x7cf01000 write $1
+}
+
+# In memory of the host that is not the guest's: at the same address.
+shared() { # NAME HEX
+	same "the guest $1 reads" 0x$2 "$(echo "busybox devmem 0x7cf01000 32; busybox devmem 0x7eeff000 32 0x$2" | tell $1)"
+	same "dom0 reads" $2 "$($memory 0x7eeff000 4 | sed 's/\(..\)\(..\)\(..\)\(..\)/\4\3\2\1/')"
+}
+
+stolen_memory() {
+	mark 10325476
+	shared one 76543210
+	xl destroy one
+	wait_for 20 is $gpu clean
+}
+
+# A guest whose own memory would reach the region: as the doctor and the guide say.
+large_guest() {
+	cat >$tmp/large.cfg <<-END
+		type = "hvm"
+		name = "large"
+		memory = 2040
+		pci = ["$gpu"]
+		$igd
+		vga = "none"
+		vnc = 0
+	END
+	case $(pcidev doctor $tmp/large.cfg | tr -s ' \n' ' ') in
+	*'xl refuses that ("RDM conflict")'*"rdm_mem_boundary = 1998, or at most 1999 MiB of memory"*) ;;
+	*) die "$(pcidev doctor $tmp/large.cfg)" ;;
+	esac
+	! said=$(guest-create $tmp/large.cfg 2>&1) || die "xl takes it"
+	echo "$said" | grep "RDM conflict" || die "$said"
+	xl destroy large 2>/dev/null
+	wait_for 20 is $gpu clean
+	echo "rdm_mem_boundary = 1998" >>$tmp/large.cfg
+	case $(pcidev doctor $tmp/large.cfg | tr -s ' \n' ' ') in
+	*'xl refuses that ("RDM conflict")'*) die "the doctor still finds a conflict" ;;
+	esac
+	mark 89674523
+	guest-run --name large --keep --mem 2040 --pci $gpu --cmdline iomem=relaxed --option "$igd" \
+		--option "rdm_mem_boundary = 1998" "$(echo grep MemTotal /proc/meminfo | in_guest)"
+	shared large 23456789
+	xl destroy large
+}
+
 # One of another generation: other registers, without an extended VBT.
 generation() {
-	plan 3
+	if [ $animal = igd-6 ]; then
+		plan 6
+		check "Xen and the doctor agree that firmware has reserved stolen memory" reserved
+	else
+		plan 3
+	fi
 	check "a GPU with a valid OpRegion stays as it is" valid
 	check "a reset does not lose what firmware wrote, and what is lost is logged" restored
 	check "a guest finds the OpRegion at the address that it reads" guest_with_opregion
-	xl destroy one
+	if [ $animal = igd-6 ]; then
+		check "it finds reserved stolen memory there, too" stolen_memory
+		check "so does one with much memory, with what the doctor recommends" large_guest
+	else
+		xl destroy one
+	fi
 	finish
 }
 
@@ -387,9 +450,9 @@ own=$(shows $gpu) own_elsewhere=$(shows $elsewhere) own_sizes="$(sizes $gpu) $(s
 igd='gfx_passthru = "igd"'
 guard=$(cat /sys/module/xen_pcidev/parameters/guard)
 case $(cat $devices/$gpu/device) in
-0x0126) animal=igd-6 version=2.0 vbt="" stolen="32 MiB of stolen memory (0x7cf00000-0x7eefffff" ;;
-0x8a52) animal=igd-11 version=2.1 vbt="" stolen="64 MiB of stolen memory (0x78f00000-0x7cefffff" ;;
-*)	animal=igd version=2.1 vbt=9216 stolen="32 MiB of stolen memory (0x7cf00000-0x7eefffff" ;;
+0x0126) animal=igd-6 version=2.0 vbt="" stolen="Xen maps 0x7cf00000-0x7eefffff into its guest, at the same addresses" ;;
+0x8a52) animal=igd-11 version=2.1 vbt="" stolen="64 MiB of stolen memory (0x78f00000-0x7cefffff) that firmware has not reserved" ;;
+*)	animal=igd version=2.1 vbt=9216 stolen="32 MiB of stolen memory (0x7cf00000-0x7eefffff) that firmware has not reserved" ;;
 esac
 [ "$(cat $devices/$gpu/class)" = 0x030000 ] || headless
 [ $animal = igd ] || generation

@@ -14,15 +14,18 @@ use crate::memory::Memory;
 use crate::ne2000::Ne2000;
 use crate::offset;
 use crate::resets::{Effect, Kind};
+use crate::rmrr;
 use crate::rom;
 use crate::wrong::Wrong;
-use log::info;
+use log::{info, warn};
 
 const IO: u16 = 1;
 const MEMORY: u16 = 1 << 1;
 const BUS_MASTER: u16 = 1 << 2;
 const INTX_DISABLE: u16 = 1 << 10;
 const FLR: u16 = 1 << 15;
+/// Where firmware writes the address of stolen memory.
+const BDSM: usize = 0x5c;
 
 /// A function. The layout is as at power-on, but for its configuration space, which is now.
 pub struct Animal {
@@ -36,6 +39,8 @@ pub struct Animal {
     liar: Liar,
     /// Somebody has enabled it since power-on.
     used: bool,
+    /// The size of the memory that firmware has yet to reserve at BDSM, and the slot.
+    pub reserves: Option<(u64, u8)>,
     pub dma: Dma,
     pub interrupts: Interrupts,
     pub answering: Answering,
@@ -55,6 +60,7 @@ impl Animal {
             ne2000: None,
             liar: Liar::default(),
             used: false,
+            reserves: None,
             dma: Dma::default(),
             interrupts: Interrupts::default(),
             answering: Answering::default(),
@@ -310,7 +316,14 @@ impl Animal {
     }
 
     /// The contents of the ROM.
-    pub fn read_rom(&self, at: u64, data: &mut [u8]) {
+    pub fn read_rom(&mut self, at: u64, data: &mut [u8]) {
+        if let Some((size, slot)) = self.reserves.take() {
+            let start = self.layout.config.read32(BDSM).into();
+            match rmrr::add(&self.dma, &(start..start + size), slot) {
+                Ok(()) => info!("{}: {size:#x} bytes at {start:#x} are reserved", self.name),
+                Err(error) => warn!("{}: nothing is reserved for it: {error}", self.name),
+            }
+        }
         for (at, byte) in (at..).zip(data) {
             *byte = self.rom.get(at as usize).copied().unwrap_or(0xff);
         }

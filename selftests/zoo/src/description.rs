@@ -30,6 +30,9 @@ pub struct OpRegion {
     pub extended_vbt: Option<Size>,
     /// The size of stolen memory, whose address firmware writes to BDSM.
     pub stolen: Option<Size>,
+    /// Firmware reserves stolen memory for the GPU (RMRR).
+    #[serde(default)]
+    pub reserved: bool,
 }
 
 /// One function.

@@ -110,18 +110,36 @@ impl Dma {
         self.maps.len()
     }
 
+    /// Reads memory; fails if a byte of it is not mapped.
+    pub fn read(&self, address: u64, length: usize) -> io::Result<Vec<u8>> {
+        let (map, at) = self.find(address, length)?;
+        let mut data = vec![0; length];
+        self.files[map.file].1.read_exact_at(&mut data, at)?;
+        Ok(data)
+    }
+
     /// Writes to memory; fails if a byte of it is not mapped.
     pub fn write(&self, address: u64, data: &[u8]) -> io::Result<()> {
-        let fault = || io::Error::from(io::ErrorKind::NotFound);
-        let (start, map) = self.maps.range(..=address).next_back().ok_or_else(fault)?;
-        let inside = address - start;
-        if !map.writable || inside + data.len() as u64 > map.size {
+        let (map, at) = self.find(address, data.len())?;
+        if !map.writable {
             return Err(fault());
         }
-        self.files[map.file]
-            .1
-            .write_all_at(data, map.offset + inside)
+        self.files[map.file].1.write_all_at(data, at)
     }
+
+    /// The mapping that has all of a range, and where it begins in the file.
+    fn find(&self, address: u64, length: usize) -> io::Result<(&Mapping, u64)> {
+        let (start, map) = self.maps.range(..=address).next_back().ok_or_else(fault)?;
+        let inside = address - start;
+        if inside + length as u64 > map.size {
+            return Err(fault());
+        }
+        Ok((map, map.offset + inside))
+    }
+}
+
+fn fault() -> io::Error {
+    io::ErrorKind::NotFound.into()
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@
 //! [`capabilities`]), the memory of its BARs ([`memory`]), its registers and DMA ([`engine`],
 //! [`dma`]) or those of a NIC that works ([`ne2000`]), its interrupts, what a reset does to it
 //! ([`resets`]), how it answers ([`answering`]) and what was done to it ([`facts`]).
-//! [`backend`] gives it to QEMU, [`control`] to tests, [`opregion`] what its firmware has to the
-//! machine.
+//! [`backend`] gives it to QEMU, [`control`] to tests, [`opregion`] and `rmrr` what its firmware
+//! has to the machine.
 //!
 //! Where the emulation ends: QEMU itself keeps the BARs' addresses, MSI, MSI-X and the links of the
 //! capability lists, and answers reads of these. [`config`] says more.
@@ -32,6 +32,7 @@ pub mod opregion;
 pub mod place;
 pub mod reading;
 pub mod resets;
+mod rmrr;
 pub mod rom;
 pub mod serve;
 pub mod size;

@@ -17,6 +17,13 @@ const MAILBOX_5: usize = 0x1c00;
 const MAILBOXES: u32 = 0x0d;
 
 pub(crate) fn check(opregion: &OpRegion) -> Result<(), Wrong> {
+    if opregion.reserved && opregion.stolen.is_none() {
+        return wrong(
+            "opregion.reserved",
+            "there is no stolen memory",
+            "give stolen, or remove it",
+        );
+    }
     let Some(vbt) = opregion.extended_vbt else {
         return Ok(());
     };
@@ -130,6 +137,8 @@ mod tests {
     fn impossible_ones_are_refused() {
         let old = opregion("version = [2, 0]\nextended_vbt = \"9K\"\n");
         assert!(check(&old).is_err());
+        let nothing = opregion("version = [2, 0]\nreserved = true\n");
+        assert!(check(&nothing).is_err());
         let large = opregion("version = [2, 1]\nextended_vbt = \"64K\"\n");
         assert!(check(&large).is_err());
     }

@@ -84,8 +84,13 @@ pub fn start(directory: &Path, files: &[PathBuf]) -> Result<Zoo, String> {
         for (number, function) in card.functions.into_iter().enumerate() {
             let name = format!("{card_name}.{number}");
             let socket = directory.join(format!("{name}.sock"));
-            let animal = Animal::new(name, function, card.integrated)
+            let mut animal = Animal::new(name, function, card.integrated)
                 .map_err(|wrong| format!("{}: {wrong}", file.display()))?;
+            let opregion = card.opregion.as_ref().filter(|opregion| opregion.reserved);
+            animal.reserves = opregion
+                .and_then(|opregion| opregion.stolen)
+                .zip(card.slot)
+                .map(|(size, slot)| (size.0, slot));
             let server = Server::new(&socket, true, interrupts(&animal), regions(&animal))
                 .map_err(|error| format!("{}: {error}", socket.display()))?;
             let shared = Shared(Arc::new(Mutex::new(animal)));
