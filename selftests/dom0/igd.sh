@@ -105,9 +105,10 @@ resets() { # ANIMAL
 }
 
 restored() {
+	resets $animal.0
+	same "GPU" "$own" "$(shows $gpu)"
 	assignable $elsewhere
 	returned $elsewhere
-	resets $animal.0
 	resets igd-elsewhere.0
 	has_its_own
 	log | grep -F "$elsewhere: firmware register 0x50 reads 0x0, not 0x1c1 as before the reset, and cannot" ||
