@@ -9,26 +9,30 @@
 //!
 //! * A GPU at 0000:00:02.0 with a valid OpRegion is open to guests. It is shown as QEMU expects it:
 //!   as a VGA controller with a ROM that can be read, and that is no resource. The domains that
-//!   have the GPU in XenStore may have the OpRegion mapped, and get a copy of an extended VBT. What
-//!   a guest has written to the OpRegion is undone when no guest has the GPU any more.
+//!   have the GPU in XenStore may have the OpRegion mapped, and get a copy of an extended VBT. A
+//!   guest whose QEMU is in dom0 gets a copy of the OpRegion, too. What another has written to the
+//!   OpRegion is undone when no guest has the GPU any more.
 //! * Any other GPU of Intel is shown as a display that is no VGA controller, so that QEMU maps
 //!   nothing, and refuses it at 0000:00:02.0. Addresses of the host in its configuration space are
 //!   hidden.
 
 use kernel::{
     pci::Device,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 
 use xen::{
     igd::{
         self,
+        GuestCopy,
         Permission,
         SharedOpRegion, //
     },
     linux::module,
     pci::{
         is_intel_gpu,
+        ConfigObserver,
         DeviceExt,
         FirmwareRegisters,
         FixedFile,
@@ -167,12 +171,28 @@ impl Guard {
         self.open.as_ref().map(|open| &open.opregion)
     }
 
+    /// Returns what has to be told of reads of the file `config`.
+    pub(crate) fn observer(&self) -> Option<Arc<dyn ConfigObserver>> {
+        let copy = self.open.as_ref()?.copy.clone()?;
+        Some(copy)
+    }
+
     /// Permits `owner`, and `target` if `owner` is the stub domain of that, to have the OpRegion
     /// mapped. The HVM guest of the two gets a copy of an extended VBT. May sleep.
     pub(crate) fn assigned(&mut self, sbdf: Sbdf, owner: u16, target: Option<u16>) {
         let Some(open) = &mut self.open else {
             return;
         };
+        if let (Some(copy), None, false) = (&open.copy, target, open.has_permission(owner, owner)) {
+            match copy.promise(owner) {
+                Ok(()) => (),
+                // It has ended.
+                Err(e) if e == ESRCH => (),
+                Err(e) => pr_warn!(
+                    "{sbdf}: domain {owner} gets no copy of the OpRegion ({e:?}), and can write to that of the host\n"
+                ),
+            }
+        }
         for domain in [Some(owner), target].into_iter().flatten() {
             if open.has_permission(owner, domain) {
                 continue;
@@ -200,6 +220,9 @@ impl Guard {
     pub(crate) fn unassigned(&mut self, owner: u16) {
         if let Some(open) = &mut self.open {
             open.permissions.retain(|(other, _)| *other != owner);
+            if let Some(copy) = &open.copy {
+                copy.forget(owner);
+            }
         }
     }
 
@@ -288,6 +311,7 @@ fn is_vga(dev: &Device) -> bool {
 /// What is prepared for a GPU that is open to guests.
 struct Open {
     opregion: SharedOpRegion,
+    copy: Option<Arc<GuestCopy>>,
     /// Each with the domain that has the function in XenStore.
     permissions: KVec<(u16, Permission)>,
     _rom: Rom,
@@ -303,11 +327,14 @@ impl Open {
     /// `None` on an error, which is logged: the GPU is then not open.
     fn new(dev: &InTree<'_>, mut opregion: SharedOpRegion) -> Option<Self> {
         let made = Rom::new(dev).and_then(|rom| {
+            let mut copy = None;
             if VBT.get() {
                 opregion.move_vbt()?;
+                copy = Some(GuestCopy::new(&opregion)?);
             }
             Ok(Self {
                 opregion,
+                copy,
                 permissions: KVec::new(),
                 _rom: rom,
                 _resource: FixedFile::resource_without_rom(dev)?,

@@ -488,7 +488,8 @@ impl Resources {
         if hidden.is_empty() {
             return Ok(None);
         }
-        ConfigFile::new(&dev.in_tree().ok_or(ENODEV)?, hidden).map(Some)
+        let observer = guard.and_then(Guard::observer);
+        ConfigFile::new(&dev.in_tree().ok_or(ENODEV)?, hidden, observer).map(Some)
     }
 
     /// Keeps the stock driver's probe or remove from resetting the function.

@@ -3,6 +3,7 @@
 //! Integrated graphics devices (IGD) of Intel: the memory in which firmware tells their drivers
 //! about displays.
 
+mod guest_copy;
 mod opregion;
 mod permission;
 mod rom;
@@ -20,6 +21,7 @@ use crate::{
 };
 
 pub use self::{
+    guest_copy::GuestCopy,
     opregion::{
         Invalid,
         OpRegion, //
@@ -127,13 +129,18 @@ impl SharedOpRegion {
     /// Writes what has changed in the OpRegion and in its extended VBT, of which guests may have a
     /// part mapped. Tries both. May sleep. `ENOMEM`.
     pub fn restore(&self) -> Result {
-        let opregion = self.write(self.moved.as_ref().unwrap_or(&self.bytes));
+        let opregion = self.write(self.contents());
         let vbt = match &self.region.extended_vbt {
             // SAFETY: As for `write()`.
             Some(range) => unsafe { firmware_memory::write(range.start, &self.vbt) },
             None => Ok(()),
         };
         opregion.and(vbt)
+    }
+
+    /// Returns what guests are to see.
+    fn contents(&self) -> &[u8] {
+        self.moved.as_ref().unwrap_or(&self.bytes)
     }
 
     fn write(&self, bytes: &[u8]) -> Result {

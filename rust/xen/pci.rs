@@ -39,7 +39,10 @@ pub use self::{
         ConfigSpace,
         Width, //
     },
-    config_file::ConfigFile,
+    config_file::{
+        ConfigFile,
+        ConfigObserver, //
+    },
     device::{
         find,
         has_driver,

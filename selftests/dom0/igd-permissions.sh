@@ -116,6 +116,53 @@ no_guest() {
 	same "dom0's permissions" "$has" "$(permitted Domain-0)"
 }
 
+# The guest has the GPU itself, and the OpRegion is mapped to it, as QEMU in dom0 does.
+promised() {
+	backend_only $gpu
+	wait_for 10 both_may "$range"
+	same "as QEMU does" mapped "$(guest-exec stub -c "map-memory $(xl domid target) 0xfdffc $first 3")"
+	xenstore-rm $backend
+	wait_for 10 both_may ""
+	(plays $(xl domid target) && backend_only $gpu)
+	wait_for 10 may target "$range"
+	setpci -s $gpu fc.l
+}
+
+taken() {
+	xenstore-rm /local/domain/0/backend/pci/$(xl domid target)
+	wait_for 10 both_may ""
+}
+
+# hvmloader asks for a BAR. Only that makes the copy, and once.
+copied() {
+	message="domain $(xl domid target) has a copy of the OpRegion"
+	promised
+	! log | grep "$message" || die "it has it already"
+	setpci -s $gpu 10.l
+	log | grep "$message" || die "$(log | tail -n 5)"
+	setpci -s $gpu fc.l 10.l
+	same "copies" 1 "$(log | grep -c "$message")"
+	taken
+}
+
+copy_failures() {
+	fault=/sys/module/xen_pcidev/parameters/fault
+	n=0 left=0
+	while [ $left = 0 ]; do
+		n=$((n + 1))
+		promised
+		echo "igd: failure $n" >/dev/kmsg
+		echo $n >$fault
+		setpci -s $gpu 10.l
+		left=$(cat $fault)
+		echo 0 >$fault
+		[ $left != 0 ] || log | sed -n "/igd: failure $n\$/,\$p" | grep -E "keeps the OpRegion of the host|has no OpRegion any more" ||
+			die "failure $n was not told: $(log | tail -n 5)"
+		taken
+	done
+	[ $n -gt 6 ] || die "only $n failures"
+}
+
 # The device model of another guest has mapped something where the VBT has to be. Ends the target.
 no_room() {
 	backend_only $gpu
@@ -165,17 +212,20 @@ returned_gpu() {
 	wait_for 10 returned $gpu
 }
 
-plan 7
+plan 9
 check "nobody may have an OpRegion mapped by itself" start
 plays $(xl domid stub)
 check "a stub domain may map OpRegion and VBT to its guest, and nothing else" exactly_that
 check "until the GPU is taken from it" until_it_is_taken
 check "neither dom0 nor a domain of Xen's own gets a permission, or loses one" no_guest
+check "a guest whose device model is in dom0 gets a copy of the OpRegion" copied
 walk="if anything fails, that is told, and the next change mends it"
 if [ "${IGD_LONG-}" ]; then
 	check "$walk" failures
+	check "so is a copy that fails" copy_failures
 else
 	skip "$walk" "takes minutes: IGD_LONG=yes"
+	skip "so is a copy that fails" "takes minutes: IGD_LONG=yes"
 fi
 check "if the guest has no room for the VBT, that is told" no_room
 check "the GPU can be returned" returned_gpu

@@ -266,6 +266,7 @@ guest_with_opregion() {
 	same "the guest sees" "0xfdffc000 ${own#* * }
 0x6172476C65746E49" "$(sees one $gpu "$igd")"
 	mapped $(printf %x $((asls >> 12))) || die "$(xl dmesg | grep memory_map)"
+	log | grep "domain $(xl domid one) has a copy of the OpRegion" || die "it has the pages of the host"
 }
 
 starts_with() { # ADDRESS HEX
@@ -301,12 +302,23 @@ opregion_of() { # GUEST
 	echo "hexdump -s 252 -n 4 -e '1/4 \"0x%08x\"' /sys/bus/pci/devices/0000:00:02.0/config" | tell $1
 }
 
+# Behind the OpRegion the host has its VBT.
 guest_writes() {
-	tell one <<-END
+	same "behind it" 0x00000000 "$(tell one <<-END
 		busybox devmem 0xfdffc000 32 0x6b6c6d6e
+		busybox devmem 0xfdffe000 32
 		busybox devmem 0xfdffe000 32 0x6b6c6d6e
 	END
-	starts_with $asls 6e6d6c6b || die "the guest's write did not reach it"
+	)"
+	same "the guest reads" 0x6B6C6D6E "$(echo busybox devmem 0xfdffc000 32 | tell one)"
+	starts_with $asls 496e7465 || die "the guest's write reached the host"
+	starts_with $((asls + 0x2000)) 24564254 || die "the guest's write reached the page behind it"
+}
+
+# As by a guest that has the pages of the host mapped.
+written() {
+	$memory $asls write 6e6d6c6b
+	$memory $((asls + 0x2000)) write 6e6d6c6b
 	xl destroy one
 	# "IntelGraphicsMem", "$VBT"
 	wait_for 10 starts_with $asls 496e74656c47726170686963734d656d
@@ -459,7 +471,7 @@ esac
 [ $animal = igd ] || generation
 
 own_contents=$(contents)
-plan 14
+plan 15
 check "a GPU with a valid OpRegion stays as it is" valid
 check "it has a ROM that can be read and is no resource, until it is returned" rom
 check "a reset does not lose what firmware wrote, and what is lost is logged" restored
@@ -471,7 +483,8 @@ check "one that is elsewhere hides its addresses, and has them again in dom0" hi
 check "a guest finds the OpRegion at the address that it reads" prepared guest_with_opregion
 check "it has a copy of the extended VBT in its own memory" own_vbt
 check "file and module stay while the guest has the GPU, even if it is unbound" stays
-check "what it writes there is undone when it ends" guest_writes
+check "what it writes there does not reach the host, and it does not see the page behind" guest_writes
+check "what is written to that of the host is undone when it ends" written
 check "without one, QEMU refuses the GPU and maps nothing" prepared guest_without_address
 if [ "${IGD_LONG-}" ]; then
 	check "a guest with another GPU reads no address of the host" guest_elsewhere

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Domain control operations (domctls): asking whether a function is assigned and what a domain is,
-//! and permitting domains to have memory mapped.
+//! permitting domains to have memory mapped, and unmapping it.
 //!
 //! Each domctl names the version of the interface, and Xen refuses (`EACCES`) every version but its
 //! own. The operations here have the same layout in all of [`VERSIONS`]. Linux has no header for
@@ -25,6 +25,7 @@ const VERSIONS: [u32; 2] = [0x17, 0x18];
 
 const GET_DOMAIN_INFO: u32 = 5;
 const IOMEM_PERMISSION: u32 = 20;
+const MEMORY_MAPPING: u32 = 39;
 const TEST_ASSIGN_DEVICE: u32 = 45;
 const DEV_PCI: u32 = 0;
 
@@ -64,6 +65,17 @@ struct IomemPermission {
     first_page: u64,
     pages: u64,
     is_allowed: u8,
+}
+
+/// `struct xen_domctl_memory_mapping`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct MemoryMapping {
+    first_guest_page: u64,
+    first_page: u64,
+    pages: u64,
+    is_added: u32,
+    padding: u32,
 }
 
 /// The argument `T`, in the space that Xen copies.
@@ -154,6 +166,31 @@ pub(crate) unsafe fn permit_memory(domain: u16, range: Range<u64>, is_allowed: b
         is_allowed: is_allowed.into(),
     };
     call(IOMEM_PERMISSION, domain, permission).map(|_| ())
+}
+
+/// Unmaps `pages` pages of the host, from the page number `first_page`, from the guest `domain`,
+/// which has them at its page number `first_guest_page`.
+///
+/// Errors: `EACCES` as for [`is_assigned`]; `EINVAL` if the guest has no page of the host there, or
+/// `domain` is no guest; `EPERM` if it may not have these pages; `ESRCH` if there is no such
+/// domain.
+pub(crate) fn unmap_memory(
+    domain: u16,
+    first_guest_page: usize,
+    first_page: u64,
+    pages: usize,
+) -> Result {
+    if !GUESTS.contains(&domain) {
+        return Err(EINVAL);
+    }
+    let mapping = MemoryMapping {
+        first_guest_page: first_guest_page as u64,
+        first_page,
+        pages: pages as u64,
+        is_added: 0,
+        padding: 0,
+    };
+    call(MEMORY_MAPPING, domain, mapping).map(|_| ())
 }
 
 /// Issues a domctl, and returns the argument with what Xen has written to it. `T` consists of

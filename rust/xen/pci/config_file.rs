@@ -13,6 +13,7 @@ use core::slice;
 
 use kernel::{
     prelude::*,
+    sync::Arc,
     types::Opaque, //
 };
 
@@ -28,6 +29,13 @@ use crate::{
 
 const NAME: &CStr = c"config";
 
+/// Is told what programs read of configuration space.
+pub trait ConfigObserver: Send + Sync {
+    /// Called for each read, before it returns. May sleep. Must not wait for whoever replaces the
+    /// file or puts it back.
+    fn read(&self, offset: u64, length: usize);
+}
+
 /// The file `config` of a function in sysfs, in which registers are hidden, until this value is
 /// dropped.
 ///
@@ -42,6 +50,7 @@ pub struct ConfigFile(Pin<KBox<Inner>>);
 #[pin_data]
 struct Inner {
     hidden: KVec<Hiding>,
+    observer: Option<Arc<dyn ConfigObserver>>,
     directory: Directory,
     core: Core,
     #[pin]
@@ -55,16 +64,21 @@ unsafe impl Send for ConfigFile {}
 unsafe impl Sync for ConfigFile {}
 
 impl ConfigFile {
-    /// Replaces the file by one that hides `hidden`. May sleep.
+    /// Replaces the file by one that hides `hidden`, and tells `observer` what is read. May sleep.
     ///
     /// Errors: `ENOENT` if there is none, or if it was replaced already; `ENOMEM`; those of
     /// `sysfs_create_bin_file()`.
-    pub fn new(dev: &InTree<'_>, hidden: KVec<Hiding>) -> Result<Self> {
+    pub fn new(
+        dev: &InTree<'_>,
+        hidden: KVec<Hiding>,
+        observer: Option<Arc<dyn ConfigObserver>>,
+    ) -> Result<Self> {
         let directory = Directory::of(dev);
         let core = Core::of(&directory).ok_or(ENOENT)?;
         let inner = KBox::pin_init(
             pin_init!(Inner {
                 hidden,
+                observer,
                 directory,
                 core,
                 attribute: Opaque::new(bindings::bin_attribute {
@@ -115,6 +129,9 @@ impl ConfigFile {
             let bytes = unsafe { slice::from_raw_parts_mut(bytes.cast::<u8>(), length.min(count)) };
             for hiding in &inner.hidden {
                 hiding.change(offset, bytes);
+            }
+            if let Some(observer) = &inner.observer {
+                observer.read(offset, length);
             }
         }
         length

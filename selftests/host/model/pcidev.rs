@@ -47,6 +47,10 @@ mod graphics {
             false
         }
 
+        pub(crate) fn observer(&self) -> Option<()> {
+            None
+        }
+
         pub(crate) fn assigned(&mut self, _sbdf: Sbdf, _owner: u16, _target: Option<u16>) {}
 
         pub(crate) fn unassigned(&mut self, _owner: u16) {}

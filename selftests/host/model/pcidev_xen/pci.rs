@@ -96,7 +96,7 @@ pub struct Hiding;
 pub struct ConfigFile(ARef<Device>);
 
 impl ConfigFile {
-    pub fn new(dev: &InTree<'_>, _hidden: KVec<Hiding>) -> Result<Self> {
+    pub fn new(dev: &InTree<'_>, _hidden: KVec<Hiding>, _observer: Option<()>) -> Result<Self> {
         dev.require();
         world::of(dev, |hardware| {
             assert!(!hardware.is_hidden, "replaced twice");
