@@ -42,6 +42,8 @@ pub struct Function {
     pub state: Option<String>,
     /// How Linux can reset it, best first.
     pub reset: Option<String>,
+    /// The physical function of a virtual function.
+    pub physfn: Option<Sbdf>,
     /// The vendor's number.
     pub vendor: Option<u16>,
     /// The device's number.
@@ -50,6 +52,14 @@ pub struct Function {
     pub class: Option<u32>,
     /// The vendor's and the device's name.
     pub name: Option<String>,
+}
+
+/// The name of a function, with its physical function if it is virtual.
+pub fn full_name(name: &str, physfn: Option<Sbdf>) -> String {
+    match physfn {
+        Some(physfn) => format!("{name}, VF of {physfn}"),
+        None => name.to_owned(),
+    }
 }
 
 /// The answer of the kernel, from the words that it consists of.
@@ -121,6 +131,7 @@ impl Function {
             driver: directory.link("driver"),
             state: directory.text("pciback/state"),
             reset: directory.text("reset_method"),
+            physfn: directory.physfn(),
             vendor,
             device,
             class: directory.number("class"),
@@ -153,6 +164,7 @@ impl From<&uapi::Info> for Function {
             msix: (info.msix_entries > 0).then(|| msix(info)),
             state: None,
             reset: None,
+            physfn: None,
             vendor: None,
             device: None,
             class: None,

@@ -54,6 +54,11 @@ impl Directory {
         Some(target.file_name()?.to_string_lossy().into_owned())
     }
 
+    /// The physical function of a virtual function.
+    pub fn physfn(&self) -> Option<Sbdf> {
+        self.link("physfn")?.parse().ok()
+    }
+
     /// The names in a directory, such as `iommu_group/devices`.
     pub fn names(&self, name: &str) -> Vec<String> {
         names(&self.0.join(name))

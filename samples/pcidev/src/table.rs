@@ -9,7 +9,10 @@ use comfy_table::{
     Table, //
 };
 
-use crate::function::Function;
+use crate::function::{
+    full_name,
+    Function, //
+};
 
 const HEADER: [&str; 9] = [
     "FUNCTION", "GSI", "IRQ", "INTX", "MSI-X", "HOLD", "HOLDER", "DOMAIN", "NAME",
@@ -39,11 +42,12 @@ fn holder(function: &Function) -> String {
 }
 
 fn name(function: &Function) -> String {
-    match (&function.name, function.vendor, function.device) {
+    let name = match (&function.name, function.vendor, function.device) {
         (Some(name), ..) => name.clone(),
         (None, Some(vendor), Some(device)) => format!("{vendor:04x}:{device:04x}"),
         _ => NONE.to_owned(),
-    }
+    };
+    full_name(&name, function.physfn)
 }
 
 fn columns(function: &Function) -> [String; HEADER.len()] {
@@ -145,13 +149,21 @@ mod tests {
             sbdf: 8,
             ..Default::default()
         });
+        let virtual_function = Function {
+            physfn: Some(nic().sbdf),
+            ..Function::from(&uapi::Info {
+                sbdf: 0x21,
+                ..Default::default()
+            })
+        };
         assert_eq!(
-            many(&[bridge, unrouted, nic()]),
+            many(&[bridge, unrouted, nic(), virtual_function]),
             "\
 FUNCTION      GSI  IRQ  INTX         MSI-X  HOLD  HOLDER   DOMAIN  NAME
 0000:00:00.0    -    -  -                -  -     -             -  -
 0000:00:01.0    -    -  B unrouted       -  -     -             -  -
-0000:00:04.0   20   24  A level low      5  held  pciback       3  8086:10d3"
+0000:00:04.0   20   24  A level low      5  held  pciback       3  8086:10d3
+0000:00:04.1    -    -  -                -  -     -             -  -, VF of 0000:00:04.0"
         );
     }
 

@@ -30,7 +30,8 @@ use crate::{
 
 /// No reset method: state leaks to the next owner.
 pub fn no_reset(p: &Patient<'_>) -> Option<Finding> {
-    if p.reset_method().is_some() {
+    // One with virtual functions cannot be reset while guests have those.
+    if p.reset_method().is_some() || p.function.virtual_functions > 0 {
         return None;
     }
     let siblings = p.reset_with();
@@ -82,7 +83,7 @@ pub fn bar_unset(p: &Patient<'_>) -> Option<Finding> {
 
 /// BARs that read zero although Linux assigned addresses to them.
 pub fn bars_lost(p: &Patient<'_>) -> Option<Finding> {
-    let lost = !p.function.config.as_ref()?.bars_are_set && !p.function.is_virtual;
+    let lost = !p.function.config.as_ref()?.bars_are_set && p.function.physfn.is_none();
     let bars = p.function.resources.iter().take(Resource::ROM);
     // The BARs of an assigned function hold what its guest wrote.
     (lost && p.guest().is_none() && { bars }.any(|bar| bar.start != 0)).then(|| {
@@ -160,11 +161,20 @@ pub fn reserved_memory(p: &Patient<'_>) -> Option<Finding> {
     })
 }
 
-/// Its virtual functions disappear when its driver is unbound.
+/// Its virtual functions disappear when its driver is unbound, unless guests have them.
 pub fn virtual_functions(p: &Patient<'_>) -> Option<Finding> {
     let count = p.function.virtual_functions;
     (count > 0).then(|| {
-        let text = format!("its {count} virtual functions disappear when its driver is unbound");
+        let is_own = |other: &Function| other.physfn == Some(p.function.sbdf);
+        let of_guests = p.others(|other| is_own(other) && p.guest_of(other.sbdf).is_some());
+        let text = if of_guests.is_empty() {
+            format!("its {count} virtual functions disappear when its driver is unbound")
+        } else {
+            format!(
+                "it can be neither reset nor made assignable while guests have {}",
+                list(of_guests)
+            )
+        };
         Finding::note(Code::VirtualFunctions, text).remedy(format!(
             "first echo 0 >/sys/bus/pci/devices/{}/sriov_numvfs",
             p.function.sbdf

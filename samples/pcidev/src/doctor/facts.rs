@@ -125,8 +125,8 @@ pub struct Function {
     pub driver_override: Option<String>,
     /// What dom0 itself uses it for, in words.
     pub uses: Vec<String>,
-    /// Whether it is an SR-IOV virtual function.
-    pub is_virtual: bool,
+    /// The physical function of an SR-IOV virtual function.
+    pub physfn: Option<Sbdf>,
     /// The number of its virtual functions.
     pub virtual_functions: u32,
     /// Configuration space, if all of it can be read.

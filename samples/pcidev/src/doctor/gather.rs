@@ -274,7 +274,7 @@ impl System<'_> {
             driver: directory.link("driver"),
             driver_override: text("driver_override").filter(|name| name != "(null)"),
             uses: uses.of(sbdf).to_vec(),
-            is_virtual: directory.link("physfn").is_some(),
+            physfn: directory.physfn(),
             virtual_functions: text("sriov_numvfs")
                 .and_then(|n| n.parse().ok())
                 .unwrap_or_default(),

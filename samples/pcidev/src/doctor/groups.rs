@@ -10,6 +10,7 @@ use crate::{
         patient::list,
         reach, //
     },
+    function::full_name,
     sbdf::Sbdf,
     table, //
 };
@@ -18,6 +19,8 @@ use crate::{
 #[derive(Debug, Serialize)]
 pub struct Group {
     sbdf: Sbdf,
+    /// The physical function of a virtual function.
+    physfn: Option<Sbdf>,
     driver: Option<String>,
     /// How it is reset, without the Rust xen-pciback.
     reset: Option<String>,
@@ -38,6 +41,7 @@ pub fn all(facts: &Facts, wanted: &[Sbdf]) -> Vec<Group> {
     shown
         .map(|function| Group {
             sbdf: function.sbdf,
+            physfn: function.physfn,
             driver: function.driver.clone(),
             reset: reach::own_reset(facts, function).map(str::to_owned),
             reset_with: reach::reset_with(facts, function),
@@ -76,7 +80,7 @@ pub fn text(groups: &[Group]) -> String {
                 Some(others) => or_none(&list(others.iter().copied())),
                 None => "unknown".to_owned(),
             },
-            group.name.clone(),
+            full_name(&group.name, group.physfn),
         ]
     });
     table::rows(header, rows)

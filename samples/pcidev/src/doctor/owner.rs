@@ -39,13 +39,13 @@ pub fn refused(p: &Patient<'_>) -> Option<Finding> {
         return None;
     }
     let mut text = "Xen refuses it: it cannot be assigned to a guest".to_owned();
-    if p.function.is_virtual && p.xen.is_pvh() {
+    if p.function.physfn.is_some() && p.xen.is_pvh() {
         text += "; this Xen does not support SR-IOV virtual functions of a PVH dom0";
     }
     if p.facts.pciback == Some(Pciback::Stock) {
         text += "; do not make it assignable: the stock xen-pciback would crash Xen";
     }
-    let remedy = if p.function.is_virtual {
+    let remedy = if p.function.physfn.is_some() {
         "use Xen 4.21 or later, or assign the physical function instead"
     } else {
         "see xl dmesg for the reason; then remove it and rescan"

@@ -24,6 +24,7 @@ use crate::{
         patient::Patient,
         system, //
     },
+    function::full_name,
     sbdf::Sbdf, //
 };
 
@@ -58,6 +59,8 @@ struct Guest {
 #[derive(Debug, Serialize)]
 struct Function {
     sbdf: Sbdf,
+    /// The physical function of a virtual function.
+    physfn: Option<Sbdf>,
     name: String,
     holder: String,
     /// Whether its findings count for the exit status.
@@ -126,6 +129,7 @@ impl Report {
             let (works, findings) = function::examine(&patient);
             shown.then(|| Function {
                 sbdf: function.sbdf,
+                physfn: function.physfn,
                 name: function.name.clone(),
                 holder: patient.holder(),
                 counts: named || patient.is_for_guests(),
@@ -199,7 +203,8 @@ impl Report {
         let guests = self.guests.iter();
         parts.extend(guests.map(|guest| section(&guest.title, &guest.works, &guest.findings)));
         parts.extend(self.functions.iter().map(|function| {
-            let title = format!("{} {}: {}", function.sbdf, function.name, function.holder);
+            let name = full_name(&function.name, function.physfn);
+            let title = format!("{} {name}: {}", function.sbdf, function.holder);
             section(&title, &function.works, &function.findings)
         }));
         parts.push(self.summary());

@@ -8,6 +8,7 @@ use super::{
     Case, //
 };
 use crate::doctor::{
+    facts::Facts,
     finding::*,
     report::Report, //
 };
@@ -55,6 +56,23 @@ pub const CASES: &[Case] = &[
         f.functions[0].virtual_functions = 2
     }),
 ];
+
+#[test]
+fn a_guest_has_a_virtual_function() {
+    let mut facts = well();
+    facts.functions[1].virtual_functions = 2;
+    facts.functions[1].reset.clear();
+    facts.functions[0].physfn = Some(at(OTHER));
+    let text = |facts: &Facts| Report::new(facts, &[], &[]).text();
+    assert!(text(&facts).contains("its 2 virtual functions disappear"));
+    assert!(text(&facts).contains("0000:04:00.0 82574L, VF of 0000:05:00.0: "));
+    give(&mut facts, 3);
+    let text = text(&facts);
+    assert!(
+        text.contains("nor made assignable while guests have") && !text.contains("no-reset"),
+        "{text}"
+    );
+}
 
 #[test]
 fn a_guest_is_told_of_reserved_memory() {

@@ -55,7 +55,7 @@ pub const CASES: &[Case] = &[
         f.functions[0].gsi = None;
     }),
     case(Code::Refused, Level::Fails, |f| {
-        f.functions[0].is_virtual = true;
+        f.functions[0].physfn = Some(at(OTHER));
         owner(f, Owner::Nobody);
     }),
 ];
