@@ -116,6 +116,14 @@ impl Functions {
             dev_err!(dev, "not seized: a bridge cannot be handed to a guest\n");
             return Err(ENODEV);
         }
+        if dev.has_virtfns() {
+            // Its reset would reset them, too.
+            dev_err!(
+                dev,
+                "not seized: it has virtual functions; remove them first (echo 0 >sriov_numvfs)\n"
+            );
+            return Err(EBUSY);
+        }
         vpci.is_known().inspect_err(|e| {
             dev_err!(
                 dev,

@@ -2,6 +2,7 @@
 
 //! PCI functions: their addresses, configuration, locks, drivers and resets.
 
+mod assigned;
 pub mod bus;
 mod bus_lock;
 mod claim;

@@ -3,7 +3,8 @@
 #
 # SR-IOV virtual functions, which Xen takes from 4.21 on. Would catch: one being seized that
 # Xen has refused, which takes the whole host down (so this test is not for the stock
-# driver); one that Xen has taken being refused; VFs that outlive their PF's wish.
+# driver); one that Xen has taken being refused; VFs that outlive their PF's wish; a PF that is
+# reset or given away while it has VFs.
 
 . "${0%/*}/ktap.sh"
 
@@ -46,6 +47,23 @@ refused() {
 		log | grep -q "$vf: not seized: Xen refuses" || die "the log does not say why"
 		echo $vf >$pciback/remove_slot
 	done
+	first=$(vfs | head -n 1)
+	load_naming "hide=($first)"
+	wait_for 10 refusal_logged $first
+	load_naming ""
+}
+
+refusal_logged() { # SBDF
+	log | sed -n '/loaded with hide=/,$p' | grep -q "$1: not seized: Xen refuses"
+}
+
+# Makes them after xen-pciback was told which ones to take.
+load_naming() { # PARAMETER
+	numvfs 0
+	rmmod xen-pciback
+	echo "loaded with $1" >/dev/kmsg
+	modprobe xen-pciback $1 || die "not loaded with $1"
+	numvfs 2
 }
 
 state() { # SBDF
@@ -71,6 +89,10 @@ finds() { # LEVEL CODE SBDF
 
 doctor_knows() {
 	first=$(vfs | head -n 1)
+	for text in list "groups $first" "doctor $first"; do
+		pcidev $text | grep -q "^$first .*VF of $pf" || die "pcidev $text: $(pcidev $text)"
+	done
+	pcidev show $first | grep -q "^NAME .*VF of $pf" || die "pcidev show $first"
 	finds note virtual-functions $pf
 	if [ $kind = refused ]; then
 		finds fails refused $first
@@ -111,10 +133,7 @@ while_seized() {
 }
 
 named() { # PARAMETER SBDF...
-	numvfs 0
-	rmmod xen-pciback
-	modprobe xen-pciback "$1" || die "not loaded with $1"
-	numvfs 2
+	load_naming "$1"
 	shift
 	for vf; do
 		wait_for 10 is_seized $vf
@@ -131,10 +150,43 @@ named_before() {
 	first=$(echo "$numbers" | head -n 1)
 	named "hide=($first)" $first
 	named "ids=$(cut -c3- $devices/$first/vendor):$(cut -c3- $devices/$first/device)" $numbers
+	load_naming ""
+}
+
+# A driver that leaves VFs behind, as igb does while guests have some.
+with_stub() {
 	numvfs 0
-	rmmod xen-pciback
-	modprobe xen-pciback
+	modprobe -r igb
+	modprobe pci-pf-stub
+	echo "$(cut -c3- $devices/$pf/vendor) $(cut -c3- $devices/$pf/device)" >$drivers/pci-pf-stub/new_id
 	numvfs 2
+	echo $pf >$drivers/pci-pf-stub/unbind
+	same "VFs without a driver of the PF" 2 "$(echo $(vfs) | wc -w)"
+	! (seize $pf) || die "it was seized"
+	log | grep -q "$pf: not seized: it has virtual functions" || die "the log does not say why"
+	echo $pf >$pciback/remove_slot
+	! echo $pf >$pciback/do_flr || die "do_flr resets it"
+	echo $pf >$drivers/pci-pf-stub/bind
+}
+
+# Nobody forbids that while no guest has a VF.
+with_stub_reset() {
+	for vf in $(vfs); do
+		seize $vf
+		cp $devices/$vf/config $tmp/$vf
+	done
+	echo 1 >$devices/$pf/reset || die "it cannot be reset"
+	for vf in $(vfs); do
+		echo $vf >$pciback/do_flr || die "$vf: do_flr fails"
+		cmp $tmp/$vf $devices/$vf/config || die "$vf has lost registers"
+		give_back $vf
+	done
+}
+
+without_stub() {
+	numvfs 0
+	modprobe -r pci-pf-stub
+	make_vfs
 }
 
 # The PF's driver takes its VFs with it.
@@ -159,7 +211,9 @@ read -r minor </sys/hypervisor/version/minor
 known=taken
 [ $((major * 100 + minor)) -ge 421 ] || known=refused
 
-plan 8
+tmp=$(mktemp -d)
+
+plan 11
 check "a NIC makes virtual functions" make_vfs
 kind=$(answer $(vfs | head -n 1))
 check "Xen $major.$minor has $known them" as_known
@@ -168,5 +222,8 @@ either taken "those that Xen takes are seized, reset and returned" taken
 check "pcidev doctor tells of them" doctor_knows
 either taken "they can go while they are seized" while_seized
 either taken "they can be named before they exist" named_before
+check "a physical function that has some is neither seized nor reset for guests" with_stub
+either taken "they can be had when it was reset" with_stub_reset
+check "they go by its driver" without_stub
 check "the physical function goes, and can be seized" pf_goes
 finish

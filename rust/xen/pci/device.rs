@@ -52,6 +52,8 @@ pub trait DeviceExt {
     /// Returns the physical function of a VF. `None` for other functions, and for a VF whose PF was
     /// removed. May sleep.
     fn physfn(&self) -> Option<ARef<Device>>;
+    /// Returns whether the function has VFs.
+    fn has_virtfns(&self) -> bool;
     /// Returns whether BAR `bar` has a fixed address and no register (enhanced allocation, legacy
     /// IDE).
     fn resource_is_fixed(&self, bar: u32) -> bool;
@@ -98,11 +100,19 @@ impl DeviceExt for Device {
     }
 
     fn physfn(&self) -> Option<ARef<Device>> {
+        if !self.is_virtfn() {
+            return None;
+        }
         // A removed VF may point to a PF that was freed: the pointer is compared, never
         // dereferenced.
         // SAFETY: `self` is a valid `struct pci_dev`.
         let physfn = unsafe { bindings::pci_physfn(as_raw(self)) };
-        iter().find(|dev| self.is_virtfn() && as_raw(dev) == physfn)
+        iter().find(|dev| as_raw(dev) == physfn)
+    }
+
+    fn has_virtfns(&self) -> bool {
+        // SAFETY: `self` is a valid `struct pci_dev`.
+        unsafe { bindings::pci_num_vf(as_raw(self)) != 0 }
     }
 
     fn resource_is_fixed(&self, bar: u32) -> bool {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Enabling functions, bus mastering, and the PCI core's mark of assigned functions.
+//! Enabling functions, and bus mastering.
 //!
 //! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
 
@@ -60,18 +60,5 @@ impl Locked {
     pub fn clear_master(&self) {
         // SAFETY: `self` is a valid `struct pci_dev`, whose device lock is held.
         unsafe { bindings::pci_clear_master(as_raw(self)) };
-    }
-
-    /// Marks the function as assigned to a guest (`PCI_DEV_FLAGS_ASSIGNED`). Drivers of SR-IOV
-    /// physical functions do not remove marked VFs.
-    pub fn mark_assigned(&self) {
-        // SAFETY: `self` is a valid `struct pci_dev`, whose device lock is held.
-        unsafe { bindings::pci_set_dev_assigned(as_raw(self)) };
-    }
-
-    /// Clears the mark of [`Locked::mark_assigned`].
-    pub fn clear_assigned(&self) {
-        // SAFETY: `self` is a valid `struct pci_dev`, whose device lock is held.
-        unsafe { bindings::pci_clear_dev_assigned(as_raw(self)) };
     }
 }

@@ -20,6 +20,7 @@ use crate::{
         as_raw,
         config::ConfigSpace,
         device::as_raw_device,
+        DeviceExt,
         Locked, //
     }, //
 };
@@ -78,14 +79,9 @@ impl Locked {
         // SAFETY: `raw` is a valid `struct pci_dev`. `pm_cap` does not change after set-up. Quirks
         // set the flag during set-up; other flags may change at any time, and the field is read
         // once.
-        let (capability, flags, vfs) = unsafe {
-            (
-                (*raw).pm_cap,
-                (&raw const (*raw).dev_flags).read_volatile(),
-                bindings::pci_num_vf(raw),
-            )
-        };
-        capability != 0 && flags & forbidden == 0 && vfs == 0
+        let (capability, flags) =
+            unsafe { ((*raw).pm_cap, (&raw const (*raw).dev_flags).read_volatile()) };
+        capability != 0 && flags & forbidden == 0 && !self.has_virtfns()
     }
 
     /// Puts the function to sleep (D3hot). Its configuration space stays accessible, but it decodes

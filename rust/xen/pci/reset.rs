@@ -238,6 +238,24 @@ fn reset_methods(dev: &Device) -> *mut Methods {
     unsafe { &raw mut (*as_raw(dev)).reset_methods }
 }
 
+/// Makes the PCI core find no reset methods of `dev`, or find them again. Returns whether that
+/// changed something. Keeps the methods that an administrator writes to `reset_method` meanwhile.
+pub(super) fn hide_methods(dev: &Device, hide: bool) -> bool {
+    let methods = reset_methods(dev);
+    // SAFETY: `dev` is a valid `struct pci_dev`. The core and user space access the methods without
+    // a lock.
+    let mut list = unsafe { methods.read_volatile() };
+    // The list ends with a zero, even if it has all methods: behind a zero they are hidden.
+    match list {
+        [first, .., 0] if hide && first != 0 => list.rotate_right(1),
+        [0, first, ..] if !hide && first != 0 => list.rotate_left(1),
+        _ => return false,
+    }
+    // SAFETY: As above.
+    unsafe { methods.write_volatile(list) };
+    true
+}
+
 /// A function whose list of reset methods was replaced. Dropping the value restores the list. See
 /// [`Locked::forbid_reset`].
 pub struct ReplacedMethods {

@@ -99,8 +99,7 @@ impl Function {
     /// function any more.
     pub fn rediscover(&self, dev: &Locked) -> Result {
         self.require(dev)?;
-        // SAFETY: `dev` is a valid `struct pci_dev`.
-        if unsafe { bindings::pci_num_vf(as_raw(dev)) } != 0 {
+        if dev.has_virtfns() {
             return Err(EBUSY);
         }
         let _command = Command::keep(dev)?;

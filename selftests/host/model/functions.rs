@@ -73,6 +73,7 @@ pub trait DeviceExt {
     fn ids(&self) -> [u16; 4];
     fn pci_class(&self) -> Class;
     fn is_virtfn(&self) -> bool;
+    fn has_virtfns(&self) -> bool;
     fn pin(&self) -> Option<Pin>;
     fn resource_is_fixed(&self, bar: u32) -> bool;
     fn resource_len(&self, bar: u32) -> Result<u64>;
@@ -96,6 +97,10 @@ impl DeviceExt for Device {
     }
 
     fn is_virtfn(&self) -> bool {
+        false
+    }
+
+    fn has_virtfns(&self) -> bool {
         false
     }
 
