@@ -32,6 +32,7 @@ use crate::{
 const _: () = assert!(
     header::TYPE == bindings::PCI_BASE_ADDRESS_SPACE | bindings::PCI_BASE_ADDRESS_MEM_TYPE_MASK
         && header::TYPE_64 == bindings::PCI_BASE_ADDRESS_MEM_TYPE_64
+        && header::CAPABILITY_LIST == bindings::PCI_CAPABILITY_LIST as u16
 );
 
 // CAST: The offsets of header registers are small, and the bits are those of 16-bit registers.
@@ -39,11 +40,6 @@ pub(super) const COMMAND: u16 = bindings::PCI_COMMAND as u16;
 pub(super) const COMMAND_MEMORY: u16 = bindings::PCI_COMMAND_MEMORY as u16;
 pub(super) const COMMAND_MASTER: u16 = bindings::PCI_COMMAND_MASTER as u16;
 pub(super) const COMMAND_INTX_DISABLE: u16 = bindings::PCI_COMMAND_INTX_DISABLE as u16;
-const CAPABILITY_LIST: u16 = bindings::PCI_CAPABILITY_LIST as u16;
-/// As many as there is space for.
-const MOST_CAPABILITIES: u16 = 48;
-/// Where capabilities may begin.
-const HEADER_END: u8 = 0x40;
 const BAR_0: u16 = bindings::PCI_BASE_ADDRESS_0 as u16;
 const MSI_FLAGS: u16 = bindings::PCI_MSI_FLAGS as u16;
 const MSI_ENABLE: u16 = bindings::PCI_MSI_FLAGS_ENABLE as u16;
@@ -238,19 +234,21 @@ impl ConfigSpace {
                 entries: table.entries.saturating_sub(1),
             });
         }
-        let mut pointer = CAPABILITY_LIST;
-        for _ in 0..MOST_CAPABILITIES {
-            let found = self.read::<u8>(pointer)? & !3;
-            if found < HEADER_END {
-                break;
-            }
-            if found == capability {
-                let next = self.read(u16::from(capability).saturating_add(1))?;
-                return Ok(Hiding::Capability { pointer, next });
-            }
-            pointer = u16::from(found).saturating_add(1);
+        let pointer = header::pointer_to(capability, |offset| self.read(offset))?.ok_or(EIO)?;
+        let next = self.read(u16::from(capability).saturating_add(1))?;
+        Ok(Hiding::Capability { pointer, next })
+    }
+
+    /// Returns whether the function has an MSI-X capability that cannot be found. Xen hides that of
+    /// a VF from dom0, and any that it could not set up. `EIO` if the function does not answer.
+    pub(super) fn lost_msix(&self) -> Result<bool> {
+        // SAFETY: `self.dev` is a valid `struct pci_dev`. `msix_cap` does not change after set-up.
+        let capability = unsafe { (*as_raw(&self.dev)).msix_cap };
+        if capability == 0 || self.dev.is_virtfn() {
+            return Ok(false);
         }
-        Err(EIO)
+        let pointer = header::pointer_to(capability, |offset| self.read(offset))?;
+        Ok(pointer.is_none())
     }
 
     /// Returns whether the BARs hold the addresses that Linux has assigned. `EIO` if the function

@@ -57,6 +57,33 @@ impl Registers {
     }
 }
 
+/// The register that holds the pointer to the first capability.
+pub(crate) const CAPABILITY_LIST: u16 = 0x34;
+/// Where capabilities may begin.
+const HEADER_END: u8 = 0x40;
+/// As many capabilities as there is space for.
+const MOST_CAPABILITIES: u16 = 48;
+
+/// Returns the offset of the pointer that leads to the capability at `wanted`. `None` if the list
+/// of capabilities does not lead there. Fails if `read` does, which reads a register.
+pub(crate) fn pointer_to<E>(
+    wanted: u8,
+    read: impl Fn(u16) -> Result<u8, E>,
+) -> Result<Option<u16>, E> {
+    let mut pointer = CAPABILITY_LIST;
+    for _ in 0..MOST_CAPABILITIES {
+        let found = read(pointer)? & !3;
+        if found < HEADER_END {
+            break;
+        }
+        if found == wanted {
+            return Ok(Some(pointer));
+        }
+        pointer = u16::from(found).saturating_add(1);
+    }
+    Ok(None)
+}
+
 /// The address bits of a memory BAR: the low four bits are flags. The mask is used for I/O BARs,
 /// too, and drops two of their address bits.
 pub(crate) const ADDRESS: u64 = !0xf;
@@ -96,6 +123,21 @@ mod tests {
             (5, 0xffff_fff0),
         ];
         assert!(bar_addresses(bars).eq(addresses));
+    }
+
+    /// A list may be broken, or a circle.
+    #[test]
+    fn capabilities_are_listed() {
+        let pointer = |wanted, list: &[(u16, u8)]| {
+            let at = |offset| list.iter().find(|(at, _)| *at == offset);
+            pointer_to(wanted, |offset| at(offset).map(|(_, next)| *next).ok_or(()))
+        };
+        let list = [(0x34, 0x40), (0x41, 0xa2), (0xa1, 0x00)];
+        assert_eq!(pointer(0x40, &list), Ok(Some(0x34)));
+        assert_eq!(pointer(0xa0, &list), Ok(Some(0x41)));
+        assert_eq!(pointer(0x50, &list), Ok(None));
+        assert_eq!(pointer(0x50, &[(0x34, 0x40), (0x41, 0x40)]), Ok(None));
+        assert_eq!(pointer(0x50, &[(0x34, 0x40)]), Err(()));
     }
 
     /// A change of STATUS or INTERRUPT_LINE is ignored; a change of any other register is found.

@@ -125,6 +125,12 @@ impl Saved {
         match self.config.header()?.differs(&self.registers) {
             None => {
                 self.log_vendor_change();
+                if self.config.lost_msix() == Ok(true) {
+                    dev_err!(
+                        self.config.device(),
+                        "guests cannot use its MSI-X: Xen hides it since the reset; see xl dmesg\n"
+                    );
+                }
                 Ok(())
             }
             Some((offset, is, wanted)) => {
