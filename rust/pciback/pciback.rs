@@ -154,6 +154,7 @@ impl kernel::InPlaceModule for Module {
             refuse_unless_pvh_dom0()?;
             refuse_second()?;
             hide::check()?;
+            warn_if_unknown();
             let all = Functions::new()?;
             let guests = Backends::new(all.clone())?;
             Ok(try_pin_init!(Self {
@@ -183,6 +184,16 @@ fn refuse_second() -> Result {
         return Err(EBUSY);
     }
     Ok(())
+}
+
+/// Without Xen's word, a function can be reset that a guest has, if XenStore does not say so.
+fn warn_if_unknown() {
+    if let Err(e) = domain::can_ask() {
+        pr_warn!(
+            "cannot ask Xen which functions guests have ({:?}): update this module\n",
+            e
+        );
+    }
 }
 
 fn refuse_unless_pvh_dom0() -> Result {

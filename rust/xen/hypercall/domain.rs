@@ -76,6 +76,12 @@ pub fn is_initial() -> bool {
     unsafe { bindings::xen_initial_domain() }
 }
 
+/// Fails if Xen cannot be asked about domains: `EACCES` for a version of Xen whose control
+/// operations are not known.
+pub fn can_ask() -> Result {
+    domctl::is_dying(0).map(drop)
+}
+
 /// Returns whether `domain` is a PV guest, by Xen's word.
 ///
 /// Errors: `ESRCH` if there is no such domain; `EACCES` for a version of Xen whose control

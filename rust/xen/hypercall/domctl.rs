@@ -20,7 +20,7 @@ use crate::{
     pci::Sbdf, //
 };
 
-/// The interface versions of Xen 4.19 to 4.21, and of Xen 4.22.
+/// The interface versions of Xen 4.19 to 4.21, and of Xen 4.22 and 4.23-unstable (August 2026).
 const VERSIONS: [u32; 2] = [0x17, 0x18];
 
 const GET_DOMAIN_INFO: u32 = 5;
