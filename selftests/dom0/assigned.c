@@ -10,6 +10,10 @@
 #include <xenctrl.h>
 
 #define POOL 0x200000UL
+/* Of Xen 4.22, where 0 is dom0's number; older versions take it, too, for "any number". */
+#ifndef DOMID_ANY
+#define DOMID_ANY 0x7ff5
+#endif
 
 static void must(const char *what, int result)
 {
@@ -31,7 +35,7 @@ int main(int argc, char **argv)
 		.arch.emulation_flags = XEN_X86_EMU_ALL & ~XEN_X86_EMU_VPCI,
 	};
 	unsigned int segment, bus, device, function;
-	__u32 domain = 0, sbdf;
+	__u32 domain = DOMID_ANY, sbdf;
 	xc_interface *xch;
 	char end;
 

@@ -37,6 +37,10 @@
 #define HOLE 0xf0000
 #define RAM_PAGES 16
 #define POOL 0x200000UL
+/* Of Xen 4.22, where 0 is dom0's number; older versions take it, too, for "any number". */
+#ifndef DOMID_ANY
+#define DOMID_ANY 0x7ff5
+#endif
 /* Of the guest. */
 #define VECTOR 0x30
 
@@ -203,7 +207,7 @@ static __u32 new_domain(void)
 		.arch.emulation_flags = XEN_X86_EMU_ALL & ~XEN_X86_EMU_VPCI,
 	};
 	xen_pfn_t frames[RAM_PAGES];
-	__u32 domain = 0;
+	__u32 domain = DOMID_ANY;
 
 	must("creating a domain", xc_domain_create(xch, &domain, &settings));
 	must("its processor", xc_domain_max_vcpus(xch, domain, 1));
