@@ -92,8 +92,6 @@ has_own_driver() {
 
 # As virsh nodedev-detach and nodedev-reattach do, and driverctl.
 by_override() {
-	# Another test may have loaded it.
-	rmmod e1000e 2>/dev/null
 	modprobe e1000e
 	wait_for 5 has_own_driver
 	for turn in 1 2; do
@@ -131,6 +129,8 @@ override_of_another() {
 
 in_vm && [ -e $pciback/do_flr ] && [ -e $devices/0000:00:0e.0 ] || skip_all "see tests.toml"
 one=$after
+# Another test may have loaded it.
+rmmod e1000e 2>/dev/null
 
 # As with a Xen that is too new, which fails the first question.
 cannot_ask() {
