@@ -197,9 +197,9 @@ impl Function {
         resources.remember_firmware(dev);
         if !dev.driver_hears_resets() {
             resources.forbid_reset(dev);
-            // Xen refuses a hot-plugged function with MSI-X, since its BARs are not set when Linux
-            // adds it. This check makes Xen try again. The stock driver does not check, and crashes
-            // Xen by an operation on a refused function.
+            // Xen 4.20 refuses a hot-plugged function with MSI-X, since its BARs are not set when
+            // Linux adds it. This check makes Xen try again. The stock driver does not check, and
+            // crashes Xen by an operation on a refused function.
             if let Err(e) = is_known(dev) {
                 dev_err!(
                     dev,
