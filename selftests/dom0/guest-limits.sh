@@ -10,10 +10,9 @@
 
 first=0000:00:05.0 second=0000:00:05.1
 wants $nic1 $first $second
-modprobe e1000e
 
-says() { # TEXT: the doctor did
-	case $said in *"$1"*) ;; *) die "$said" ;; esac
+says() { # TEXT: the doctor did, in lines of some length
+	case $(echo $said) in *"$1"*) ;; *) die "$said" ;; esac
 }
 
 told_before() {
@@ -40,6 +39,7 @@ star() {
 	xl pci-assignable-remove $first
 	rmmod xen_pciback
 	modprobe xen-pciback 'hide=(00:05.*)'
+	wait_for 10 is_seized $second
 	same "after hide=(00:05.*)" "$first $second" "$(seized)"
 }
 
