@@ -330,7 +330,7 @@ impl Open {
             let mut copy = None;
             if VBT.get() {
                 opregion.move_vbt()?;
-                copy = Some(GuestCopy::new(&opregion)?);
+                copy = Some(opregion.guest_copy()?);
             }
             Ok(Self {
                 opregion,

@@ -12,7 +12,8 @@ use core::ops::Range;
 
 use kernel::{
     page::PAGE_SIZE,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 
 use crate::{
@@ -136,6 +137,11 @@ impl SharedOpRegion {
             None => Ok(()),
         };
         opregion.and(vbt)
+    }
+
+    /// Returns what gives guests a copy of the OpRegion as they are to see it now. `ENOMEM`.
+    pub fn guest_copy(&self) -> Result<Arc<GuestCopy>> {
+        GuestCopy::new(self.region.range.start, self.contents())
     }
 
     /// Returns what guests are to see.

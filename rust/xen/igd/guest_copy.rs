@@ -23,7 +23,6 @@ use crate::{
         domctl,
         guest_memory, //
     },
-    igd::SharedOpRegion,
     pci::ConfigObserver, //
 };
 
@@ -59,13 +58,13 @@ struct State {
 }
 
 impl GuestCopy {
-    /// Copies `opregion`, as guests are to see it now. What is beside it is 0 for them. `ENOMEM`.
-    pub fn new(opregion: &SharedOpRegion) -> Result<Arc<Self>> {
-        let start = opregion.region.range.start;
+    /// Copies the OpRegion `contents` of the host, which has it at `start`. What is beside it is 0
+    /// for guests. `ENOMEM`.
+    pub(super) fn new(start: u64, contents: &[u8]) -> Result<Arc<Self>> {
         let mut copy = KVec::with_capacity(PAGES * PAGE_SIZE, GFP_KERNEL)?;
         // CAST: It is less than a page.
         copy.resize((start % PAGE_SIZE as u64) as usize, 0, GFP_KERNEL)?;
-        copy.extend_from_slice(opregion.contents(), GFP_KERNEL)?;
+        copy.extend_from_slice(contents, GFP_KERNEL)?;
         copy.resize(PAGES * PAGE_SIZE, 0, GFP_KERNEL)?;
         Arc::pin_init(
             pin_init!(Self {
