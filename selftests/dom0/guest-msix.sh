@@ -17,8 +17,7 @@ first="$nic1 $igb $edu" second="$nvme2 $nvme1"
 all="$first $second"
 wants $all
 
-# What prepare() of test.py wrote to the disks.
-pattern=$(seq 100000 | sha256sum) length=$(seq 100000 | wc -c)
+pattern=$(written | sha256sum) length=$(written | wc -c)
 
 held() {
 	for function in $nic1 $igb $nvme2 $nvme1; do

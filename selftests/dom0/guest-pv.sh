@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# PV guests with a function: one that is turned away, one that is served, and one that sends
+# PV guests with functions: one that is turned away, one that is served, and one that sends
 # nonsense. Would catch: a guest that waits for minutes when it loads its frontend, one that gets no
-# interrupts or loses them when it loads its driver again, a function that is not returned, and
-# whatever a hostile guest can do to dom0 in some seconds.
+# interrupts of a kind or loses them when it loads its driver again, a function that is not returned,
+# and whatever a hostile guest can do to dom0 in some seconds.
 #
 # PV_LONG=yes: hostile guests, too.
 
@@ -12,10 +12,13 @@
 . "${0%/*}/guests"
 
 seconds=${HOSTILE_SECONDS:-10}
-wants $nic1
+ahci=0000:00:05.0	# has MSI, but not MSI-X
+wants $nic1 $ahci
 
-pv_guest() {
-	guest-run --pv --name p --keep --pci $nic1 "$(echo true | in_guest)"
+pv_guest() { # SBDF...
+	pci=
+	for function; do pci="$pci --pci $function"; done
+	guest-run --pv --name p --keep $pci "$(echo true | in_guest)"
 }
 
 serve() { # Y|N
@@ -44,7 +47,7 @@ freed() {
 
 # libxl leaves the directory of such a guest.
 never_loads() {
-	pv_guest || return
+	pv_guest $nic1 || return
 	xl destroy p
 	wait_for 10 grep -qx clean $devices/$nic1/pciback/state
 	xenstore-rm /local/domain/0/backend/pci
@@ -70,6 +73,20 @@ ping_by() { # MODE KIND
 		[ \$status = 0 ] || dmesg | tail -n 20
 		rmmod e1000e
 		exit \$status
+	END
+}
+
+reads_by_msi() {
+	tell p <<-END
+		modprobe ahci && modprobe sd_mod || exit
+		for i in \$(seq 60); do
+			[ ! -e /dev/sda ] || break
+			busybox usleep 500000
+		done
+		found=\$(head -c $(written | wc -c) /dev/sda | sha256sum)
+		n=\$(counted 'pcifront-msi .*ahci')
+		echo "\$n interrupts, \$found"
+		[ \$n -gt 0 ] && [ "\$found" = "$(written | sha256sum)" ] || { cat /proc/interrupts; dmesg | tail; exit 1; }
 	END
 }
 
@@ -130,20 +147,21 @@ long() { # SENTENCE COMMAND [ARG...]
 	if [ "${PV_LONG-}" ]; then check "$@"; else skip "$1" "takes minutes: PV_LONG=yes"; fi
 }
 
-plan 18
-check "a PV guest comes up" pv_guest
+plan 19
+check "a PV guest comes up" pv_guest $nic1
 check "its frontend is told that nobody serves it" loads_frontend
 check "so is the administrator, once" told
 check "it ends, and the function is free" freed
 check "a guest that never loads its frontend ends, and the function is clean" never_loads
 serve Y
-check "another PV guest comes up" pv_guest
+check "another PV guest comes up" pv_guest $nic1 $ahci
 check "its frontend connects" loads_frontend
-check "it finds its function" has_function
+check "it finds its functions" has_function
 for round in 1 2 3; do
 	check "it pings by MSI-X, load $round of the driver" ping_by 2 "$msix"
 done
 check "it pings by INTx" ping_by 0 'xen-pirq.*-pcifront '
+check "it reads a disk by MSI" reads_by_msi
 check "it loses its function" detached
 check "it gets it again" attached
 check "the registers of the backend are virtual" registers_are_virtual
@@ -151,5 +169,5 @@ long "it sends nonsense, and gets answers (XSA-155, XSA-157, XSA-332)" attacks p
 check "it ends, and the function is free" freed
 long "an HVM guest is not served" hvm_guest_is_not_served
 serve N
-returned $nic1
+returned $nic1 $ahci
 finish
