@@ -75,6 +75,8 @@ pub(crate) struct Function {
     pub(crate) permissive: Atomic<bool>,
     /// See `permissive`.
     pub(crate) interrupt_control: Atomic<bool>,
+    /// Whether a toolstack is taking the function from its guest. PV guests cannot reach it then.
+    pub(crate) is_leaving: Atomic<bool>,
     /// Whether the next guest gets the function without the reset that it waits for.
     pub(crate) allow_unreset: Atomic<bool>,
     /// Whether the function sleeps while nobody has it.
@@ -178,6 +180,7 @@ impl Function {
                 }),
                 permissive: Atomic::new(false),
                 interrupt_control: Atomic::new(false),
+                is_leaving: Atomic::new(false),
                 allow_unreset: Atomic::new(false),
                 idle_d3: Atomic::new(IDLE_D3.get()),
                 quirks <- new_mutex!(KVec::new()),
@@ -309,7 +312,10 @@ impl Function {
             }
             match wanted {
                 Flr::Nothing if self.is_as_saved() => return Ok(()),
-                Flr::Quiesce => return ConfigSpace::of(&dev).quiesce(),
+                Flr::Quiesce => {
+                    self.is_leaving.store(true, Relaxed);
+                    return ConfigSpace::of(&dev).quiesce();
+                }
                 Flr::Nothing | Flr::Reset => (),
             }
             let result = self.reset(&dev, false);
@@ -337,6 +343,7 @@ impl Function {
     pub(crate) fn give_back(self: &Arc<Self>) {
         self.permissive.store(false, Relaxed);
         self.interrupt_control.store(false, Relaxed);
+        self.is_leaving.store(false, Relaxed);
         self.allow_unreset.store(false, Relaxed);
         {
             // Release last: the next guest may get the function immediately.

@@ -83,6 +83,9 @@ impl Served {
 
     /// Does an operation of the guest on its function, and calls `answer`. `slot` is what the guest
     /// uses of the function, if it has used it before. May sleep.
+    ///
+    /// A toolstack has a function reset, and takes it away in Xen, before it says so in XenStore.
+    /// It waits for no operation.
     pub(crate) fn operate(
         slot: &mut Option<Self>,
         function: &Arc<Function>,
@@ -92,18 +95,25 @@ impl Served {
     ) {
         // Nobody resets or unbinds it meanwhile.
         let _lock = DeviceLock::new(&function.dev);
-        if !function.is_seized() {
-            return answer(Answer::Refused(Refusal::NoFunction));
-        }
-        if slot.is_none() {
+        let is_theirs = function.is_seized()
+            && !function.is_leaving.load(Relaxed)
+            && function.vpci.ask_assigned() == Ok(true);
+        if is_theirs && slot.is_none() {
             *slot = Self::new(function, domain).ok();
         }
         let done = match slot {
-            Some(served) => served.try_operate(&operation, answer),
-            None => Err(EIO),
+            Some(served) if is_theirs || operation == Operation::Disable => {
+                served.try_operate(&operation, answer)
+            }
+            _ if is_theirs => Err(EIO),
+            _ => return answer(Answer::Refused(Refusal::NoFunction)),
         };
         if done.is_err() {
             answer(Answer::Refused(Refusal::Failed));
+        }
+        if is_theirs && function.vpci.ask_assigned() == Ok(false) {
+            // A function that does not answer does no DMA.
+            let _ = ConfigSpace::of(&function.dev).quiesce();
         }
     }
 
@@ -124,20 +134,26 @@ impl Served {
                 answer(Answer::Pirqs(entries, pirqs));
             }
             Operation::Disable => {
-                self.interrupts.disable();
+                self.disable();
                 answer(Answer::Done);
             }
         }
         Ok(())
     }
+
+    /// Takes its interrupts from the guest. The caller holds the device lock.
+    fn disable(&mut self) {
+        // Another driver may have it by now.
+        self.interrupts.actions().is_ours = self.function.is_seized();
+        self.interrupts.disable();
+    }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // Another driver may have it by now.
-        let _lock = DeviceLock::new(&self.function.dev);
-        self.interrupts.actions().is_ours = self.function.is_seized();
-        self.interrupts.disable();
+        let dev = self.function.dev.clone();
+        let _lock = DeviceLock::new(&dev);
+        self.disable();
     }
 }
 

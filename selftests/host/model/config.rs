@@ -52,6 +52,7 @@ impl ConfigSpace {
             assert!(!registers.in_reset, "written to while it is reset");
             if offset == 0x04 {
                 registers.command = value & 2 != 0;
+                registers.dma = value & 4 != 0;
             }
         });
         Ok(())
@@ -77,6 +78,7 @@ impl ConfigSpace {
         self.0.registers(|registers| {
             assert!(!registers.in_reset, "written to while it is reset");
             registers.command = false;
+            registers.dma = false;
             registers.messages = false;
         });
         Ok(())

@@ -45,6 +45,11 @@ pub fn request(words: &[(usize, u32)]) {
     });
 }
 
+/// What the guest is told about its last request.
+pub fn error() -> i32 {
+    guest(|guest| guest.page[2] as i32)
+}
+
 /// Whether somebody can see what the guest writes.
 pub fn is_connected() -> bool {
     guest(|guest| guest.is_mapped || guest.event.is_some())

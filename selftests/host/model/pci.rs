@@ -32,6 +32,8 @@ pub struct Registers {
     pub present: bool,
     /// Xen has assigned it to a guest.
     pub in_xen: bool,
+    /// It may do DMA.
+    pub dma: bool,
     /// It sends messages.
     pub messages: bool,
     /// How many of them are mapped to a PV guest.
@@ -170,6 +172,7 @@ impl Device {
                 sick: false,
                 present: true,
                 in_xen: false,
+                dma: false,
                 messages: false,
                 pirqs: 0,
             }),
@@ -209,6 +212,7 @@ impl Device {
         self.save();
         self.registers(|registers| {
             assert!(!registers.asleep, "reset in its sleep");
+            registers.dma = false;
             registers.messages = false;
             registers.in_reset = true;
             registers.command = false;

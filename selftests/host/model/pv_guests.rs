@@ -18,6 +18,8 @@ pub(crate) const ALL: &[Scenario] = &[
     ("served-while-detached", served_while_detached),
     ("served-while-it-ends", served_while_it_ends),
     ("served-while-unbound", served_while_unbound),
+    ("served-while-taken-in-xen", served_while_taken_in_xen),
+    ("served-while-leaving", served_while_leaving),
     ("served-while-reset", served_while_reset),
 ];
 
@@ -31,6 +33,9 @@ struct Served {
 impl Served {
     fn new() -> Self {
         let machine = Machine::seized();
+        machine
+            .device
+            .registers(|registers| registers.in_xen = true);
         let dev = xenbus::Device::new(PV_GUEST);
         store::change(|store| {
             for (node, value) in [
@@ -65,12 +70,20 @@ impl Served {
         xenbus::request(&[(0, 4), (7, 1)]);
     }
 
+    /// The guest allows DMA of it.
+    fn does_dma(&self) {
+        xenbus::request(&[(0, 1), (5, 4), (6, 4), (7, 4)]);
+    }
+
     fn detach(&self) {
         store::change(|store| store.set(self.dev.node(), c"state-0", 5));
         Changes(self.machine.backends.clone()).changed(self.dev.node());
     }
 
     fn end(self) -> Machine {
+        self.machine
+            .device
+            .registers(|registers| registers.in_xen = false);
         store::change(|store| store.remove(self.dev.node()));
         drop(self.backend);
         self.machine.backends.drain();
@@ -88,6 +101,40 @@ fn served_while_detached() {
     let served = Served::new();
     served.requests();
     served.detach();
+    served.end().ends_free();
+}
+
+/// A toolstack takes the function away in Xen, and has not said so yet.
+fn served_while_taken_in_xen() {
+    let served = Served::new();
+    let device = served.machine.device.clone();
+    served.does_dma();
+    let did_dma = device.registers(|registers| {
+        registers.in_xen = false;
+        registers.dma
+    });
+    served.machine.backends.drain();
+    device.registers(|registers| {
+        assert!(
+            did_dma || !registers.dma,
+            "it got DMA after it lost the function"
+        );
+    });
+    served.does_dma();
+    served.machine.backends.drain();
+    assert_eq!(xenbus::error(), -1, "it reaches a function that it lost");
+    served.end().ends_free();
+}
+
+/// As libxl takes it away: it has the function reset first.
+fn served_while_leaving() {
+    let served = Served::new();
+    let device = served.machine.device.clone();
+    served.does_dma();
+    served.machine.flr()();
+    device.registers(|registers| registers.in_xen = false);
+    served.machine.backends.drain();
+    device.registers(|registers| assert!(!registers.dma, "DMA goes on between owners"));
     served.end().ends_free();
 }
 

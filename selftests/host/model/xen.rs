@@ -98,7 +98,7 @@ pub mod xenbus {
 
     pub use crate::{
         backends::{Device, Driver, Probed},
-        frontends::{is_connected, request, EventChannel, Handler, SharedPage, PV_GUEST},
+        frontends::{error, is_connected, request, EventChannel, Handler, SharedPage, PV_GUEST},
         pci_backend,
         state::State,
         store,
@@ -225,6 +225,10 @@ pub mod vpci {
         pub fn is_assigned(&self) -> bool {
             !checker::without("question-to-xen")
                 && pci::find(self.0).is_some_and(|dev| dev.registers(|registers| registers.in_xen))
+        }
+
+        pub fn ask_assigned(&self) -> Result<bool> {
+            Ok(self.is_assigned())
         }
 
         pub fn is_known(&self) -> Result {
