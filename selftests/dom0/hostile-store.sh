@@ -153,7 +153,7 @@ check "most of what it wrote was taken" mostly_written
 check "none of it has an effect on its backend" unchanged
 check "the log has one line at most" quiet
 check "xen-pciback does nothing, which would be seen" idle
-check "the kernel has no more memory than before" small
+check "the kernel has no more memory than before (XSA-349)" small
 check "the kernel tells others of changes within $longest ms" prompt
 check "the function is free when the guest is gone" dead
 check "a guest without a frontend is known to have its functions, and loses them" without_frontend

@@ -19,8 +19,40 @@ thread_local! {
 #[derive(Default)]
 struct Guest {
     page: Vec<u32>,
+    /// The words of the request that were read.
+    seen: Vec<usize>,
     is_mapped: bool,
     event: Option<Box<dyn Fn()>>,
+    /// An event came, and others wait for [`EventChannel::done`].
+    is_pending: bool,
+    others_wait: bool,
+    /// How many events asked for nothing.
+    spurious: u32,
+}
+
+impl Guest {
+    /// Whoever unbinds the channel waits for the handler.
+    fn send(&mut self) {
+        let Some(event) = &self.event else { return };
+        if self.is_pending {
+            self.others_wait = true;
+        } else {
+            self.is_pending = true;
+            context::atomic(|| event());
+        }
+    }
+
+    /// A guest changes what was read (XSA-155).
+    fn read(&mut self, index: usize) -> u32 {
+        if index > 0 {
+            assert!(
+                !self.seen.contains(&index),
+                "a word of a request is read twice"
+            );
+            self.seen.push(index);
+        }
+        self.page[index]
+    }
 }
 
 fn guest<R>(f: impl FnOnce(&mut Guest) -> R) -> R {
@@ -34,15 +66,23 @@ fn guest<R>(f: impl FnOnce(&mut Guest) -> R) -> R {
 pub fn request(words: &[(usize, u32)]) {
     guest(|guest| {
         guest.page.fill(0);
+        guest.seen.clear();
         for (index, word) in words {
             guest.page[1 + index] = *word;
         }
         guest.page[0] = 1;
-        // Whoever unbinds the channel waits for the handler.
-        if let Some(event) = &guest.event {
-            context::atomic(|| event());
-        }
+        guest.send();
     });
+}
+
+/// It sends an event without a request.
+pub fn send_event() {
+    guest(Guest::send);
+}
+
+/// How many of those were delayed.
+pub fn spurious_events() -> u32 {
+    guest(|guest| guest.spurious)
 }
 
 /// What the guest is told about its last request.
@@ -70,7 +110,16 @@ impl<H: Handler> EventChannel<H> {
         Ok(Self(PhantomData))
     }
 
-    pub fn done(&self, _is_spurious: bool) {}
+    pub fn done(&self, is_spurious: bool) {
+        guest(|guest| {
+            if core::mem::take(&mut guest.is_pending) {
+                guest.spurious += u32::from(is_spurious);
+                if core::mem::take(&mut guest.others_wait) {
+                    guest.send();
+                }
+            }
+        });
+    }
 
     pub fn notify(&self) {}
 }
@@ -93,11 +142,11 @@ impl SharedPage {
     }
 
     pub fn read(&self, index: usize) -> u32 {
-        guest(|guest| guest.page[index])
+        guest(|guest| guest.read(index))
     }
 
     pub fn copy<const N: usize>(&self, first: usize) -> [u32; N] {
-        guest(|guest| core::array::from_fn(|index| guest.page[first + index]))
+        guest(|guest| core::array::from_fn(|index| guest.read(first + index)))
     }
 
     pub fn write(&self, index: usize, value: u32) {

@@ -15,13 +15,13 @@ pub mod macros {
 /// Nobody reads the log.
 #[macro_export]
 macro_rules! pr_err {
-    ($($text:tt)*) => {{ let _ = ::core::format_args!($($text)*); }};
+    ($($text:tt)*) => {{ $crate::context::log(); let _ = ::core::format_args!($($text)*); }};
 }
 
 /// As above.
 #[macro_export]
 macro_rules! dev_err {
-    ($dev:expr, $($text:tt)*) => {{ let _ = &$dev; let _ = ::core::format_args!($($text)*); }};
+    ($dev:expr, $($text:tt)*) => {{ let _ = &$dev; $crate::pr_err!($($text)*); }};
 }
 
 /// A lock that may sleep.
@@ -82,11 +82,25 @@ pub mod context {
     //! Where the running thread may not sleep.
 
     use checker::loom::thread::{self, ThreadId};
-    use std::{cell::RefCell, collections::HashMap};
+    use std::{
+        cell::{Cell, RefCell},
+        collections::HashMap,
+    };
 
     thread_local! {
         // loom runs all its threads on one of the machine's.
         static ATOMIC: RefCell<(u64, HashMap<ThreadId, u32>)> = RefCell::default();
+        static LINES: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// The kernel logs a line.
+    pub fn log() {
+        LINES.set(LINES.get() + 1);
+    }
+
+    /// How many lines were logged.
+    pub fn lines() -> u64 {
+        LINES.get()
     }
 
     fn depth<R>(f: impl FnOnce(&mut u32) -> R) -> R {

@@ -3,7 +3,7 @@
 //! A PV guest that requests interrupts, while its function changes its owner.
 
 use checker::Scenario;
-use kernel::sync::aref::ARef;
+use kernel::{context, sync::aref::ARef};
 use xen::{
     pci::driver,
     xenbus::{self, store, watch::Observer as _, Probed, State, PV_GUEST},
@@ -21,6 +21,10 @@ pub(crate) const ALL: &[Scenario] = &[
     ("served-while-taken-in-xen", served_while_taken_in_xen),
     ("served-while-leaving", served_while_leaving),
     ("served-while-reset", served_while_reset),
+    ("xsa-43-not-logged", xsa_43_not_logged),
+    ("xsa-155-read-once", xsa_155_read_once),
+    ("xsa-332-events-wait", xsa_332_events_wait),
+    ("xsa-349-only-queued", xsa_349_only_queued),
 ];
 
 /// A guest with a function, connected.
@@ -158,5 +162,62 @@ fn served_while_reset() {
     let served = Served::new();
     served.requests();
     served.machine.flr()();
+    served.end().ends_free();
+}
+
+/// Whatever a guest requests: it could fill dom0's log.
+fn xsa_43_not_logged() {
+    let served = Served::new();
+    let lines = context::lines();
+    for request in [
+        &[(0, u32::MAX)][..],
+        &[(0, 2), (4, u32::MAX)],
+        &[(0, 4), (7, 129)],
+        &[(0, 4), (7, 1), (9, 99 << 16)],
+        &[(0, 1), (5, u32::MAX), (6, 4)],
+    ] {
+        xenbus::request(request);
+        served.machine.backends.drain();
+        assert_ne!(xenbus::error(), 0);
+    }
+    assert_eq!(context::lines(), lines, "a guest causes lines in the log");
+    served.end().ends_free();
+}
+
+/// The guest changes its page at any time.
+fn xsa_155_read_once() {
+    let served = Served::new();
+    for _ in 0..2 {
+        served.requests();
+        served.machine.backends.drain();
+    }
+    served.end().ends_free();
+}
+
+/// Events without requests are delayed, and a request that comes with them is served.
+fn xsa_332_events_wait() {
+    let served = Served::new();
+    xenbus::send_event();
+    xenbus::send_event();
+    served.machine.backends.drain();
+    assert_ne!(
+        xenbus::spurious_events(),
+        0,
+        "a storm of events is not slowed down"
+    );
+    served.requests();
+    xenbus::send_event();
+    served.machine.backends.drain();
+    let pirqs = served.machine.device.registers(|registers| registers.pirqs);
+    assert_eq!(pirqs, 1, "a request is not served");
+    served.end().ends_free();
+}
+
+/// XenStore's thread, which all share, does nothing else for a guest that writes all the time.
+fn xsa_349_only_queued() {
+    let served = Served::new();
+    for state in [State::Reconfiguring, State::Connected, State::Closing] {
+        context::atomic(|| served.backend.other_end(state));
+    }
     served.end().ends_free();
 }

@@ -98,7 +98,10 @@ pub mod xenbus {
 
     pub use crate::{
         backends::{Device, Driver, Probed},
-        frontends::{error, is_connected, request, EventChannel, Handler, SharedPage, PV_GUEST},
+        frontends::{
+            error, is_connected, request, send_event, spurious_events, EventChannel, Handler,
+            SharedPage, PV_GUEST,
+        },
         pci_backend,
         state::State,
         store,
