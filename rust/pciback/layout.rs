@@ -15,8 +15,12 @@ use crate::{
         HEADER,
         HIDDEN,
         INTERRUPT,
+        INTX_DISABLE,
         MSI,
         MSIX,
+        MSIX_ENABLE,
+        MSIX_MASK_ALL,
+        MSI_ENABLE,
         ROM,
         SHOWN, //
     }, //
@@ -37,6 +41,8 @@ pub(crate) struct Facts {
     pub(crate) line: u8,
     /// Whether the guest writes registers that no table names.
     pub(crate) is_permissive: bool,
+    /// Whether the guest enables its interrupts in the function itself.
+    pub(crate) controls_interrupts: bool,
 }
 
 /// The rules for a function.
@@ -45,6 +51,17 @@ pub(crate) struct Layout {
     pub(crate) rules: KVec<(u16, Rule)>,
     /// The number of entries of the MSI-X table that the guest sees.
     pub(crate) msix_entries: u16,
+    /// Each kind of interrupts that the function has.
+    pub(crate) switches: KVec<Switch>,
+}
+
+/// What enables a kind of interrupts: a bit of a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Switch {
+    pub(crate) register: u16,
+    pub(crate) bit: u32,
+    /// What the bit is while the kind is enabled.
+    pub(crate) on: bool,
 }
 
 /// As many capabilities as there is space for.
@@ -59,7 +76,9 @@ impl Layout {
         let mut layout = Self {
             rules: KVec::new(),
             msix_entries: 0,
+            switches: KVec::new(),
         };
+        layout.add_switch(COMMAND, INTX_DISABLE, false)?;
         for (register, rule) in HEADER {
             layout.add(*register, *rule)?;
         }
@@ -72,7 +91,31 @@ impl Layout {
         layout.add_bars(config, &facts.lengths)?;
         layout.add_capabilities(config)?;
         layout.close_extended(config)?;
+        if facts.controls_interrupts {
+            layout.open_switches();
+        }
         Ok(layout)
+    }
+
+    fn add_switch(&mut self, register: u16, bit: u32, on: bool) -> Result {
+        let switch = Switch { register, bit, on };
+        Ok(self.switches.push(switch, GFP_KERNEL)?)
+    }
+
+    /// Lets the guest write what enables its interrupts, and mask all MSI-X.
+    fn open_switches(&mut self) {
+        for switch in &self.switches {
+            let found = self.rules.iter_mut().find(|(at, _)| *at == switch.register);
+            if let Some((_, rule)) = found {
+                let bits = match switch.bit {
+                    MSIX_ENABLE => MSIX_ENABLE | MSIX_MASK_ALL,
+                    bit => bit,
+                };
+                rule.show |= bits;
+                rule.write |= bits;
+                rule.shadow &= !bits;
+            }
+        }
     }
 
     /// Adds a rule, unless the register has one: a function's capabilities may overlap.
@@ -130,8 +173,14 @@ impl Layout {
 
     fn add_capability(&mut self, at: u16, id: u8, head: u32) -> Result {
         match id {
-            MSI => self.hide_message(at, head)?,
-            MSIX => self.shorten_table(at, head)?,
+            MSI => {
+                self.add_switch(at, MSI_ENABLE, true)?;
+                self.hide_message(at, head)?;
+            }
+            MSIX => {
+                self.add_switch(at, MSIX_ENABLE, true)?;
+                self.shorten_table(at, head)?;
+            }
             _ => (),
         }
         let capability = CAPABILITIES.iter().find(|capability| capability.id == id);

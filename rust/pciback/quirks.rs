@@ -2,15 +2,18 @@
 
 //! The file `quirks`: registers that PV guests may write although xen-pciback would refuse.
 //!
-//! HVM guests do not need quirks. They are only stored and shown, for tools that set them.
+//! HVM guests do not need quirks.
 
 use kernel::fmt;
 
 use xen::pci::Sbdf;
 
-use crate::slots::{
-    number,
-    Pattern, //
+use crate::{
+    operation::Access,
+    slots::{
+        number,
+        Pattern, //
+    }, //
 };
 
 /// A register of 1, 2 or 4 bytes, and the bits of it that a guest may write.
@@ -40,6 +43,13 @@ impl Quirk {
             mask: number(mask, widest)?,
         };
         Some((Pattern::parse(function)?.function()?, quirk))
+    }
+
+    /// Returns the register of 32 bits, and the bits of it that the guest may write. `None` for a
+    /// register that is not aligned, which no guest can write as a whole.
+    pub(crate) fn bits(&self) -> Option<(u16, u32)> {
+        let access = Access::new(self.register.into(), self.size.into())?;
+        Some((access.register(), self.mask << access.shift()))
     }
 
     /// Returns whether both quirks are for the same register.

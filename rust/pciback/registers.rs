@@ -43,6 +43,7 @@ pub(crate) const OTHER: Rule = Rule {
 pub(crate) const HIDDEN: Rule = Rule { show: 0, ..SHOWN };
 
 pub(crate) const COMMAND: u16 = 0x04;
+pub(crate) const INTX_DISABLE: u32 = 0x0400;
 pub(crate) const BARS: [u16; 6] = [0x10, 0x14, 0x18, 0x1c, 0x20, 0x24];
 pub(crate) const ROM: u16 = 0x30;
 pub(crate) const INTERRUPT: u16 = 0x3c;
@@ -91,6 +92,11 @@ pub(crate) const MSI: u8 = 0x05;
 const EXPRESS: u8 = 0x10;
 pub(crate) const MSIX: u8 = 0x11;
 const ADVANCED_FEATURES: u8 = 0x13;
+
+/// In the first register of these capabilities.
+pub(crate) const MSI_ENABLE: u32 = 1 << 16;
+pub(crate) const MSIX_ENABLE: u32 = 1 << 31;
+pub(crate) const MSIX_MASK_ALL: u32 = 1 << 30;
 
 /// Capabilities below offset 0x100.
 pub(crate) const CAPABILITIES: &[Capability] = &[

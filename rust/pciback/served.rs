@@ -71,8 +71,12 @@ impl Served {
                 .and_then(|gsi| u8::try_from(guest::line(domain, gsi).ok()?).ok())
                 .unwrap_or(0),
             is_permissive: PERMISSIVE.get() || function.permissive.load(Relaxed),
+            controls_interrupts: function.interrupt_control.load(Relaxed),
         };
-        let space = Space::new(&hardware.config, &facts)?;
+        let mut space = Space::new(&hardware.config, &facts)?;
+        for quirk in function.quirks.lock().iter() {
+            space.allow(quirk)?;
+        }
         hardware.start()?;
         Ok(Self {
             function: function.clone(),
@@ -126,9 +130,11 @@ impl Served {
                 answer(Answer::Done);
             }
             Operation::EnableMsi => {
+                self.space.require_no_messages(config)?;
                 answer(Answer::Value(self.interrupts.enable_msi()?.into()));
             }
             Operation::EnableMsix(entries) => {
+                self.space.require_no_messages(config)?;
                 let size = self.space.msix_entries();
                 let pirqs = self.interrupts.enable_msix(entries, size)?;
                 answer(Answer::Pirqs(entries, pirqs));
@@ -154,6 +160,8 @@ impl Drop for Served {
         let dev = self.function.dev.clone();
         let _lock = DeviceLock::new(&dev);
         self.disable();
+        // The guest may have enabled them itself.
+        self.interrupts.actions().stop_messages();
     }
 }
 
@@ -186,6 +194,13 @@ impl Hardware {
         const IO_AND_MEMORY: u16 = 0x3;
         self.config.write(COMMAND, IO_AND_MEMORY)
     }
+
+    fn stop_messages(&self) {
+        if self.is_ours {
+            // A function that does not answer sends none.
+            let _ = self.config.disable_messages();
+        }
+    }
 }
 
 impl Actions for Hardware {
@@ -208,10 +223,7 @@ impl Actions for Hardware {
     }
 
     fn disable(&mut self, _kind: Kind) {
-        if self.is_ours {
-            // A function that does not answer sends none.
-            let _ = self.config.disable_messages();
-        }
+        self.stop_messages();
     }
 }
 

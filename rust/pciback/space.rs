@@ -8,9 +8,11 @@ use crate::{
     layout::{
         Config,
         Facts,
-        Layout, //
+        Layout,
+        Switch, //
     },
     operation::Access,
+    quirks::Quirk,
     registers::{
         Rule,
         OTHER, //
@@ -30,6 +32,26 @@ impl Space {
             layout: Layout::new(config, facts)?,
             is_permissive: facts.is_permissive,
         })
+    }
+
+    /// Lets the guest write what `quirk` says, if no table names the register. `ENOMEM`.
+    pub(crate) fn allow(&mut self, quirk: &Quirk) -> Result {
+        let Some((register, bits)) = quirk.bits() else {
+            return Ok(());
+        };
+        let rules = &mut self.layout.rules;
+        match rules.iter_mut().find(|(at, _)| *at == register) {
+            Some((_, rule)) if rule.permissive == OTHER.permissive => rule.write |= bits,
+            Some(_) => (),
+            None => {
+                let rule = Rule {
+                    write: bits,
+                    ..OTHER
+                };
+                rules.push((register, rule), GFP_KERNEL)?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns the number of entries of the MSI-X table that the guest may use.
@@ -69,12 +91,49 @@ impl Space {
         if write == 0 {
             return Ok(());
         }
+        self.require_one_kind(config, register, write << shift, value << shift)?;
         let kept = if write == mask {
             0
         } else {
             config.read(access)? & !write & !(rule.zero >> shift)
         };
         config.write(access, kept | value & write)
+    }
+
+    /// Fails with `EBUSY` if the function sends messages.
+    pub(crate) fn require_no_messages(&self, config: &impl Config) -> Result {
+        self.require_off(config, |switch| switch.on)
+    }
+
+    /// Fails with `EBUSY` if this write of the bits `write` would enable a kind of interrupts while
+    /// another one is enabled.
+    fn require_one_kind(
+        &self,
+        config: &impl Config,
+        register: u16,
+        write: u32,
+        value: u32,
+    ) -> Result {
+        let mut switches = self.layout.switches.iter();
+        let enabled = switches.find(|switch| {
+            switch.register == register
+                && write & switch.bit != 0
+                && (value & switch.bit != 0) == switch.on
+        });
+        match enabled {
+            Some(enabled) => self.require_off(config, |switch| switch != enabled),
+            None => Ok(()),
+        }
+    }
+
+    fn require_off(&self, config: &impl Config, wanted: impl Fn(&Switch) -> bool) -> Result {
+        for switch in self.layout.switches.iter().filter(|switch| wanted(switch)) {
+            let register = Access::new(switch.register.into(), 4).ok_or(EINVAL)?;
+            if (config.read(register)? & switch.bit != 0) == switch.on {
+                return Err(EBUSY);
+            }
+        }
+        Ok(())
     }
 
     fn rule(&self, register: u16) -> Rule {
@@ -152,6 +211,7 @@ mod tests {
         lengths: [0x2_0000, 0x20, 0x2_0000_0000, 0, 0, 0, 0x4_0000],
         line: 16,
         is_permissive: false,
+        controls_interrupts: false,
     };
 
     fn space(function: &Function, is_permissive: bool) -> Result<Space> {
@@ -282,6 +342,64 @@ mod tests {
         let space = self::space(&function, false)?;
         assert_eq!(space.read(&function, at(0x70, 4)), Ok(0x8000_8000));
         assert_eq!(space.msix_entries(), 0);
+        Ok(())
+    }
+
+    /// With `allow_interrupt_control`, a guest enables one kind of interrupts at a time, and writes
+    /// nothing else.
+    #[test]
+    fn one_kind_is_controlled() -> Result {
+        let function = function();
+        let facts = Facts {
+            controls_interrupts: true,
+            ..FACTS
+        };
+        let mut space = Space::new(&function, &facts)?;
+        let (command, msi, msix) = (at(0x04, 2), at(0x52, 2), at(0x72, 2));
+        // INTx is on.
+        assert_eq!(space.write(&function, msi, 1), Err(EBUSY));
+        assert_eq!(space.write(&function, msix, 0x8000), Err(EBUSY));
+        assert_eq!(space.require_no_messages(&function), Ok(()));
+        space.write(&function, command, 0x0400)?;
+        assert_eq!(function.word(0x04) & 0xffff, 0x0403);
+        assert_eq!(space.read(&function, command), Ok(0x0400));
+        space.write(&function, msi, 0xffff)?;
+        assert_eq!(function.word(0x50), 0x008f_7005);
+        assert_eq!(space.write(&function, msix, 0xc000), Err(EBUSY));
+        assert_eq!(space.write(&function, command, 0), Err(EBUSY));
+        assert_eq!(space.require_no_messages(&function), Err(EBUSY));
+        space.write(&function, msi, 0)?;
+        space.write(&function, msix, 0xffff)?;
+        assert_eq!(function.word(0x70), 0xc004_8011);
+        assert_eq!(space.read(&function, msix), Ok(0xc003));
+        assert_eq!(space.write(&function, msi, 1), Err(EBUSY));
+        space.write(&function, msix, 0x8000)?;
+        assert_eq!(function.word(0x70), 0x8004_8011);
+        Ok(())
+    }
+
+    /// Quirks open registers that no table names, and no others.
+    #[test]
+    fn quirks_open_registers() -> Result {
+        let function = function();
+        let mut space = space(&function, false)?;
+        for text in [
+            "0:0.0-e0:2:ff0",
+            "0:0.0-e3:1:f",
+            "0:0.0-e1:4:ff",
+            "0:0.0-10:4:ffff",
+            "0:0.0-4:2:3",
+        ] {
+            let Some((_, quirk)) = Quirk::parse(text) else {
+                panic!("{text}");
+            };
+            space.allow(&quirk)?;
+        }
+        for register in [0x04, 0xe0, 0xe4] {
+            space.write(&function, at(register, 4), 0)?;
+        }
+        assert_eq!(function.word(0xe0), 0x1034_5008);
+        assert_eq!(function.word(0x04) & 0xffff, 3);
         Ok(())
     }
 

@@ -18,6 +18,7 @@ use crate::{
         Facts, //
     },
     operation::Access,
+    quirks::Quirk,
     space::Space,
 };
 
@@ -73,10 +74,13 @@ fn own(letters: &mut Letters, at: usize, value: u32, writable: u32) {
         .or_insert_with(|| (0..32).map(bit).collect());
 }
 
+/// Which bit of which byte enables a kind of interrupts, and by which value.
+type Switch = (usize, usize, bool);
+
 const SEEN: &str = "rrrrrrrr_rrrrrrrr_rrrrrrrr_rrrrrrrr";
 const NOTHING: &str = "00000000_00000000_00000000_00000000";
 
-fn letters(bytes: &[u8], facts: &Facts) -> (Letters, u16) {
+fn letters(bytes: &[u8], facts: &Facts) -> (Letters, Vec<Switch>, u16) {
     let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four"));
     let mut all = Letters::new();
     for at in [0, 8, 0x28, 0x2c, 0x34, 0x38] {
@@ -126,6 +130,7 @@ fn letters(bytes: &[u8], facts: &Facts) -> (Letters, u16) {
     own(&mut all, 0x30, word(0x30) & shown, writable as u32 | enable);
 
     let mut entries = 0;
+    let mut switches = vec![(5, 2, false)];
     let mut at = usize::from(bytes[0x34] / 4) * 4;
     for _ in 0..48 {
         if bytes[6] & 0x10 == 0 || at < 0x40 {
@@ -143,6 +148,7 @@ fn letters(bytes: &[u8], facts: &Facts) -> (Letters, u16) {
                 put(&mut all, at + 4, SEEN);
             }
             5 => {
+                switches.push((at + 2, 0, true));
                 let length = [10, 14, 20, 24][usize::from(control >> 7 & 3)];
                 for hidden in (4..length).step_by(4) {
                     put(&mut all, at + hidden, NOTHING);
@@ -151,6 +157,7 @@ fn letters(bytes: &[u8], facts: &Facts) -> (Letters, u16) {
             }
             0x10 => put(&mut all, at + 8, "rrrrrrrr_rrrrzzzz_zppppppp_pppppppp"),
             0x11 => {
+                switches.push((at + 3, 7, true));
                 let all_but_one = control % 2048;
                 if all_but_one == 0 {
                     put(&mut all, at, "rrrrrrrr_rrrrrrrr_rrrrrrrr_00000000");
@@ -191,13 +198,23 @@ fn letters(bytes: &[u8], facts: &Facts) -> (Letters, u16) {
             break;
         }
     }
-    (all, entries)
+    if facts.controls_interrupts {
+        for (at, bit, _) in &switches {
+            let letters = all.get_mut(&(at / 4 * 4)).expect("it has letters");
+            letters[at % 4 * 8 + bit].0 = 'w';
+            if *bit == 7 {
+                letters[at % 4 * 8 + 6].0 = 'w';
+            }
+        }
+    }
+    (all, switches, entries)
 }
 
 /// The function as the guest has it, bit by bit.
 struct Naive {
     bytes: Vec<u8>,
     letters: Letters,
+    switches: Vec<Switch>,
     is_permissive: bool,
 }
 
@@ -222,7 +239,26 @@ impl Naive {
         value
     }
 
-    fn write(&mut self, offset: usize, size: usize, value: u32) {
+    fn is_on(&self, (at, bit, on): Switch) -> bool {
+        (self.bytes[at] >> bit & 1 == 1) == on
+    }
+
+    /// Whether it enables a kind of interrupts beside another one.
+    fn is_refused(&self, offset: usize, size: usize, value: u32) -> bool {
+        let enabled = self.switches.iter().find(|(at, bit, on)| {
+            (offset..offset + size).contains(at)
+                && self.letter(*at, *bit).0 == 'w'
+                && (value >> (8 * (at - offset) + bit) & 1 == 1) == *on
+        });
+        enabled.is_some_and(|enabled| {
+            let mut others = self.switches.iter().filter(|other| *other != enabled);
+            others.any(|other| self.is_on(*other))
+        })
+    }
+
+    /// Returns whether it is refused.
+    fn write(&mut self, offset: usize, size: usize, value: u32) -> bool {
+        let is_refused = self.is_refused(offset, size, value);
         let is_written = |letter| letter == 'w' || letter == 'p' && self.is_permissive;
         let bits: Vec<_> = (0..size * 8)
             .map(|n| (offset + n / 8, n % 8, value >> n & 1 == 1))
@@ -235,12 +271,14 @@ impl Naive {
             if letter == 's' {
                 let register = self.letters.get_mut(&(at / 4 * 4)).expect("it has letters");
                 register[at % 4 * 8 + bit].1 = is_one;
+            } else if is_refused {
             } else if writes && letter == 'z' {
                 self.bytes[at] &= !(1 << bit);
             } else if letter == 'w' || letter == 'p' && self.is_permissive {
                 self.bytes[at] = self.bytes[at] & !(1 << bit) | u8::from(is_one) << bit;
             }
         }
+        is_refused
     }
 }
 
@@ -280,6 +318,7 @@ pub(crate) fn run(input: &[u8]) {
         is_permissive: first & 1 == 1,
         ..Facts::default()
     };
+    facts.controls_interrupts = facts.line & 0x80 != 0;
     for length in &mut facts.lengths {
         *length = 1 << (source.byte() % 64);
     }
@@ -291,15 +330,31 @@ pub(crate) fn run(input: &[u8]) {
         let at = source.word() as usize;
         bytes[at % 0x200] = (at >> 16) as u8;
     }
-    let (letters, entries) = letters(&bytes, &facts);
+    let (mut letters, switches, entries) = letters(&bytes, &facts);
+    let has_quirk = facts.line & 0x40 != 0;
+    if has_quirk {
+        put(&mut letters, 0xf0, "pppppppp_pppppppp_wwwwwwww_wwwwpppp");
+    }
     let mut naive = Naive {
         bytes: bytes.clone(),
         letters,
+        switches,
         is_permissive: facts.is_permissive,
     };
     let function = Function(RefCell::new(bytes));
     let mut space = Space::new(&function, &facts).expect("nothing fails");
     assert_eq!(space.msix_entries(), entries);
+    if has_quirk {
+        for quirk in [
+            "0:0.0-f0:2:ff0",
+            "0:0.0-f1:1:f0",
+            "0:0.0-4:1:ff",
+            "0:0.0-f1:2:f",
+        ] {
+            let (_, quirk) = Quirk::parse(quirk).expect("a quirk");
+            space.allow(&quirk).expect("nothing fails");
+        }
+    }
     while !source.is_empty() {
         let what = source.byte();
         let size = [1, 2, 4, 4][usize::from(what & 3)];
@@ -308,10 +363,12 @@ pub(crate) fn run(input: &[u8]) {
         let access = Access::new(offset as u32, size as u32).expect("aligned");
         if what & 8 != 0 {
             let value = source.word() & access.mask();
-            space
-                .write(&function, access, value)
-                .expect("nothing fails");
-            naive.write(offset, size, value);
+            let written = space.write(&function, access, value);
+            let is_refused = naive.write(offset, size, value);
+            assert_eq!(written, if is_refused { Err(EBUSY) } else { Ok(()) });
+            let messages = naive.switches.iter().skip(1).copied();
+            let is_off = !messages.into_iter().any(|switch| naive.is_on(switch));
+            assert_eq!(space.require_no_messages(&function).is_ok(), is_off);
         }
         assert_eq!(space.read(&function, access), Ok(naive.read(offset, size)));
         assert_eq!(*function.0.borrow(), naive.bytes);
