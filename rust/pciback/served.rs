@@ -99,9 +99,11 @@ impl Served {
     ) {
         // Nobody resets or unbinds it meanwhile.
         let _lock = DeviceLock::new(&function.dev);
+        // Xen may log each question.
+        let asks = slot.is_none() || !matches!(operation, Operation::Read(_) | Operation::Disable);
         let is_theirs = function.is_seized()
             && !function.is_leaving.load(Relaxed)
-            && function.vpci.ask_assigned() == Ok(true);
+            && (!asks || function.vpci.ask_assigned() == Ok(true));
         if is_theirs && slot.is_none() {
             *slot = Self::new(function, domain).ok();
         }
@@ -115,7 +117,7 @@ impl Served {
         if done.is_err() {
             answer(Answer::Refused(Refusal::Failed));
         }
-        if is_theirs && function.vpci.ask_assigned() == Ok(false) {
+        if is_theirs && asks && function.vpci.ask_assigned() == Ok(false) {
             // A function that does not answer does no DMA.
             let _ = ConfigSpace::of(&function.dev).quiesce();
         }
