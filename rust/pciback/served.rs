@@ -124,7 +124,8 @@ impl Served {
     }
 
     fn try_operate(&mut self, operation: &Operation, answer: &dyn Fn(Answer<'_>)) -> Result {
-        let config = &self.interrupts.actions().config;
+        let hardware = self.interrupts.actions();
+        let (config, has_table) = (&hardware.config, hardware.table.is_some());
         match operation {
             Operation::Read(access) => answer(Answer::Value(self.space.read(config, *access)?)),
             Operation::Write(access, value) => {
@@ -132,6 +133,10 @@ impl Served {
                 answer(Answer::Done);
             }
             Operation::EnableMsi => {
+                // Xen would forget the table, and with it the hold that dom0 has.
+                if has_table {
+                    return Err(EBUSY);
+                }
                 self.space.require_no_messages(config)?;
                 answer(Answer::Value(self.interrupts.enable_msi()?.into()));
             }
