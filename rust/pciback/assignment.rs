@@ -11,6 +11,10 @@ use kernel::{
 };
 
 use xen::{
+    hypercall::domain::{
+        has_ended,
+        is_pv_guest, //
+    },
     linux::module,
     pci::{
         DeviceLock,
@@ -43,6 +47,7 @@ pub(crate) struct Assignment {
 
 impl Assignment {
     fn new(function: &Arc<Function>, usable: Result, pinned: module::Pinned) -> Self {
+        function.warn_of_mappings(function.guest());
         Self {
             function: function.clone(),
             usable,
@@ -105,6 +110,26 @@ impl Function {
             if let Some(usable) = assigned {
                 return Ok(Assignment::new(self, usable, pinned));
             }
+        }
+    }
+
+    /// Records that the function's guest is a PV guest.
+    pub(super) fn note_pv_guest(&self) {
+        if let Some(domain) = self.guest().filter(|guest| is_pv_guest(*guest) == Ok(true)) {
+            self.last_pv_guest.store(domain.into(), Relaxed);
+        }
+    }
+
+    /// Warns the `next` guest, or dom0. Xen leaves mapped what a PV guest has mapped of the
+    /// function's BARs, until the guest ends.
+    pub(super) fn warn_of_mappings(&self, next: Option<Domain>) {
+        let last = Domain::try_from(self.last_pv_guest.load(Relaxed)).unwrap_or(0);
+        if last != 0 && next != Some(last) && has_ended(last) == Ok(false) {
+            dev_warn!(
+                self.dev,
+                "domain {} still runs, and may reach its registers: destroy that guest\n",
+                last
+            );
         }
     }
 

@@ -84,6 +84,8 @@ pub(crate) struct Function {
     /// See `permissive`.
     #[pin]
     pub(crate) quirks: Mutex<KVec<Quirk>>,
+    /// The last PV guest that had the function, or 0.
+    pub(super) last_pv_guest: Atomic<u32>,
     /// Set when a PV guest first uses the function: its INTx line.
     gsi: SetOnce<Option<u32>>,
     pub(super) registry: Arc<Registry<Function>>,
@@ -184,6 +186,7 @@ impl Function {
                 allow_unreset: Atomic::new(false),
                 idle_d3: Atomic::new(IDLE_D3.get()),
                 quirks <- new_mutex!(KVec::new()),
+                last_pv_guest: Atomic::new(0),
                 gsi: SetOnce::new(),
                 registry: registry.clone(),
                 work <- new_work!("pciback::Function"),
@@ -341,6 +344,7 @@ impl Function {
 
     /// Called when the guest does not have the function any more. Only queues the reset.
     pub(crate) fn give_back(self: &Arc<Self>) {
+        self.note_pv_guest();
         self.permissive.store(false, Relaxed);
         self.interrupt_control.store(false, Relaxed);
         self.is_leaving.store(false, Relaxed);
@@ -457,6 +461,7 @@ impl Function {
         }
         found.restore(dev);
         if guest.is_none() {
+            self.warn_of_mappings(None);
             dev.clear_assigned();
             self.registry.remove(self.sbdf, self);
         }
