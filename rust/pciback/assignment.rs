@@ -113,9 +113,14 @@ impl Function {
         }
     }
 
+    /// Returns the function's guest, if that is a PV guest.
+    pub(super) fn pv_guest(&self) -> Option<Domain> {
+        self.guest().filter(|guest| is_pv_guest(*guest) == Ok(true))
+    }
+
     /// Records that the function's guest is a PV guest.
     pub(super) fn note_pv_guest(&self) {
-        if let Some(domain) = self.guest().filter(|guest| is_pv_guest(*guest) == Ok(true)) {
+        if let Some(domain) = self.pv_guest() {
             self.last_pv_guest.store(domain.into(), Relaxed);
         }
     }

@@ -317,7 +317,12 @@ impl Function {
                 Flr::Nothing if self.is_as_saved() => return Ok(()),
                 Flr::Quiesce => {
                     self.is_leaving.store(true, Relaxed);
-                    return ConfigSpace::of(&dev).quiesce();
+                    let config = ConfigSpace::of(&dev);
+                    return match self.pv_guest() {
+                        // It may access what it has mapped (XSA-120).
+                        Some(_) => config.stop_sending(),
+                        None => config.quiesce(),
+                    };
                 }
                 Flr::Nothing | Flr::Reset => (),
             }

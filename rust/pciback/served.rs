@@ -119,7 +119,7 @@ impl Served {
         }
         if is_theirs && asks && function.vpci.ask_assigned() == Ok(false) {
             // A function that does not answer does no DMA.
-            let _ = ConfigSpace::of(&function.dev).quiesce();
+            let _ = ConfigSpace::of(&function.dev).stop_sending();
         }
     }
 

@@ -286,6 +286,14 @@ impl ConfigSpace {
         self.disable_message_interrupts()
     }
 
+    /// Disables DMA, INTx, MSI and MSI-X. The function goes on to decode its BARs: somebody may
+    /// access them. Errors as for [`ConfigSpace::quiesce`].
+    pub fn stop_sending(&self) -> Result {
+        let command: u16 = self.read(COMMAND)?;
+        self.write(COMMAND, command & !COMMAND_MASTER | COMMAND_INTX_DISABLE)?;
+        self.disable_message_interrupts()
+    }
+
     /// Lets the function send messages by MSI-X, or by one MSI, and no INTx. `ENODEV` if it does
     /// not have the capability; `EIO` if it does not answer.
     pub fn enable_messages(&self, by_msix: bool) -> Result {

@@ -74,6 +74,15 @@ impl ConfigSpace {
         Ok(())
     }
 
+    pub fn stop_sending(&self) -> Result {
+        self.0.registers(|registers| {
+            assert!(!registers.in_reset, "written to while it is reset");
+            registers.dma = false;
+            registers.messages = false;
+        });
+        Ok(())
+    }
+
     pub fn quiesce(&self) -> Result {
         self.0.registers(|registers| {
             assert!(!registers.in_reset, "written to while it is reset");
