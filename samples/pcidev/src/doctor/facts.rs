@@ -105,6 +105,8 @@ pub enum Pciback {
     Ours {
         /// Parameter `tell`: whether it tells Xen of resets.
         tell: bool,
+        /// Parameter `pv`: whether it serves PV guests.
+        serves_pv: bool,
     },
 }
 

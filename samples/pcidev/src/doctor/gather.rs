@@ -198,7 +198,10 @@ impl System<'_> {
             return None;
         }
         Some(match self.parameter("xen_pciback", "tell") {
-            Some(tell) => Pciback::Ours { tell },
+            Some(tell) => Pciback::Ours {
+                tell,
+                serves_pv: self.parameter("xen_pciback", "pv") == Some(true),
+            },
             None => Pciback::Stock,
         })
     }

@@ -8,6 +8,7 @@ use crate::doctor::{
         Facts,
         Function,
         Guest,
+        Pciback,
         Resource,
         Xen, //
     },
@@ -145,11 +146,18 @@ pub fn of_config(
     if functions.is_empty() {
         return findings;
     }
-    findings.extend(hole_of_guest(config, functions));
     // What runs has been accepted.
-    if guest.domain.is_none() {
+    let is_new = guest.domain.is_none();
+    if is_new {
         let is_pvh = facts.xen.as_ref().is_some_and(Xen::is_pvh);
-        findings.extend(kind(config, is_pvh));
+        findings.extend(kind(config, is_pvh.then_some(facts.pciback).flatten()));
+    }
+    // The rest is about guests with addresses of their own.
+    if config.kind == "pv" {
+        return findings;
+    }
+    findings.extend(hole_of_guest(config, functions));
+    if is_new {
         findings.extend(populate_on_demand(config));
         findings.extend(reserved(config, functions));
     }
@@ -180,21 +188,35 @@ fn hole_of_guest(config: &GuestConfig, functions: &[&Function]) -> Option<Findin
     })
 }
 
-fn kind(config: &GuestConfig, dom0_is_pvh: bool) -> Option<Finding> {
-    let text = match config.kind.as_str() {
-        "pv" if dom0_is_pvh => "a PV guest gets no function from a PVH dom0",
-        "pvh" => {
+/// `pciback` is the driver of a PVH dom0.
+fn kind(config: &GuestConfig, pciback: Option<Pciback>) -> Option<Finding> {
+    let (text, remedy) = match (config.kind.as_str(), pciback) {
+        ("pv", Some(Pciback::Stock)) => (
+            "the stock xen-pciback crashes a PVH dom0 when a PV guest enables MSI",
+            "the Rust xen-pciback, or type = \"hvm\"",
+        ),
+        (
+            "pv",
+            Some(Pciback::Ours {
+                serves_pv: false, ..
+            }),
+        ) => (
+            "xen-pciback pv=0: a PV guest gets no function",
+            "load xen-pciback with pv=1, or type = \"hvm\"",
+        ),
+        ("pvh", _) => (
             "xl gives PVH guests no functions (\"passthrough not yet supported for x86 PVH \
-             guests\")"
-        }
+             guests\")",
+            "type = \"hvm\"",
+        ),
         _ => return None,
     };
-    Some(Finding::fails(Code::GuestType, text).remedy("type = \"hvm\""))
+    Some(Finding::fails(Code::GuestType, text).remedy(remedy))
 }
 
 fn populate_on_demand(config: &GuestConfig) -> Option<Finding> {
     let (memory, most) = (config.memory?, config.most_memory?);
-    (config.kind != "pv" && memory < most).then(|| {
+    (memory < most).then(|| {
         let text = format!(
             "memory ({} MiB) is less than maxmem ({} MiB): xl refuses that with functions (\"IOMMU \
              required for device passthrough but not supported together with PoD\")",

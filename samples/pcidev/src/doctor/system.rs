@@ -232,7 +232,7 @@ fn parameters(facts: &Facts, _: &Xen) -> Option<Finding> {
             "xen-pcidev reset=0: functions with MSI-X and FLR cannot be made assignable",
         ));
     }
-    if facts.pciback == Some(Pciback::Ours { tell: false }) {
+    if matches!(facts.pciback, Some(Pciback::Ours { tell: false, .. })) {
         off.push("xen-pciback tell=0: Xen is not told of resets, which breaks functions");
     }
     (!off.is_empty()).then(|| {

@@ -78,6 +78,14 @@ pub const CASES: &[Case] = &[
         described(f, 512).functions[0].sbdf = at(OTHER)
     }),
     case(Code::GuestType, Level::Fails, |f| {
+        f.pciback = Some(Pciback::Ours {
+            tell: true,
+            serves_pv: false,
+        });
+        described(f, 512).kind = "pv".to_owned()
+    }),
+    case(Code::GuestType, Level::Fails, |f| {
+        f.pciback = Some(Pciback::Stock);
         described(f, 512).kind = "pv".to_owned()
     }),
     case(Code::GuestType, Level::Fails, |f| {
@@ -119,6 +127,15 @@ fn a_file_in_which_all_is_well() {
     let named = &mut described(&mut facts, 4096).functions[0];
     (named.sbdf, named.is_seized) = (at(OTHER), true);
     assert_eq!(found(&Report::new(&facts, &[], &[])), []);
+}
+
+#[test]
+fn a_pv_guest_is_served() {
+    let mut facts = well();
+    facts.functions[0].reserved = Some(vec![region(0x7cf0_0000, 0x200_0000)]);
+    bar(&mut facts, 256, NARROW);
+    described(&mut facts, 4096).kind = "pv".to_owned();
+    assert_eq!(of_guest(&facts), []);
 }
 
 #[test]

@@ -80,7 +80,10 @@ pub fn well() -> Facts {
             guard: true,
             vbt: true,
         }),
-        pciback: Some(Pciback::Ours { tell: true }),
+        pciback: Some(Pciback::Ours {
+            tell: true,
+            serves_pv: true,
+        }),
         ours_is_installed: true,
         functions: vec![nic(NIC, 20), other],
         beyond: Vec::new(),

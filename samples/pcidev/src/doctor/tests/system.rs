@@ -49,7 +49,10 @@ pub const CASES: &[Case] = &[
         f.pciback = Some(Pciback::Stock)
     }),
     case(Code::Parameter, Level::Warning, |f| {
-        f.pciback = Some(Pciback::Ours { tell: false })
+        f.pciback = Some(Pciback::Ours {
+            tell: false,
+            serves_pv: true,
+        })
     }),
     case(Code::Parameter, Level::Warning, |f| {
         f.pcidev.as_mut().unwrap().hold = false
