@@ -20,16 +20,6 @@ uses_msi() {
 	xl dmesg | tail -n 50 | grep "MSI-X already in use on $nic1"
 }
 
-in_dom0() {
-	. "${0%/*}/in-guest"
-	returned $nic1
-	modprobe e1000e
-	pings $mac1 $net1 "$msix"
-	status=$?
-	rmmod e1000e
-	return $status
-}
-
 again() {
 	assignable $nic1 && held
 }
@@ -40,7 +30,7 @@ check "the NIC is made assignable" assignable $nic1
 check "a guest with it comes up" start_guest m "" $nic1
 check "and uses it by MSI" uses_msi
 check "the guest is destroyed" destroyed m
-check "returned, it pings in dom0 by MSI-X" in_dom0
+check "returned, it pings in dom0 by MSI-X" nic_in_dom0
 check "assigned again, its MSI-X table is held" again
 check "another guest comes up" start_guest n "" $nic1
 check "and pings by MSI-X" can_ping n $mac1 $net1 "$msix"

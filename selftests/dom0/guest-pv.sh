@@ -3,10 +3,10 @@
 #
 # PV guests with functions: one that is turned away, one that is served, and one that sends
 # nonsense. Would catch: a guest that waits for minutes when it loads its frontend, one that gets no
-# interrupts of a kind or loses them when it loads its driver again, a function that is not returned,
-# and whatever a hostile guest can do to dom0 in some seconds.
+# interrupts of a kind or loses them when it loads its driver again, a function that is not returned
+# or of no use to its next owner, and whatever a hostile guest can do to dom0 in some seconds.
 #
-# PV_LONG=yes: hostile guests, too.
+# PV_LONG=yes: hostile guests, guests of both kinds by turns, a crash, and the host's addresses, too.
 
 . "${0%/*}/ktap.sh"
 . "${0%/*}/guests"
@@ -53,10 +53,10 @@ never_loads() {
 	xenstore-rm /local/domain/0/backend/pci
 }
 
-has_function() {
-	tell p <<-'END'
-		for i in $(seq 50); do
-			[ ! -e /sys/bus/pci/devices/0000:00:00.0/vendor ] || exit 0
+has_function() { # ADDRESS
+	tell p <<-END
+		for i in \$(seq 50); do
+			[ ! -e /sys/bus/pci/devices/$1/vendor ] || exit 0
 			busybox usleep 200000
 		done
 		dmesg | tail -n 20
@@ -90,6 +90,15 @@ reads_by_msi() {
 	END
 }
 
+# As libxl does it before it takes a function away. What the guest has mapped still answers
+# (XSA-120), but the guest cannot allow DMA again.
+is_leaving() {
+	echo $nic1 >$pciback/do_flr
+	same "COMMAND" 0403 "$(setpci -s $nic1 COMMAND)"
+	echo 'setpci -s 0:0.0 COMMAND=4 || :' | tell p
+	same "COMMAND" 0403 "$(setpci -s $nic1 COMMAND)"
+}
+
 detached() {
 	xl pci-detach p $nic1 || die "not detached"
 	wait_for 10 grep -qx clean $devices/$nic1/pciback/state
@@ -98,8 +107,80 @@ detached() {
 	END
 }
 
+# It may have kept the registers mapped.
+dom0_is_warned() {
+	returned $nic1
+	warned 1
+	assignable $nic1
+}
+
+warned() { # TIMES
+	same "warnings" $1 "$(log | grep -c "$nic1: domain .* still runs, and may reach its registers")"
+}
+
 attached() {
-	xl pci-attach p $nic1 && has_function
+	xl pci-attach p $nic1 && has_function 0000:00:00.0
+}
+
+# It goes on to use it.
+uses() {
+	tell p <<-END
+		modprobe e1000e
+		(pings $mac1 $net1 '$msix') || exit
+		busybox ping $net1.2 >/dev/null 2>&1 &
+	END
+}
+
+attached_and_used() {
+	attached && uses
+}
+
+crashes() {
+	pv_guest $nic1 $ahci && loads_frontend && has_function 0000:00:00.0 && uses || return
+	echo '(sleep 1; echo c >/proc/sysrq-trigger) &' | tell p
+	until_gone p && free $nic1
+}
+
+# As a device model in a stub domain does: one kind at a time.
+controls_interrupts() {
+	assignable $nic1
+	echo $nic1 >$pciback/allow_interrupt_control
+	pv_guest $nic1 && loads_frontend && has_function 0000:00:00.0 || return
+	msi_by 1
+	same "MSI, with INTx" 0 $(enabled)
+	tell p <<-'END'
+		setpci -s 0:0.0 COMMAND=400
+	END
+	msi_by 1
+	tell p <<-'END'
+		setpci -s 0:0.0 CAP_MSIX+2.w=8000 || :
+	END
+	same "MSI" 1 $(enabled)
+	msi_by 0
+	tell p <<-'END'
+		setpci -s 0:0.0 CAP_MSIX+2.w=8000
+	END
+	same "MSI-X" 8000 $(enabled)
+	freed
+	same "allowed" "" "$(cat $pciback/allow_interrupt_control)"
+}
+
+msi_by() { # VALUE
+	echo "setpci -s 0:0.0 CAP_MSI+2.w=$1 || :" | tell p
+}
+
+# In the function: the bits of MSI and MSI-X.
+enabled() {
+	printf '%x\n' $((0x$(setpci -s $nic1 CAP_MSI+2.w) & 1 | 0x$(setpci -s $nic1 CAP_MSIX+2.w) & 0x8000))
+}
+
+# Its functions have the host's addresses.
+sees_real_addresses() {
+	returned $nic1 $ahci
+	rmmod xen-pciback && modprobe xen-pciback passthrough=1 pv=Y || return
+	pv_guest $nic1 $ahci && loads_frontend && has_function $nic1 && has_function $ahci && uses && freed || return
+	returned $nic1 $ahci
+	rmmod xen-pciback && modprobe xen-pciback pv=Y && assignable $nic1 $ahci
 }
 
 # Registers that are the backend's: COMMAND, a BAR, MSI-X, MSI.
@@ -119,25 +200,34 @@ registers_are_virtual() {
 }
 
 attacks() { # NAME [ring]
-	tell $1 <<-END
-		modprobe xen-evtchn
-		modprobe xen-gntalloc
+	tell $1 <<-END || return
+		modprobe xen-evtchn && modprobe xen-gntalloc || exit
 		hostile-frontend ${HOSTILE_SEED:-1} $seconds device/pci/0 $2 >/run/frontend 2>&1 &
-		for i in \$(seq $((seconds * 2 + 20))); do
-			grep ^answered /run/frontend && break
-			sleep 1
-		done
-		cat /run/frontend
-		killall hostile-frontend
-		[ ! "$2" ] || grep -q 'answered [1-9]' /run/frontend
 	END
+	sleep $seconds
+	for i in $(seq 20); do
+		! has_attacked $1 || break
+		sleep 3
+	done
+	echo 'cat /run/frontend; killall hostile-frontend' | tell $1 >$tmp/attacks
+	[ ! "$2" ] || grep -q 'answered [1-9]' $tmp/attacks
+}
+
+has_attacked() { # NAME
+	echo grep ^answered /run/frontend | tell $1
+}
+
+hostile_guest() {
+	lines=$(log | grep -c pciback)
+	attacks p ring || die "$(cat $tmp/attacks)"
+	same "lines in the log" $lines "$(log | grep -c pciback)"
 }
 
 # By Xen's word, it is no PV guest.
 hvm_guest_is_not_served() {
-	start_guest p "" $nic1 >/dev/null || return
+	start_guest p "" $nic1 >/dev/null && can_ping p $mac1 $net1 "$msix" || return
 	before=$(grep -c . /proc/interrupts)
-	! attacks p ring >$tmp/attacks 2>&1 || die "$(cat $tmp/attacks)"
+	! attacks p ring || die "$(cat $tmp/attacks)"
 	grep 'answered 0$' $tmp/attacks || die "$(cat $tmp/attacks)"
 	same "event channels" "$before" "$(grep -c . /proc/interrupts)"
 	freed
@@ -147,7 +237,7 @@ long() { # SENTENCE COMMAND [ARG...]
 	if [ "${PV_LONG-}" ]; then check "$@"; else skip "$1" "takes minutes: PV_LONG=yes"; fi
 }
 
-plan 19
+plan 27
 check "a PV guest comes up" pv_guest $nic1
 check "its frontend is told that nobody serves it" loads_frontend
 check "so is the administrator, once" told
@@ -156,18 +246,28 @@ check "a guest that never loads its frontend ends, and the function is clean" ne
 serve Y
 check "another PV guest comes up" pv_guest $nic1 $ahci
 check "its frontend connects" loads_frontend
-check "it finds its functions" has_function
+check "it finds its functions" has_function 0000:00:00.0
 for round in 1 2 3; do
 	check "it pings by MSI-X, load $round of the driver" ping_by 2 "$msix"
 done
 check "it pings by INTx" ping_by 0 'xen-pirq.*-pcifront '
 check "it reads a disk by MSI" reads_by_msi
-check "it loses its function" detached
-check "it gets it again" attached
+long "it tries MSI where MSI-X is held, and pings" ping_by 1 'xen-pirq.*-pcifront'
 check "the registers of the backend are virtual" registers_are_virtual
-long "it sends nonsense, and gets answers (XSA-155, XSA-157, XSA-332)" attacks p ring
-check "it ends, and the function is free" freed
-long "an HVM guest is not served" hvm_guest_is_not_served
+check "it does not reach a function for which a toolstack has asked for a reset" is_leaving
+check "it loses its function" detached
+check "dom0, which gets it meanwhile, is warned" dom0_is_warned
+check "it gets it again, and pings by MSI-X" attached_and_used
+long "it sends nonsense, gets answers, and the log none (XSA-43, XSA-155, XSA-157, XSA-332)" hostile_guest
+[ ! "${PV_LONG-}" ] || tried "$(sed -n 's/^answered //p' $tmp/attacks)" requests of a PV guest in $seconds s, \
+	seed ${HOSTILE_SEED:-1}, $(grep ^directed $tmp/attacks)
+check "it is destroyed in use, and the function is free" freed
+long "another crashes in use, and the function is free" crashes
+long "with allow_interrupt_control another enables one kind of interrupts at a time" controls_interrupts
+long "with passthrough=1 a PV guest sees the host's addresses, and pings" sees_real_addresses
+long "an HVM guest gets the function, and is not served" hvm_guest_is_not_served
+check "returned, it pings in dom0 by MSI-X" nic_in_dom0
+check "nobody else is warned" warned 1
 serve N
-returned $nic1 $ahci
+returned $ahci
 finish

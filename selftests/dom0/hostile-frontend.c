@@ -5,7 +5,9 @@
  * Run in a guest: connects the PCI frontend in this directory of XenStore by
  * hand, and sends the backend every operation with arguments of every kind. Says
  * what it offers ("grant N port N"), how many it has sent, and how many were
- * answered. With "ring" it stays connected, and waits for most of the answers.
+ * answered. With "ring" it stays connected, waits for most of the answers, and
+ * directs every second operation at its first function; it says "directed N", and how
+ * many of these were done.
  */
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -44,6 +46,7 @@ struct shared {
 static struct shared *shared;
 static __u32 grant, port;
 static int events, stays;
+static unsigned long directed, done;
 static const char *dir;
 
 static void offer_page(void)
@@ -90,6 +93,25 @@ static void connect_to(__u32 reference, __u32 channel, __u32 state)
 	put("state", state);
 }
 
+/* Every operation that there is, with arguments that are right more often than not. */
+static void direct(struct operation *op)
+{
+	__u32 size = 1u << below(3);
+
+	op->cmd = below(6);
+	op->domain = 0;
+	op->bus = 0;
+	op->devfn = 0;
+	op->size = size;
+	/* The header and capabilities more often than the rest. */
+	op->offset = below(below(4) ? 256 : 4096) / size * size;
+	op->value = op->cmd == 4 ? below(7) : nasty();
+	for (int i = 0; i < 7; i++) {
+		op->msix[i].entry = below(4) ? (__u32)i : below(8);
+		op->msix[i].vector = 0;
+	}
+}
+
 /* Whether anybody touched the page. */
 static int operate(__u32 cmd)
 {
@@ -97,6 +119,7 @@ static int operate(__u32 cmd)
 	struct operation *op = &shared->op;
 	__u32 flags = ACTIVE | (below(8) ? 0 : AER_HANDLER) | (below(16) ? 0 : AER_ACTIVE);
 	__s32 mark = 0x5a5a5a5a;
+	int is_directed = stays && below(2);
 
 	op->cmd = cmd;
 	op->err = mark;
@@ -111,6 +134,9 @@ static int operate(__u32 cmd)
 		op->msix[below(128)].entry = nasty();
 		op->msix[below(128)].vector = nasty();
 	}
+	if (is_directed)
+		direct(op);
+	directed += is_directed;
 	/* The last, when all the rest is there. */
 	__atomic_store_n(&shared->flags, flags, __ATOMIC_RELEASE);
 	count(!ioctl(events, IOCTL_EVTCHN_NOTIFY, &notice));
@@ -122,6 +148,7 @@ static int operate(__u32 cmd)
 			break;
 		usleep(100);
 	}
+	done += is_directed && !__atomic_load_n(&op->err, __ATOMIC_ACQUIRE);
 	return __atomic_load_n(&shared->flags, __ATOMIC_ACQUIRE) != flags ||
 	       __atomic_load_n(&op->err, __ATOMIC_ACQUIRE) != mark;
 }
@@ -156,6 +183,8 @@ int main(int argc, char **argv)
 	}
 	connect_to(grant, port, 4);
 	say();
+	if (stays)
+		printf("directed %lu, done %lu\n", directed, done);
 	printf("answered %lu\n", answered);
 	fflush(stdout);
 	/* What was offered stays for whoever wants to look. */
