@@ -20,6 +20,7 @@ tries() { # SBDF [OPTION]...
 		status=$?
 		case $said in *"Key was rejected by service"*) ;; *) break ;; esac
 		echo "a module was rejected: attempt $attempt" >&2
+		rm /var/log/xen/*pcidev-try*
 	done
 	printf '%s\n' "$said"
 	return $status
