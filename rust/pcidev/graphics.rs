@@ -312,8 +312,9 @@ fn is_vga(dev: &Device) -> bool {
 struct Open {
     opregion: SharedOpRegion,
     copy: Option<Arc<GuestCopy>>,
-    /// Each with the domain that has the function in XenStore.
-    permissions: KVec<(u16, Permission)>,
+    /// Each with a domain that has the function in XenStore. Such a domain and its stub domain may
+    /// share one.
+    permissions: KVec<(u16, Arc<Permission>)>,
     _rom: Rom,
     _resource: FixedFile,
 }
@@ -351,8 +352,14 @@ impl Open {
 
     /// Permits `domain` to have the OpRegion mapped for as long as `owner` has the function.
     fn permit(&mut self, owner: u16, domain: u16) -> Result {
-        self.permissions.reserve(1, GFP_KERNEL)?;
-        let permission = self.opregion.permit(domain)?;
+        let known = self
+            .permissions
+            .iter()
+            .find(|(_, permission)| permission.domain() == domain);
+        let permission = match known {
+            Some((_, permission)) => permission.clone(),
+            None => Arc::new(self.opregion.permit(domain)?, GFP_KERNEL)?,
+        };
         self.permissions.push((owner, permission), GFP_KERNEL)?;
         Ok(())
     }

@@ -113,16 +113,17 @@ impl ConfigObserver for GuestCopy {
             return;
         };
         state.attempts = left;
-        match domctl::unmap_memory(domain, GUEST_PAGE, self.first_page, PAGES) {
-            Ok(()) => state.domain = None,
-            // QEMU has not mapped them yet, or `ASLS` was read for another reason.
-            Err(e) if e == EINVAL => return,
-            Err(e) => {
-                pr_warn!(
-                    "domain {domain} keeps the OpRegion of the host, and can write to it: {e:?}\n"
-                );
-                return;
-            }
+        let unmapped = domctl::unmap_memory(domain, GUEST_PAGE, self.first_page, PAGES);
+        // QEMU has not mapped them yet, or `ASLS` was read for another reason.
+        if unmapped == Err(EINVAL) {
+            return;
+        }
+        state.domain = None;
+        if let Err(e) = unmapped {
+            pr_warn!(
+                "domain {domain} keeps the OpRegion of the host, and can write to it: {e:?}\n"
+            );
+            return;
         }
         match guest_memory::write(domain, GUEST_PAGE, &self.bytes) {
             Ok(()) => pr_info!("domain {domain} has a copy of the OpRegion\n"),
