@@ -368,7 +368,7 @@ headless_guest() {
 	found=$(sees one $gpu "$igd") || die "$found"
 	same "the guest sees" "0xfdffc000 0x6172476C65746E49" "$(echo $found | cut -d ' ' -f 1,4)"
 	same "class and MSI-X in the guest" "030000 0001" "$(tell one <<-'END'
-		hexdump -s 9 -n 3 -e '1/1 "%02x"' /sys/bus/pci/devices/0000:00:02.0/config | sed 's/\(..\)\(..\)\(..\)/\3\2\1 /'
+		hexdump -v -s 9 -n 3 -e '1/1 "%02x"' /sys/bus/pci/devices/0000:00:02.0/config | sed 's/\(..\)\(..\)\(..\)/\3\2\1 /'
 		hexdump -s 178 -n 2 -e '1/2 "%04x"' /sys/bus/pci/devices/0000:00:02.0/config
 	END
 	)"
