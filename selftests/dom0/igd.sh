@@ -304,7 +304,10 @@ opregion_of() { # GUEST
 
 # Behind the OpRegion the host has its VBT.
 guest_writes() {
-	same "behind it" 0x00000000 "$(tell one <<-END
+	# "IntelGra"
+	same "the OpRegion, and behind it" "0x6172476C65746E49
+0x00000000" "$(tell one <<-END
+		busybox devmem 0xfdffc000 64
 		busybox devmem 0xfdffc000 32 0x6b6c6d6e
 		busybox devmem 0xfdffe000 32
 		busybox devmem 0xfdffe000 32 0x6b6c6d6e
