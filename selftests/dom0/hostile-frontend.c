@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * hostile-frontend SEED SECONDS DIR [ring]
+ * hostile-frontend SEED SECONDS DIR [ANSWERS]
  *
  * Run in a guest: connects the PCI frontend in this directory of XenStore by
  * hand, and sends the backend every operation with arguments of every kind. Says
  * what it offers ("grant N port N"), how many it has sent, and how many were
- * answered. With "ring" it stays connected, waits for most of the answers, and
- * directs every second operation at its first function; it says "directed N", and how
- * many of these were done.
+ * answered. With ANSWERS it stays connected, waits for most of the answers, ends when it has
+ * so many, and directs one operation of ten at its first function; it says how many of these
+ * were answered ("directed N"), and how many were done.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include "hostile.h"
@@ -46,7 +47,7 @@ struct shared {
 static struct shared *shared;
 static __u32 grant, port;
 static int events, stays;
-static unsigned long directed, done;
+static unsigned long answered, directed, done;
 static const char *dir;
 
 static void offer_page(void)
@@ -112,14 +113,31 @@ static void direct(struct operation *op)
 	}
 }
 
-/* Whether anybody touched the page. */
-static int operate(__u32 cmd)
+static int is_active(void)
+{
+	return __atomic_load_n(&shared->flags, __ATOMIC_ACQUIRE) & ACTIVE;
+}
+
+/* For a while. A port that has had an event is closed until its number is written. */
+static void await_answer(void)
+{
+	struct pollfd event = { .fd = events, .events = POLLIN };
+	__u32 which;
+
+	while (is_active() && poll(&event, 1, 20) > 0) {
+		if (read(events, &which, sizeof(which)) != sizeof(which) ||
+		    write(events, &which, sizeof(which)) != sizeof(which))
+			die("/dev/xen/evtchn");
+	}
+}
+
+static void operate(__u32 cmd)
 {
 	struct ioctl_evtchn_notify notice = { .port = port };
 	struct operation *op = &shared->op;
 	__u32 flags = ACTIVE | (below(8) ? 0 : AER_HANDLER) | (below(16) ? 0 : AER_ACTIVE);
 	__s32 mark = 0x5a5a5a5a;
-	int is_directed = stays && below(2);
+	int is_directed = stays && !below(10), is_touched;
 
 	op->cmd = cmd;
 	op->err = mark;
@@ -136,30 +154,29 @@ static int operate(__u32 cmd)
 	}
 	if (is_directed)
 		direct(op);
-	directed += is_directed;
 	/* The last, when all the rest is there. */
 	__atomic_store_n(&shared->flags, flags, __ATOMIC_RELEASE);
 	count(!ioctl(events, IOCTL_EVTCHN_NOTIFY, &notice));
 	/* A backend has its chance. */
 	if (!below(64))
 		usleep(1000);
-	for (int i = 0; stays && below(16) && i < 100; i++) {
-		if (!(__atomic_load_n(&shared->flags, __ATOMIC_ACQUIRE) & ACTIVE))
-			break;
-		usleep(100);
-	}
+	if (stays && below(64))
+		await_answer();
+	/* Anybody has touched the page. */
+	is_touched = __atomic_load_n(&shared->flags, __ATOMIC_ACQUIRE) != flags ||
+		     __atomic_load_n(&op->err, __ATOMIC_ACQUIRE) != mark;
+	answered += is_touched;
+	directed += is_touched && is_directed;
 	done += is_directed && !__atomic_load_n(&op->err, __ATOMIC_ACQUIRE);
-	return __atomic_load_n(&shared->flags, __ATOMIC_ACQUIRE) != flags ||
-	       __atomic_load_n(&op->err, __ATOMIC_ACQUIRE) != mark;
 }
 
 int main(int argc, char **argv)
 {
-	unsigned long answered = 0;
+	unsigned long wanted = -1;
 	double end;
 
 	if (argc != 4 && argc != 5) {
-		fprintf(stderr, "usage: hostile-frontend SEED SECONDS DIR [ring]\n");
+		fprintf(stderr, "usage: hostile-frontend SEED SECONDS DIR [ANSWERS]\n");
 		return 2;
 	}
 	if (xs_open() < 0)
@@ -171,15 +188,18 @@ int main(int argc, char **argv)
 	printf("grant %u port %u\n", grant, port);
 	connect_to(grant, port, 3);
 	stays = argc == 5;
-	if (stays)
+	if (stays) {
+		wanted = strtoul(argv[4], NULL, 0);
 		sleep(1);
-	for (end = now() + atof(argv[2]); now() < end;) {
+	}
+	/* To ask for the time takes long. */
+	for (end = now() + atof(argv[2]); answered < wanted && (tried % 16 || now() < end);) {
 		/* From the beginning, with what is not there, in every state. */
 		if (!stays && !below(500))
 			connect_to(nasty(), nasty(), below(10));
 		if (!stays && !below(100))
 			connect_to(grant, port, 3 + below(2));
-		answered += operate(below(16) ? below(OPERATIONS + 2) : nasty());
+		operate(below(16) ? below(OPERATIONS + 2) : nasty());
 	}
 	connect_to(grant, port, 4);
 	say();

@@ -81,7 +81,7 @@ static inline void count(int accepted)
 
 	tried++;
 	refused += !accepted;
-	if (now() > last + 0.5) {
+	if (!(tried % 16) && now() > last + 0.5) {
 		last = now();
 		say();
 	}
