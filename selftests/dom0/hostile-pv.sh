@@ -1,0 +1,91 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# PV guests that send nonsense to the backend that serves them, many thousand times. Would
+# catch: harm to dom0 (on a debug kernel, any fault that it looks for), lines in the log for each
+# request, another guest that has to wait, and a trace of it in the function when the next one
+# gets it.
+#
+# HOSTILE_ANSWERS: how many requests are to be answered. HOSTILE_SEED: so as to send the same again.
+
+. "${0%/*}/ktap.sh"
+. "${0%/*}/guests"
+. "${0%/*}/pv-guests"
+. "${0%/*}/picture"
+
+answers=${HOSTILE_ANSWERS:-2000} seconds=${HOSTILE_SECONDS:-600}
+export HOSTILE_SEED=${HOSTILE_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
+wants $nic1 $nic2 $ahci
+
+fresh() {
+	serve Y
+	assignable $nic1 $ahci
+	free $nic1
+	hardware $nic1 >$tmp/fresh
+	grep -q 'register 010 ' $tmp/fresh || die "no picture: $(cat $tmp/fresh)"
+}
+
+# It pings all the time, and keeps a list of when that was answered.
+bystander_comes() {
+	pv_guest b $nic2 && loads_frontend b && has_function b 0000:00:00.0 || return
+	tell b <<-END
+		modprobe e1000e
+		(pings $mac2 $net2 '$msix') || exit
+		while :; do
+			busybox ping -c 1 -W 2 $net2.2 >/dev/null && answer=yes || answer=no
+			echo "\$(cut -d. -f1 /proc/uptime) \$answer" >>/run/pings
+			sleep 1
+		done >/dev/null 2>&1 &
+	END
+}
+
+bystander_pinged() {
+	echo cat /run/pings | tell b >$tmp/pings
+	awk '$2 == "yes" { if (last && $1 - last > gap) gap = $1 - last; last = $1; yes++ } $2 == "no" { no++ }
+		END { print yes + 0, "answered,", no + 0, "not, longest gap", gap + 0, "s"; exit !(yes > 3 && no < yes / 20 && gap < 30) }' \
+		$tmp/pings
+}
+
+hostile_comes() {
+	pv_guest p $nic1 $ahci && loads_frontend p && has_function p 0000:00:00.0
+}
+
+sends_nonsense() {
+	log | grep -c . >$tmp/lines
+	attacks p $seconds $answers || die "$(cat $tmp/attacks)"
+	[ $(counted_attacks answered) -ge $answers ] && [ $(counted_attacks directed) -ge $((answers / 11)) ] &&
+		[ $(counted_attacks 'done') -gt 0 ] || die "$(cat $tmp/attacks)"
+}
+
+log_is_quiet() {
+	same "lines" "$(cat $tmp/lines)" "$(log | grep -c .)"
+}
+
+ends() {
+	xl destroy p && free $nic1 && ! differs $tmp/fresh $nic1
+}
+
+next_pings() {
+	pv_guest n $nic1 && loads_frontend n && has_function n 0000:00:00.0 || return
+	echo "modprobe e1000e && pings $mac1 $net1 '$msix'" | tell n || return
+	xl destroy n && free $nic1
+}
+
+next_in_dom0() {
+	xl destroy b && free $nic2 && nic_in_dom0 && returned $ahci $nic2
+}
+
+plan 9
+check "a function is there" fresh
+check "a PV guest has another one, and pings" bystander_comes
+check "a PV guest gets the function, and a disk" hostile_comes
+check "it sends nonsense, and gets answers (XSA-43, XSA-155, XSA-157, XSA-332)" sends_nonsense
+tried "$(counted_attacks answered)" requests of a PV guest answered, seed $HOSTILE_SEED
+tried "$(counted_attacks directed)" of these directed at its function
+check "the log has no line of that" log_is_quiet
+check "the other guest has pinged all the time" bystander_pinged
+check "the hostile one ends, and the function is as fresh as ever" ends
+check "the next owner pings by MSI-X" next_pings
+check "and so does dom0" next_in_dom0
+serve N
+finish
