@@ -151,7 +151,7 @@ impl Animal {
             self.layout.config.read(at, data);
             return;
         }
-        match self.answering.read() {
+        match self.answering.read(at, data.len()) {
             Answering::Truth => {
                 self.layout.config.read(at, data);
                 if self.interrupts.level && at <= offset::STATUS && offset::STATUS < at + data.len()

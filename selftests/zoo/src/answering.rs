@@ -2,11 +2,16 @@
 
 //! Whether a function answers: after a reset it may need time, which is counted in reads.
 //!
+//! Linux reads COMMAND and STATUS together while it waits, seldom and twice as seldom each time:
+//! such a read counts as many, also if Xen has made two of it. Linux does not wait where Xen hides
+//! bits of STATUS.
+//!
 //! Reads of configuration space count, QEMU's own too: after a reset of the bus it reads the
 //! command register and the pin. A single byte at the pin is always answered and does not count,
 //! since QEMU aborts if the pin is 0xff when it sets up interrupts after such a reset.
 
 use crate::description::{AfterReset, Answer};
+use crate::offset;
 use crate::resets::Kind;
 
 /// How reads are answered now.
@@ -37,13 +42,17 @@ impl Answering {
         };
     }
 
-    /// Counts a read of configuration space; returns how it is answered.
-    pub fn read(&mut self) -> Answering {
+    /// Counts a read of `length` bytes of configuration space; returns how it is answered.
+    pub fn read(&mut self, at: usize, length: usize) -> Answering {
+        let counts = match (at, length) {
+            (offset::COMMAND, 4) | (offset::STATUS, 2) => 16,
+            _ => 1,
+        };
         let answer = *self;
         *self = match answer {
-            Answering::Rrs(0 | 1) | Answering::Ones(0 | 1) => Answering::Truth,
-            Answering::Rrs(left) => Answering::Rrs(left - 1),
-            Answering::Ones(left) => Answering::Ones(left - 1),
+            Answering::Rrs(left) if left > counts => Answering::Rrs(left - counts),
+            Answering::Ones(left) if left > counts => Answering::Ones(left - counts),
+            Answering::Rrs(_) | Answering::Ones(_) => Answering::Truth,
             other => other,
         };
         answer
@@ -68,29 +77,31 @@ pub fn not_ready(answer: Answering, at: usize, data: &mut [u8]) {
 mod tests {
     use super::{not_ready, Answering};
     use crate::description::{AfterReset, Answer};
+    use crate::offset;
     use crate::resets::Kind;
 
     #[test]
     fn reads_are_counted() {
         let after = AfterReset {
             answer: Answer::Rrs,
-            reads: 2,
+            reads: 18,
             by: vec![Kind::Flr],
         };
         let mut answering = Answering::default();
         answering.reset(&after, Kind::Bus);
         assert_eq!(answering, Answering::Truth);
         answering.reset(&after, Kind::Flr);
-        assert_eq!(answering.read(), Answering::Rrs(2));
-        assert_eq!(answering.read(), Answering::Rrs(1));
-        assert_eq!(answering.read(), Answering::Truth);
+        assert_eq!(answering.read(0, 4), Answering::Rrs(18));
+        assert_eq!(answering.read(offset::COMMAND, 4), Answering::Rrs(17));
+        assert_eq!(answering.read(offset::COMMAND, 2), Answering::Rrs(1));
+        assert_eq!(answering.read(0, 4), Answering::Truth);
     }
 
     #[test]
     fn the_dead_stay_dead() {
         let mut answering = Answering::Never;
         answering.reset(&AfterReset::default(), Kind::Bus);
-        assert_eq!(answering.read(), Answering::Never);
+        assert_eq!(answering.read(0, 4), Answering::Never);
     }
 
     #[test]
