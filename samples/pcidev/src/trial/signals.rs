@@ -109,10 +109,10 @@ mod tests {
     fn one_that_comes_is_known_by_name() {
         let signals = Signals::watch().unwrap();
         assert_eq!(signals.came(), None);
-        low_level::raise(SIGHUP).unwrap();
+        low_level::raise(SIGTERM).unwrap();
         assert_eq!(
             signals.came().map(|signal| signal.to_string()).as_deref(),
-            Some("SIGHUP")
+            Some("SIGTERM")
         );
     }
 }
