@@ -25,25 +25,9 @@ fresh() {
 	grep -q 'register 010 ' $tmp/fresh || die "no picture: $(cat $tmp/fresh)"
 }
 
-# It pings all the time, and keeps a list of when that was answered.
 bystander_comes() {
 	pv_guest b $nic2 && loads_frontend b && has_function b 0000:00:00.0 || return
-	tell b <<-END
-		modprobe e1000e
-		(pings $mac2 $net2 '$msix') || exit
-		while :; do
-			busybox ping -c 1 -W 2 $net2.2 >/dev/null && answer=yes || answer=no
-			echo "\$(cut -d. -f1 /proc/uptime) \$answer" >>/run/pings
-			sleep 1
-		done >/dev/null 2>&1 &
-	END
-}
-
-bystander_pinged() {
-	echo cat /run/pings | tell b >$tmp/pings
-	awk '$2 == "yes" { if (last && $1 - last > gap) gap = $1 - last; last = $1; yes++ } $2 == "no" { no++ }
-		END { print yes + 0, "answered,", no + 0, "not, longest gap", gap + 0, "s"; exit !(yes > 3 && no < yes / 20 && gap < 30) }' \
-		$tmp/pings
+	echo "modprobe e1000e && pings $mac2 $net2 '$msix'" | tell b && keeps_pinging b $net2
 }
 
 hostile_comes() {
@@ -83,7 +67,7 @@ check "it sends nonsense, and gets answers (XSA-43, XSA-155, XSA-157, XSA-332)" 
 tried "$(counted_attacks answered)" requests of a PV guest answered, seed $HOSTILE_SEED
 tried "$(counted_attacks directed)" of these directed at its function
 check "the log has no line of that" log_is_quiet
-check "the other guest has pinged all the time" bystander_pinged
+check "the other guest has pinged all the time" has_pinged b
 check "the hostile one ends, and the function is as fresh as ever" ends
 check "the next owner pings by MSI-X" next_pings
 check "and so does dom0" next_in_dom0
