@@ -57,6 +57,7 @@ use crate::{
         Refusal, //
     },
     registry::AT_A_TIME,
+    served::Slot,
     topology::{
         self,
         Placed, //
@@ -326,7 +327,7 @@ impl Backend {
         let placed = Placed::new(self.topology, sbdf, alone, guest.placed())?;
         let usable = assignment.usable();
         let attached = Attached {
-            served: None,
+            slot: Slot::new(),
             assignment,
             placed,
         };

@@ -16,7 +16,10 @@ use xen::{
         has_ended,
         is_pv_guest, //
     },
-    xenbus::State, //
+    xenbus::{
+        store,
+        State, //
+    },
 };
 
 use crate::{
@@ -32,6 +35,8 @@ pub(crate) struct Frontend {
     /// The state of a PV guest's frontend. That of an HVM guest stays [`State::Unknown`].
     state: Atomic<u32>,
     has_failed: Atomic<bool>,
+    /// Whether the guest is a stub domain.
+    is_stub: Atomic<bool>,
 }
 
 impl Frontend {
@@ -41,6 +46,7 @@ impl Frontend {
             is_pv: Atomic::new(false),
             state: Atomic::new(0),
             has_failed: Atomic::new(false),
+            is_stub: Atomic::new(false),
         }
     }
 
@@ -86,6 +92,18 @@ impl Frontend {
 
     pub(crate) fn has_failed(&self) -> bool {
         self.has_failed.load(Relaxed)
+    }
+
+    /// Records whether the guest is a stub domain. Only toolstacks write what tells. May sleep.
+    /// Fails as [`store::read_target`].
+    pub(crate) fn look_at_target(&self, domain: Domain) -> Result {
+        self.is_stub
+            .store(store::read_target(domain)?.is_some(), Relaxed);
+        Ok(())
+    }
+
+    pub(crate) fn is_stub(&self) -> bool {
+        self.is_stub.load(Relaxed)
     }
 
     /// Called when the guest has functions but xenbus has no device, as the frontend is missing.

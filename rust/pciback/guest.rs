@@ -12,7 +12,7 @@ use xen::{
 use crate::{
     assignment::Assignment,
     operation::GuestAddress,
-    served::Served,
+    served::Slot,
     topology::Placed, //
 };
 
@@ -28,7 +28,7 @@ pub(crate) struct Guest {
 /// A function that is assigned to the guest.
 pub(crate) struct Attached {
     /// What a PV guest uses. It ends before the assignment.
-    pub(crate) served: Option<Served>,
+    pub(crate) slot: Slot,
     pub(crate) assignment: Assignment,
     pub(crate) placed: Placed,
 }
@@ -93,7 +93,7 @@ impl Guest {
     /// Takes all interrupts from a PV guest. May sleep.
     pub(crate) fn stop_serving(&mut self) {
         for attached in self.attached.iter_mut() {
-            attached.served = None;
+            attached.slot.stop();
         }
     }
 

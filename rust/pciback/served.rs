@@ -45,11 +45,76 @@ use crate::{
     PERMISSIVE, //
 };
 
+/// What a PV guest uses of a function that it may have.
+pub(crate) struct Slot {
+    served: Option<Served>,
+    /// Whether Xen had assigned the function when it was asked.
+    was_assigned: bool,
+}
+
 /// A function that a PV guest uses. Dropping it takes its interrupts from the guest.
-pub(crate) struct Served {
+struct Served {
     function: Arc<Function>,
     space: Space,
     interrupts: Interrupts<Hardware>,
+}
+
+impl Slot {
+    pub(crate) fn new() -> Self {
+        Self {
+            served: None,
+            was_assigned: false,
+        }
+    }
+
+    /// Takes the function's interrupts from the guest. May sleep.
+    pub(crate) fn stop(&mut self) {
+        self.served = None;
+    }
+
+    /// Does an operation of the guest on its function, and calls `answer`. May sleep.
+    ///
+    /// A toolstack has a function reset, and takes it away in Xen, before it says so in XenStore.
+    /// It waits for no operation. But it assigns the function of a stub domain, to this domain's
+    /// guest, only after the stub domain had the time to look for it.
+    pub(crate) fn operate(
+        &mut self,
+        function: &Arc<Function>,
+        domain: Domain,
+        is_stub: bool,
+        operation: Operation,
+        answer: &dyn Fn(Answer<'_>),
+    ) {
+        // Nobody resets or unbinds it meanwhile.
+        let _lock = DeviceLock::new(&function.dev);
+        let is_early = is_stub && !self.was_assigned;
+        // Xen may log each question.
+        let asks = is_early
+            || self.served.is_none()
+            || !matches!(operation, Operation::Read(_) | Operation::Disable);
+        let is_assigned = asks && function.vpci.ask_assigned() == Ok(true);
+        self.was_assigned |= is_assigned;
+        let is_theirs = function.is_seized()
+            && !function.is_leaving.load(Relaxed)
+            && (!asks || is_assigned || is_early);
+        if is_theirs && self.served.is_none() {
+            self.served = Served::new(function, domain).ok();
+        }
+        let done = match &mut self.served {
+            Some(served) if is_theirs || operation == Operation::Disable => {
+                served.try_operate(&operation, answer)
+            }
+            _ if is_theirs => Err(EIO),
+            _ => return answer(Answer::Refused(Refusal::NoFunction)),
+        };
+        if done.is_err() {
+            answer(Answer::Refused(Refusal::Failed));
+        }
+        if is_theirs && asks && function.vpci.ask_assigned() == Ok(false) {
+            // A function that does not answer does no DMA.
+            let _ = ConfigSpace::of(&function.dev).stop_sending();
+        }
+    }
 }
 
 impl Served {
@@ -83,44 +148,6 @@ impl Served {
             space,
             interrupts: Interrupts::new(hardware),
         })
-    }
-
-    /// Does an operation of the guest on its function, and calls `answer`. `slot` is what the guest
-    /// uses of the function, if it has used it before. May sleep.
-    ///
-    /// A toolstack has a function reset, and takes it away in Xen, before it says so in XenStore.
-    /// It waits for no operation.
-    pub(crate) fn operate(
-        slot: &mut Option<Self>,
-        function: &Arc<Function>,
-        domain: Domain,
-        operation: Operation,
-        answer: &dyn Fn(Answer<'_>),
-    ) {
-        // Nobody resets or unbinds it meanwhile.
-        let _lock = DeviceLock::new(&function.dev);
-        // Xen may log each question.
-        let asks = slot.is_none() || !matches!(operation, Operation::Read(_) | Operation::Disable);
-        let is_theirs = function.is_seized()
-            && !function.is_leaving.load(Relaxed)
-            && (!asks || function.vpci.ask_assigned() == Ok(true));
-        if is_theirs && slot.is_none() {
-            *slot = Self::new(function, domain).ok();
-        }
-        let done = match slot {
-            Some(served) if is_theirs || operation == Operation::Disable => {
-                served.try_operate(&operation, answer)
-            }
-            _ if is_theirs => Err(EIO),
-            _ => return answer(Answer::Refused(Refusal::NoFunction)),
-        };
-        if done.is_err() {
-            answer(Answer::Refused(Refusal::Failed));
-        }
-        if is_theirs && asks && function.vpci.ask_assigned() == Ok(false) {
-            // A function that does not answer does no DMA.
-            let _ = ConfigSpace::of(&function.dev).stop_sending();
-        }
     }
 
     fn try_operate(&mut self, operation: &Operation, answer: &dyn Fn(Answer<'_>)) -> Result {

@@ -26,7 +26,6 @@ use crate::{
         Refusal,
         Request, //
     },
-    served::Served,
     PV, //
 };
 
@@ -47,10 +46,10 @@ impl Backend {
     fn operate(&self, request: Request, answer: &dyn Fn(Answer<'_>)) {
         let mut guest = self.guest.lock();
         match guest.at(request.place) {
-            Some(attached) => Served::operate(
-                &mut attached.served,
+            Some(attached) => attached.slot.operate(
                 attached.assignment.function(),
                 self.domain,
+                self.frontend.is_stub(),
                 request.operation,
                 answer,
             ),
@@ -90,7 +89,11 @@ impl Backend {
         if self.frontend.has_failed() {
             return None;
         }
-        match offer.and_then(|offer| Connection::new(dev, offer, self.clone())) {
+        let connection = offer.and_then(|offer| {
+            self.frontend.look_at_target(self.domain)?;
+            Connection::new(dev, offer, self.clone())
+        });
+        match connection {
             Ok(connection) => {
                 connection.begin();
                 Some(connection)

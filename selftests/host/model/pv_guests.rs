@@ -2,6 +2,8 @@
 
 //! A PV guest that requests interrupts, while its function changes its owner.
 
+use core::ffi::CStr;
+
 use checker::Scenario;
 use kernel::{context, sync::aref::ARef};
 use xen::{
@@ -21,11 +23,15 @@ pub(crate) const ALL: &[Scenario] = &[
     ("served-while-taken-in-xen", served_while_taken_in_xen),
     ("served-while-leaving", served_while_leaving),
     ("served-while-reset", served_while_reset),
+    ("served-before-assigned", served_before_assigned),
     ("xsa-43-not-logged", xsa_43_not_logged),
     ("xsa-155-read-once", xsa_155_read_once),
     ("xsa-332-events-wait", xsa_332_events_wait),
     ("xsa-349-only-queued", xsa_349_only_queued),
 ];
+
+/// The directory of the guest, which is a stub domain if it has a target.
+const STUB_DOMAIN: &CStr = c"/local/domain/9";
 
 /// A guest with a function, connected.
 struct Served {
@@ -40,6 +46,16 @@ impl Served {
         machine
             .device
             .registers(|registers| registers.in_xen = true);
+        Self::connected(machine)
+    }
+
+    fn by_a_stub_domain() -> Self {
+        let machine = Machine::seized();
+        store::change(|store| store.set(STUB_DOMAIN, c"target", 1));
+        Self::connected(machine)
+    }
+
+    fn connected(machine: Machine) -> Self {
         let dev = xenbus::Device::new(PV_GUEST);
         store::change(|store| {
             for (node, value) in [
@@ -162,6 +178,34 @@ fn served_while_reset() {
     let served = Served::new();
     served.requests();
     served.machine.flr()();
+    served.end().ends_free();
+}
+
+/// libxl assigns the function of a stub domain when this may have looked for it already.
+fn served_before_assigned() {
+    let served = Served::by_a_stub_domain();
+    let device = served.machine.device.clone();
+    served.does_dma();
+    served.machine.backends.drain();
+    assert_eq!(xenbus::error(), 0, "it finds no function");
+    device.registers(|registers| assert!(!registers.dma, "DMA of what is not assigned"));
+    served.does_dma();
+    device.registers(|registers| registers.in_xen = true);
+    served.machine.backends.drain();
+    assert_eq!(xenbus::error(), 0, "it loses its function");
+    served.does_dma();
+    served.machine.backends.drain();
+    device.registers(|registers| {
+        assert!(registers.dma, "it gets no DMA");
+        registers.in_xen = false;
+    });
+    served.backend.other_end(State::Closing);
+    served.machine.backends.drain();
+    served.backend.other_end(State::Initialised);
+    served.machine.backends.drain();
+    served.does_dma();
+    served.machine.backends.drain();
+    assert_eq!(xenbus::error(), -1, "it reaches a function that it lost");
     served.end().ends_free();
 }
 

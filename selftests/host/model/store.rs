@@ -6,7 +6,7 @@ use core::{ffi::CStr, fmt::Display};
 use std::collections::BTreeMap;
 
 use checker::{loom::sync::Mutex, InOrder};
-use kernel::{context, error::Result};
+use kernel::{context, error::Result, fmt, str::CString};
 
 use crate::pci_backend::{self, Directory, Nodes};
 
@@ -93,6 +93,13 @@ impl Value {
 /// As in the crate.
 pub fn read(dir: &CStr, node: &CStr) -> Result<Option<Value>> {
     Ok(change(|store| store.get(dir, node).map(Value)))
+}
+
+/// As in the crate.
+pub fn read_target(domain: u16) -> Result<Option<u16>> {
+    let home = CString::try_from_fmt(fmt!("/local/domain/{domain}"))?;
+    let target = read(&home, c"target")?;
+    Ok(target.and_then(|target| pci_backend::decimal(target.bytes())))
 }
 
 /// As in the crate.
