@@ -8,23 +8,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/ioctl.h>
-#include <linux/types.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include "privcmd.h"
 
 #define HYPERCALL_DOMCTL 36
 #define DOMCTL_MEMORY_MAPPING 39
-
-struct privcmd_hypercall {
-	__u64 op;
-	__u64 arg[5];
-};
-
-#define IOCTL_PRIVCMD_HYPERCALL _IOC(_IOC_NONE, 'P', 0, sizeof(struct privcmd_hypercall))
 
 struct domctl {
 	__u32 cmd;

@@ -6,23 +6,16 @@
  * MSI-X table at the address TABLE of a function to DOMAIN (PHYSDEVOP_map_pirq), or to
  * the guest if that is "target", and unmaps it. Prints "mapped" or Xen's error.
  */
-#include <linux/ioctl.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include "privcmd.h"
 #include "xenstore.h"
 
 #define HYPERCALL_PHYSDEV_OP 33
 #define PHYSDEVOP_MAP_PIRQ 13
 #define PHYSDEVOP_UNMAP_PIRQ 14
 #define TYPE_MSI_SEG 3
-
-struct privcmd_hypercall {
-	__u64 op;
-	__u64 arg[5];
-};
-
-#define IOCTL_PRIVCMD_HYPERCALL _IOC(_IOC_NONE, 'P', 0, sizeof(struct privcmd_hypercall))
 
 struct map_pirq {
 	__u16 domain;
