@@ -235,7 +235,7 @@ for victim in $functions; do in_dom0 >$tmp/new-$victim; done
 [ $bystander = no ] || check "another guest has another function, and pings" bystander_comes
 for round in $rounds; do round $round; done
 if [ $bystander != no ]; then
-	check "the other guest has pinged all the time" has_pinged b
+	check "the other guest has pinged all the time" has_pinged b 30
 	check "and is destroyed" destroyed b
 fi
 check "each change of a function would be seen, and is undone by a reset" changes_are_seen $nvme
