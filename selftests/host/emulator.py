@@ -84,15 +84,21 @@ class Host:
 
 
 class Simulated(machine.Machine):
-    """A machine that is nothing but its clock, which moves so many seconds for each of the processor's."""
+    """A machine that is nothing but its clock, which moves so many seconds for each of the processor's.
 
-    def __init__(self, host: Host, rate: float, began: int) -> None:
+    Its processor works, or spins but for every fifth time.
+    """
+
+    def __init__(self, host: Host, rate: float, began: int, works: bool) -> None:
         super().__init__(machine.Options(clock="instructions"), io.BytesIO())
-        self.host, self.rate, self.start_of_day = host, rate, began
+        self.host, self.rate, self.start_of_day, self.works = host, rate, began, works
         self.process = mock.Mock(pid=0)
+        self.asked = 0
 
     async def qmp(self, request: str) -> dict:
-        return {"return": "no registers"}
+        self.asked += 1
+        place = 0xffffffff8218d744 + (4096 * self.asked if self.works or self.asked % 5 == 0 else self.asked % 9)
+        return {"return": f"CPU#0\r\nRBP=ffff888005d60ea8\r\nRIP={place:016x} RFL=00000002\r\n"}
 
     async def time(self) -> int:
         return int(self.start_of_day + self.rate * self.host.processor_seconds(0)) % 86400
@@ -103,10 +109,10 @@ REAL_SLEEP = asyncio.sleep
 HOURS = 5 * 3600
 
 
-def stands(share: float, rate: float, began: int = 0) -> bool:
+def stands(share: float, rate: float, began: int = 0, works: bool = False) -> bool:
     """Whether a machine is told to stand within hours."""
     host = Host(share)
-    simulated = Simulated(host, rate, began)
+    simulated = Simulated(host, rate, began, works)
 
     async def watch() -> None:
         watched = asyncio.ensure_future(simulated.watch_clock())
@@ -125,7 +131,8 @@ def clocks() -> list[str]:
              ("a clock that creeps is taken to move", stands(1, 2 / 120), True),
              ("so is one that creeps on a busy host", stands(1 / 3, 2 / 120), True),
              ("a clock that moves is taken to stand", stands(1, 0.3), False),
-             ("midnight is taken to stand", stands(1, 0.3, 86390), False))
+             ("midnight is taken to stand", stands(1, 0.3, 86390), False),
+             ("a processor that works is taken to spin", stands(1, 2 / 120, works=True), False))
     return [what for what, found, wanted in cases if found != wanted]
 
 
@@ -137,7 +144,7 @@ def busy() -> list[str]:
 def ended(share: float, seconds: float) -> tuple[bool, int]:
     """Whether a machine lives for so many seconds, and after how many of the host that is known."""
     host = Host(share)
-    simulated = Simulated(host, 1, 0)
+    simulated = Simulated(host, 1, 0, True)
     with mock.patch("asyncio.sleep", host.sleep), \
             mock.patch.object(machine, "processor_seconds", host.processor_seconds):
         lived = asyncio.run(simulated.lasts(seconds))

@@ -3,7 +3,9 @@
 
 import re
 import time
+from collections.abc import Iterable
 from collections import Counter
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 POINT = re.compile(r"(?P<indent> *)(?P<verdict>ok|not ok) \d+ ?-? ?(?P<text>.*?)(?: # SKIP ?(?P<reason>.*))?$")
@@ -57,15 +59,21 @@ class Suite:
     # The tests of a nested stream that have not ended; a flat one is one test.
     tests: list[str] | None = None
     # "TEST: point" of the points that must fail here, because what they test is not there.
-    must_fail: set[str] = field(default_factory=set)
+    fails: Iterable[str] = ()
+    must_fail: set[str] = field(init=False)
     shown: set[str] = field(default_factory=set)
     count: Count = field(default_factory=Count)
+    # What of it the tests of a nested stream have that ended.
+    ended: Count = field(default_factory=Count)
     subtest: str = ""
     notes: list[str] = field(default_factory=list)
     # Of the test that runs: points still to come (None before its plan), points that failed.
     missing: int | None = None
     failed: int = 0
     last: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.must_fail = set(self.fails)
 
     @property
     def nested(self) -> bool:
@@ -131,6 +139,12 @@ class Suite:
         elif not passed and not expected:
             self.fail("ends well", self.notes)
         self.notes = []
+        self.ended = deepcopy(self.count)
+
+    def start_again(self) -> None:
+        """The stream broke off; another will hold the tests that have not ended."""
+        self.count, self.notes = deepcopy(self.ended), []
+        self.must_fail |= {point for point in self.fails if point.partition(":")[0] in (self.tests or ())}
 
     def finish(self, trouble: list[str]) -> None:
         """The stream has ended; `trouble` says what went wrong with whatever made it."""
