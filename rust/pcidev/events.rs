@@ -3,7 +3,6 @@
 //! Observers of the PCI bus and of modules.
 
 use kernel::{
-    new_mutex,
     new_work,
     pci::Device,
     prelude::*,
@@ -24,7 +23,10 @@ use kernel::{
 };
 
 use xen::{
-    gsi::lookup,
+    gsi::{
+        lookup,
+        Route, //
+    },
     linux::{
         module,
         workqueue::Queue, //
@@ -44,11 +46,9 @@ use xen::{
 
 use crate::{
     functions::Functions,
+    lines::Lines,
     privcmd::Lookup,
-    seize::{
-        Function,
-        Unmasked, //
-    },
+    seize::Function,
     PCIBACK,
     PCIBACK_MODULE, //
 };
@@ -57,8 +57,7 @@ use crate::{
 #[pin_data]
 pub(crate) struct Follower {
     functions: Arc<Functions>,
-    #[pin]
-    unmasked: Unmasked,
+    lines: Arc<Lines>,
     /// Whether the init function of a module xen-pciback is running. In it, the stock driver binds
     /// all hidden functions first and resets them later.
     pciback_is_coming: Atomic<bool>,
@@ -68,11 +67,11 @@ pub(crate) struct Follower {
 
 impl Follower {
     /// Creates a follower that knows no functions.
-    pub(crate) fn new(functions: Arc<Functions>) -> Result<Arc<Self>> {
+    pub(crate) fn new(functions: Arc<Functions>, lines: Arc<Lines>) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 functions,
-                unmasked <- new_mutex!(KVec::new()),
+                lines,
                 pciback_is_coming: Atomic::new(false),
                 work <- new_work!("pcidev::Follower"),
             }),
@@ -106,7 +105,7 @@ impl Follower {
 
     fn driver(&self, dev: &Locked, event: Event) {
         let is_pciback = dev.driver_name() == Some(PCIBACK);
-        if let (Event::Binding, true, Some(dev)) = (event, is_pciback, dev.in_tree()) {
+        if let (Event::Binding, Some(dev)) = (event, dev.in_tree()) {
             // Retry a step that failed when the function was added.
             self.add(&dev);
         }
@@ -114,9 +113,13 @@ impl Follower {
             return;
         };
         let result = match event {
-            Event::Binding if is_pciback => function.before_probe(dev, &self.unmasked),
-            // Release a hold that had to stay before, if Xen has given the function to dom0 since.
-            Event::Binding => function.let_go(dev),
+            Event::Binding if is_pciback => function.before_probe(dev, &self.lines),
+            Event::Binding => {
+                function.driven(dev);
+                // Release a hold that had to stay before, if Xen has given the function to dom0
+                // since.
+                function.let_go(dev)
+            }
             Event::Bound if is_pciback => self.bound(dev, &function),
             Event::Bound => {
                 function.driven(dev);
@@ -130,6 +133,14 @@ impl Follower {
             Event::NotBound | Event::Unbound => function.released(dev),
         };
         check(dev, result);
+        if let (true, Ok(route)) = (event != Event::Unbinding, function.info().route) {
+            self.settle(route);
+        }
+    }
+
+    fn settle(&self, route: Route) {
+        self.lines
+            .settle(route, || self.functions.only_guests_use(route.gsi));
     }
 
     fn bound(&self, dev: &Locked, function: &Function) -> Result {
@@ -188,8 +199,10 @@ impl bus::Observer for Bus {
     }
 
     fn removing(&self, dev: &Device) {
-        if let Ok(sbdf) = dev.sbdf() {
-            self.0.functions.remove(sbdf);
+        let this = &self.0;
+        let route = dev.sbdf().ok().and_then(|sbdf| this.functions.remove(sbdf));
+        if let Some(route) = route {
+            this.settle(route);
         }
     }
 

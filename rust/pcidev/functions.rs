@@ -13,6 +13,7 @@ use kernel::{
 };
 
 use xen::{
+    gsi::Route,
     linux::sysfs::Directory,
     pci::{
         DeviceExt,
@@ -28,14 +29,18 @@ use crate::{
     },
     files::Files,
     index::Index,
-    info::Info,
+    info::{
+        Holder,
+        Info, //
+    },
     seize::Function, //
 };
 
 /// All PCI functions.
 #[pin_data]
 pub(crate) struct Functions {
-    /// Locked inside the device lock and the topology lock, and outside the locks of a function.
+    /// Locked inside the device lock and the topology lock, and outside the lock of a function's
+    /// properties. Those of its resources and its guard are not taken inside.
     #[pin]
     registry: Mutex<Registry>,
     /// The GSI answers for toolstacks. Written under the lock of `registry`, read without a lock.
@@ -112,17 +117,17 @@ impl Functions {
         Ok(())
     }
 
-    /// Removes a function that Linux is removing. May sleep.
-    pub(crate) fn remove(&self, sbdf: Sbdf) {
+    /// Removes a function that Linux is removing. Returns the route of its pin, if it had one. May
+    /// sleep.
+    pub(crate) fn remove(&self, sbdf: Sbdf) -> Option<Route> {
         let entry = {
             let mut registry = self.registry.lock();
             let entry = registry.functions.remove(&sbdf);
             self.publish(&registry, sbdf);
             entry
-        };
-        if let Some(entry) = entry {
-            entry.function.unplugged();
-        }
+        }?;
+        entry.function.unplugged();
+        entry.function.info().route.ok()
     }
 
     /// Returns the function at `sbdf`; `ENODEV` if there is none. May sleep.
@@ -137,6 +142,23 @@ impl Functions {
     pub(crate) fn info(&self, sbdf: Sbdf) -> Result<(Info, Option<u16>)> {
         let registry = self.registry.lock();
         Ok((registry.info(sbdf)?, registry.assignments.domain(sbdf)))
+    }
+
+    /// Returns whether xen-pciback has a function on the line `gsi`, and no driver of dom0 may use
+    /// the line. May sleep.
+    pub(crate) fn only_guests_use(&self, gsi: u32) -> bool {
+        let registry = self.registry.lock();
+        let mut is_for_guests = false;
+        for (_, entry) in registry.functions.iter() {
+            let info = entry.function.info();
+            if info.route.is_ok_and(|route| route.gsi == gsi) {
+                if info.may_use_line {
+                    return false;
+                }
+                is_for_guests |= info.holder == Holder::Pciback;
+            }
+        }
+        is_for_guests
     }
 
     /// Returns all functions for which `wanted` is true, in the order of their addresses. May

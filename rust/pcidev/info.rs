@@ -56,6 +56,8 @@ pub(crate) struct Info {
     /// The Linux irq of the INTx line. `None` unless a driver has enabled the function, or
     /// xen-pcidev has seized it.
     pub(crate) irq: Option<u32>,
+    /// Whether it is bound to a driver of dom0 that may use the INTx line.
+    pub(crate) may_use_line: bool,
     /// The state of the hold on the MSI-X table.
     pub(crate) msix: Msix,
     /// The address of the OpRegion that firmware has set, if it is an integrated GPU of Intel.
@@ -119,6 +121,7 @@ mod tests {
             table: None,
             holder: Holder::Nobody,
             irq: None,
+            may_use_line: false,
             msix: Msix::Free,
             opregion: None,
         };
@@ -138,6 +141,7 @@ mod tests {
             table: Some(MsixTable { entries: 5, bar: 3 }),
             holder: Holder::Pciback,
             irq: Some(30),
+            may_use_line: false,
             msix: Msix::Held,
             opregion: Some(0x7fff_b000),
         };

@@ -2,8 +2,9 @@
 
 //! `xen-pcidev`: makes PCI passthrough work on a PVH dom0 beside any driver named `pciback`.
 //!
-//! * [`seize`]: a function. Unmasks its GSI before xen-pciback is bound, resets the function in
-//!   place of the stock driver, and holds its MSI-X table while xen-pciback has it.
+//! * [`seize`]: a function. Resets it in place of the stock driver, and holds its MSI-X table while
+//!   xen-pciback has it.
+//! * [`lines`]: the GSIs of functions, which are unmasked, and lent to guests.
 //! * [`graphics`]: what guests get of an Intel GPU.
 //! * [`functions`]: all functions. [`info`] has the properties of each, [`assignments`] the guest
 //!   that it is assigned to, and [`index`] the GSI answers for toolstacks.
@@ -20,6 +21,7 @@ mod graphics;
 mod index;
 mod info;
 mod ioctl;
+mod lines;
 mod privcmd;
 mod request;
 mod seize;
@@ -46,7 +48,8 @@ use xen::{
 
 use crate::{
     events::Follower,
-    functions::Functions, //
+    functions::Functions,
+    lines::Lines, //
 };
 
 module! {
@@ -61,6 +64,12 @@ xen::bool_param!(
     /// Whether to unmask the GSI of a function before xen-pciback is bound to it.
     UNMASK: c"unmask" = true,
     "Unmask the GSI of a function before xen-pciback takes it (default: Y)"
+);
+
+xen::bool_param!(
+    /// Whether to unbind the GSI of functions from dom0 while only guests use it.
+    LEND: c"lend" = true,
+    "Lend a GSI to guests while dom0 does not use it (default: Y)"
 );
 
 xen::bool_param!(
@@ -109,6 +118,8 @@ struct PciDev {
     #[pin]
     backends: watch::Watch<backend::Watcher>,
     #[pin]
+    releases: watch::Watch<lines::Releases>,
+    #[pin]
     modules: module::Registration<events::Modules>,
     _privcmd: Arc<lookup::Registration<privcmd::Lookup>>,
     #[pin]
@@ -121,7 +132,8 @@ impl kernel::InPlaceModule for PciDev {
         pin_init::pin_init_scope(|| {
             refuse_unless_pvh_dom0()?;
             let functions = Functions::new()?;
-            let follower = Follower::new(functions.clone())?;
+            let lines = Lines::new()?;
+            let follower = Follower::new(functions.clone(), lines.clone())?;
             let queue = Arc::new(Queue::ordered(c"xen-pcidev")?, GFP_KERNEL)?;
             let privcmd = Arc::pin_init(
                 lookup::Registration::new(privcmd::Lookup(functions.clone())),
@@ -140,6 +152,10 @@ impl kernel::InPlaceModule for PciDev {
                 _: {
                     follower.adopt();
                 },
+                releases <- watch::Watch::new(lines::Releases {
+                    lines,
+                    queue: queue.clone(),
+                }),
                 backends <- watch::Watch::new(backend::Watcher { reader, queue }),
                 device <- miscdevice::Registration::new(ioctl::Device(functions)),
             }? Error))

@@ -20,7 +20,6 @@ use kernel::{
 use xen::{
     gsi::{
         self,
-        irq,
         NoRoute,
         Route, //
     },
@@ -28,7 +27,6 @@ use xen::{
     pci::{
         reset::ReplacedMethods,
         Awake,
-        Command,
         ConfigFile,
         ConfigSpace,
         DeviceExt,
@@ -47,6 +45,7 @@ use crate::{
         Info,
         Msix, //
     },
+    lines::Lines,
     trace,
     HOLD,
     RESET,
@@ -89,34 +88,6 @@ struct Hold {
     _pin: module::Pinned,
 }
 
-/// The GSIs that this module has unmasked. Unmasking a GSI once is enough until dom0 reboots.
-pub(crate) type Unmasked = Mutex<KVec<u32>>;
-
-fn unmask(dev: &Device, line: &gsi::Mapping, unmasked: &Unmasked) -> Result {
-    let mut unmasked = unmasked.lock();
-    if unmasked.contains(&line.gsi()) {
-        return Ok(());
-    }
-    unmasked.reserve(1, GFP_KERNEL)?;
-    {
-        // The function must not raise INTx while the line has no real handler.
-        let command = Command::keep(dev)?;
-        command.disable_intx()?;
-        match KBox::pin_init(
-            irq::Registration::new(line.irq(), c"xen-pcidev", irq::NotMine),
-            GFP_KERNEL,
-        ) {
-            // Dropping the request masks the line again, unless it has other handlers.
-            Ok(_request) => (),
-            // The exclusive handler of a dom0 driver has already unmasked the line.
-            Err(e) if e == EBUSY => (),
-            Err(e) => return Err(e),
-        }
-    }
-    unmasked.push(line.gsi(), GFP_KERNEL)?;
-    Ok(())
-}
-
 impl Function {
     /// Creates the record of a function that was just added. May sleep.
     pub(crate) fn new(dev: &Device, sbdf: Sbdf) -> Result<Arc<Self>> {
@@ -127,6 +98,7 @@ impl Function {
             table: ConfigSpace::of(dev).msix_table().unwrap_or(None),
             holder: Holder::Nobody,
             irq: None,
+            may_use_line: false,
             msix: Msix::Free,
             opregion: FirmwareRegisters::of(dev)
                 .ok()
@@ -174,12 +146,17 @@ impl Function {
         }
     }
 
-    /// Records that a dom0 driver was bound.
+    /// Records that a dom0 driver is being bound, or was bound.
+    ///
+    /// It may use the INTx line at any time. The port driver does not once it has MSI: it requests
+    /// its interrupts in its probe.
     pub(crate) fn driven(&self, dev: &Locked) {
         let irq = dev.intx_irq();
+        let may_use_line = dev.is_plain() || !dev.is_msi_enabled();
         self.update(|info| {
             info.holder = Holder::Driver;
             info.irq = irq;
+            info.may_use_line = may_use_line;
         });
     }
 
@@ -191,7 +168,7 @@ impl Function {
     /// When xen-pciback registers, the driver core calls this for every function without a driver.
     /// For functions that xen-pciback then refuses, it leaves nothing behind, and logs nothing but
     /// Xen's own refusal.
-    pub(crate) fn before_probe(&self, dev: &Locked, unmasked: &Unmasked) -> Result {
+    pub(crate) fn before_probe(&self, dev: &Locked, lines: &Lines) -> Result {
         let _awake = Awake::new(dev);
         let mut resources = self.resources.lock();
         resources.remember_firmware(dev);
@@ -212,7 +189,7 @@ impl Function {
             return Ok(());
         };
         let line = route.map()?;
-        let result = unmask(dev, &line, unmasked);
+        let result = lines.unmask(dev, &line);
         trace::unmask(self.sbdf, line.gsi(), line.irq(), result);
         result?;
         self.keep_line(&mut resources, line);
@@ -395,6 +372,7 @@ impl Function {
         self.update(|info| {
             info.holder = Holder::Nobody;
             info.irq = None;
+            info.may_use_line = false;
         });
         resources.line = None;
         if !self.release_owned(&mut resources, dev)? {

@@ -21,6 +21,11 @@ void rust_helper_trace_pcidev_unmask(u32 sbdf, u32 gsi, u32 irq, int err)
 	event(trace_pcidev_unmask(sbdf, gsi, irq, err));
 }
 
+void rust_helper_trace_pcidev_line(u32 gsi, int lent, int err)
+{
+	event(trace_pcidev_line(gsi, lent, err));
+}
+
 void rust_helper_trace_pcidev_hold(u32 sbdf, u32 entries, int pirq, int err)
 {
 	event(trace_pcidev_hold(sbdf, entries, pirq, err));

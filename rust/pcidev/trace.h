@@ -43,6 +43,19 @@ TRACE_EVENT(pcidev_unmask,
 		      __entry->gsi, __entry->irq, __entry->err)
 );
 
+TRACE_EVENT(pcidev_line,
+	    TP_PROTO(u32 gsi, int lent, int err),
+	    TP_ARGS(gsi, lent, err),
+	    TP_STRUCT__entry(__field(u32, gsi)
+			     __field(int, lent)
+			     __field(int, err)),
+	    TP_fast_assign(__entry->gsi = gsi;
+			   __entry->lent = lent;
+			   __entry->err = err;),
+	    TP_printk("gsi=%u lent=%d err=%d",
+		      __entry->gsi, __entry->lent, __entry->err)
+);
+
 TRACE_EVENT(pcidev_hold,
 	    TP_PROTO(u32 sbdf, u32 entries, int pirq, int err),
 	    TP_ARGS(sbdf, entries, pirq, err),

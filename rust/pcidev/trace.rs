@@ -36,6 +36,15 @@ pub(crate) fn unmask(sbdf: Sbdf, gsi: u32, irq: u32, result: Result) {
     ));
 }
 
+/// Records an attempt to lend a GSI to guests, or to give it back to dom0.
+pub(crate) fn line(gsi: u32, is_lent: bool, result: Result) {
+    xen::trace!(trace_pcidev_line(
+        gsi = gsi,
+        lent = c_int::from(is_lent),
+        err = errno(result),
+    ));
+}
+
 /// Records an attempt to hold an MSI-X table. `None` is printed as pirq -1.
 pub(crate) fn hold(sbdf: Sbdf, entries: u16, pirq: Option<i32>, result: Result) {
     xen::trace!(trace_pcidev_hold(

@@ -12,7 +12,7 @@
 . "${0%/*}/guests"
 . "${0%/*}/pv-guests"
 
-wants $nic1 $ahci
+wants $nic1 $ahci $edu
 
 told() {
 	log | grep "domain $(xl domid p) is a PV guest, which is not served"
@@ -179,18 +179,37 @@ hvm_guest_is_not_served() {
 	freed
 }
 
+# As a hostile guest does: it binds the line of edu, which ahci shares, so that Xen lets nobody
+# share it.
+takes_a_line() {
+	gsi=$(cat $devices/$edu/xen/gsi)
+	same "the GSI of $ahci" $gsi "$(cat $devices/$ahci/xen/gsi)"
+	pv_guest p $edu && loads_frontend p && has_function p 0000:00:00.0 && tell p <<-'END' || return
+		modprobe xen-privcmd unrestricted=1
+		bind-pirq $((0x$(setpci -s 0:0.0 INTERRUPT_LINE)))
+	END
+	modprobe ahci
+	echo $ahci >$drivers/ahci/bind
+	log | grep "GSI $gsi: Xen does not bind it to dom0 (EBUSY)" || die "dom0 has the line"
+	! dom0_has_line $gsi || die "dom0 has it in Xen"
+	xl destroy p && until_gone p
+	wait_for 10 dom0_has_line $gsi
+	log | grep "GSI $gsi: dom0 has it again"
+	echo $ahci >$drivers/ahci/unbind
+}
+
 long() { # SENTENCE COMMAND [ARG...]
 	if [ "${PV_LONG-}" ]; then check "$@"; else skip "$1" "takes minutes: PV_LONG=yes"; fi
 }
 
-plan 27
+plan 29
 check "a PV guest comes up" pv_guest p $nic1
 check "its frontend is told that nobody serves it" loads_frontend p
 check "so is the administrator, once" told
 check "it ends, and the function is free" freed
 check "a guest that never loads its frontend ends, and the function is clean" never_loads
 serve Y
-check "another PV guest comes up" pv_guest p $nic1 $ahci
+check "another PV guest comes up" pv_guest p $nic1 $ahci $edu
 check "its frontend connects" loads_frontend p
 check "it finds its functions" has_function p 0000:00:00.0
 for round in 1 2 3; do
@@ -198,6 +217,7 @@ for round in 1 2 3; do
 done
 check "it pings by INTx" ping_by 0 'xen-pirq.*-pcifront '
 check "it reads a disk by MSI" reads_by_msi p
+check "its lines do not wait for dom0" has_fast_lines p
 long "it tries MSI where MSI-X is held, and pings" ping_by 1 'xen-pirq.*-pcifront'
 check "the registers of the backend are virtual" registers_are_virtual
 check "it does not reach a function for which a toolstack has asked for a reset" is_leaving
@@ -212,6 +232,8 @@ long "with passthrough=1 a PV guest sees the host's addresses, and pings" sees_r
 long "an HVM guest gets the function, and is not served" hvm_guest_is_not_served
 check "returned, it pings in dom0 by MSI-X" nic_in_dom0
 check "nobody else is warned" warned 1
-serve N
 returned $ahci
+long "one that takes a line for itself alone keeps it until it ends" takes_a_line
+serve N
+returned $edu
 finish

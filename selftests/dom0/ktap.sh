@@ -101,6 +101,10 @@ dump() { # KEY HEADER
 	xl dmesg | awk -v header="$2" 'index($0, header) { text = "" } { text = text $0 "\n" } END { printf "%s", text }'
 }
 
+dom0_has_line() { # GSI: Xen gives its interrupts to dom0
+	dump i "IRQ information" | grep -q " IRQ: *$1 .* d0:"
+}
+
 # What the kernel tells udev.
 uevents() {
 	exec timeout 120 python3 -uIS -c '

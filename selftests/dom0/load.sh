@@ -65,6 +65,7 @@ not_while_held() {
 parameters() {
 	load_pcidev
 	same "default of unmask" Y "$(cat /sys/module/xen_pcidev/parameters/unmask)"
+	same "default of lend" Y "$(cat /sys/module/xen_pcidev/parameters/lend)"
 	same "default of hold" Y "$(cat /sys/module/xen_pcidev/parameters/hold)"
 	same "default of primary" Y "$(cat /sys/module/xen_pcidev/parameters/primary)"
 	same "default of vbt" Y "$(cat /sys/module/xen_pcidev/parameters/vbt)"
@@ -83,7 +84,10 @@ hold_is_off() {
 	load_pciback
 	seize $spare
 	same "$spare, msix" free "$(cat $devices/$spare/xen/msix)"
+	gsi=$(cat $devices/$spare/xen/gsi)
+	! dom0_has_line $gsi || die "GSI $gsi is not lent"
 	unload_pcidev || die "it cannot be unloaded though it holds nothing"
+	dom0_has_line $gsi || die "GSI $gsi stays lent"
 	give_back $spare
 }
 
@@ -142,12 +146,12 @@ check "it stays while its device node is open" not_while_open
 check "its parameters are visible, and wrong ones refused" parameters
 if [ "$spare" ]; then
 	check "it stays while it holds an MSI-X table" not_while_held
-	check "it holds nothing with hold=0" hold_is_off
+	check "it holds nothing with hold=0, and goes with a GSI lent" hold_is_off
 	check "it answers at privcmd whatever xen-pciback does" keeps_privcmd
 	check "it takes up what was seized before it was loaded" takes_up_the_seized
 	check "without either module privcmd has no answer" nobody_answers
 else
-	for point in "it stays while it holds an MSI-X table" "it holds nothing with hold=0" \
+	for point in "it stays while it holds an MSI-X table" "it holds nothing with hold=0, and goes with a GSI lent" \
 		     "it answers at privcmd whatever xen-pciback does" \
 		     "it takes up what was seized before it was loaded" \
 		     "without either module privcmd has no answer"; do

@@ -28,12 +28,15 @@ seizure() {
 	trace=$(traced seize $spare)
 	expect "pcidev_seize: $spare"
 	expect "pcidev_unmask: $spare gsi=$gsi irq=$(cat $devices/$spare/xen/irq) err=0"
+	expect "pcidev_line: gsi=$gsi lent=1 err=0"
 	expect "pcidev_hold: $spare entries=$entries pirq=[0-9]+ err=0"
 }
 
 return_() {
+	gsi=$(cat $devices/$spare/xen/gsi)
 	trace=$(traced give_back $spare)
 	expect "pcidev_release: $spare err=0"
+	expect "pcidev_line: gsi=$gsi lent=0 err=0"
 }
 
 lookups() {
@@ -54,6 +57,6 @@ spare=$(spare_functions routed has_msix | tail -n 1)
 
 plan 3
 check "look-ups are traced with the interface and the answer" lookups
-check "a seizure is traced: seize, unmask, hold" seizure
-check "a return is traced: release" return_
+check "a seizure is traced: seize, unmask, hold, line" seizure
+check "a return is traced: release, line" return_
 finish

@@ -213,8 +213,9 @@ def guest_image() -> bytes:
     if MODULES["stock"].is_dir():
         archive.tree("modules", MODULES["stock"])
     # Those without libraries.
-    for program in sorted([*(BUILD / "bin").glob("hostile-*"), *(BUILD / "bin").glob("map-*")]):
-        archive.file(f"usr/bin/{program.name}", program)
+    for program in sorted((BUILD / "bin").iterdir()):
+        if program.name.startswith(("bind-", "hostile-", "map-")):
+            archive.file(f"usr/bin/{program.name}", program)
     archive.close()
     return image.getvalue()
 

@@ -84,6 +84,11 @@ __rust_helper unsigned int rust_helper_pci_intx_irq(struct pci_dev *dev)
 	return desc ? desc->pci.msi_attrib.default_irq : 0;
 }
 
+__rust_helper bool rust_helper_pci_dev_msi_enabled(struct pci_dev *dev)
+{
+	return pci_dev_msi_enabled(dev);
+}
+
 /*
  * Returns the proximity domain that the firmware's _PXM gives the device, or
  * -1 for none. The NUMA node of the device is no substitute, as a PVH dom0 has

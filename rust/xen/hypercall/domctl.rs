@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Domain control operations (domctls): asking whether a function is assigned and what a domain is,
-//! permitting domains to have memory mapped, and unmapping it.
+//! permitting domains to have memory mapped, unmapping it, and binding GSIs to dom0.
 //!
 //! Each domctl names the version of the interface, and Xen refuses (`EACCES`) every version but its
 //! own. The operations here have the same layout in all of [`VERSIONS`]. Linux has no header for
@@ -25,9 +25,12 @@ const VERSIONS: [u32; 2] = [0x17, 0x18];
 
 const GET_DOMAIN_INFO: u32 = 5;
 const IOMEM_PERMISSION: u32 = 20;
+const BIND_PT_IRQ: u32 = 38;
 const MEMORY_MAPPING: u32 = 39;
 const TEST_ASSIGN_DEVICE: u32 = 45;
+const UNBIND_PT_IRQ: u32 = 48;
 const DEV_PCI: u32 = 0;
+const PT_IRQ_TYPE_PCI: u32 = 0;
 
 /// `XEN_DOMINF_dying`.
 const IS_DYING: u32 = 1 << 0;
@@ -36,6 +39,8 @@ const IS_HVM: u32 = 1 << 1;
 
 /// The domains that are neither dom0 nor one of Xen's own (`DOMID_FIRST_RESERVED`).
 const GUESTS: Range<u16> = 1..0x7ff0;
+
+const DOM0: u16 = 0;
 
 /// `DOMID_INVALID`: the question is about all domains.
 const ALL: u16 = 0x7ff4;
@@ -76,6 +81,15 @@ struct MemoryMapping {
     pages: u64,
     is_added: u32,
     padding: u32,
+}
+
+/// The beginning of `struct xen_domctl_bind_pt_irq`. The rest says where a guest gets it: dom0 has
+/// the GSIs of the machine.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct BindPtIrq {
+    machine_irq: u32,
+    irq_type: u32,
 }
 
 /// The argument `T`, in the space that Xen copies.
@@ -191,6 +205,20 @@ pub(crate) fn unmap_memory(
         padding: 0,
     };
     call(MEMORY_MAPPING, domain, mapping).map(|_| ())
+}
+
+/// Binds the GSI `gsi` to dom0, which must have unmasked it before; or unbinds it. Does nothing if
+/// it is as wanted already.
+///
+/// Errors: `EACCES` as for [`is_assigned`]; `EPERM` if Xen has not mapped the GSI to dom0; `EBUSY`
+/// if a guest has it alone; `ENOMEM`.
+pub(crate) fn bind_to_dom0(gsi: u32, is_bound: bool) -> Result {
+    let gsi = BindPtIrq {
+        machine_irq: gsi,
+        irq_type: PT_IRQ_TYPE_PCI,
+    };
+    let cmd = if is_bound { BIND_PT_IRQ } else { UNBIND_PT_IRQ };
+    call(cmd, DOM0, gsi).map(|_| ())
 }
 
 /// Issues a domctl, and returns the argument with what Xen has written to it. `T` consists of

@@ -90,6 +90,12 @@ impl Locked {
         }
     }
 
+    /// Returns whether MSI or MSI-X is enabled.
+    pub fn is_msi_enabled(&self) -> bool {
+        // SAFETY: `self` is a valid `struct pci_dev`.
+        unsafe { bindings::pci_dev_msi_enabled(as_raw(self)) }
+    }
+
     /// Returns the function as [`InTree`]. `None` for a function without a driver, which may have
     /// been removed.
     pub fn in_tree(&self) -> Option<InTree<'_>> {

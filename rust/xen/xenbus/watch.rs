@@ -24,6 +24,7 @@ use crate::{
 /// Callback for changes in XenStore.
 pub trait Observer: Send + Sync + 'static {
     /// The node to watch. It is relative to this domain's directory unless it begins with a slash.
+    /// `@releaseDomain` stands for the end of any domain.
     const PATH: &'static CStr;
 
     /// `path`, which is [`Self::PATH`] or below it, has changed. XenStore also calls this once for

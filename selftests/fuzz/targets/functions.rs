@@ -58,6 +58,7 @@ pub(crate) fn info(bytes: &mut Bytes<'_>) -> Info {
             _ => Holder::Pciback,
         },
         irq: (rest & 0x20 != 0).then_some(u32::from(line & 3)),
+        may_use_line: rest & 0x18 == 8,
         msix: match rest >> 6 {
             0 => Msix::Free,
             1 => Msix::Refused,

@@ -25,6 +25,10 @@ impl Locked {
     pub fn intx_irq(&self) -> Option<u32> {
         Some(11)
     }
+
+    pub fn is_msi_enabled(&self) -> bool {
+        false
+    }
 }
 
 impl Deref for Locked {

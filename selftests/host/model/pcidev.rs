@@ -17,6 +17,8 @@ mod functions;
 mod index;
 #[path = "../../../rust/pcidev/info.rs"]
 mod info;
+#[path = "../../../rust/pcidev/lines.rs"]
+mod lines;
 #[path = "../../../rust/pcidev/privcmd.rs"]
 mod privcmd;
 #[path = "../../../rust/pcidev/seize.rs"]
@@ -92,11 +94,13 @@ use backend::{Reader, Watcher};
 use events::{Bus, Follower, Modules};
 use functions::Functions;
 use info::{Holder, Info, Msix};
+use lines::{Lines, Releases};
 use privcmd::Lookup;
 
 const PCIBACK: &CStr = c"pciback";
 const PCIBACK_MODULE: &CStr = dom0::STOCK;
 static HOLD: On = On;
+static LEND: On = On;
 static RESET: On = On;
 static UNMASK: On = On;
 
@@ -110,6 +114,8 @@ const SCENARIOS: &[Scenario] = &[
     ("bound-while-driver-loads", bound_while_driver_loads),
     ("unbound-while-driver-loads", unbound_while_driver_loads),
     ("let-go-while-seized", let_go_while_seized),
+    ("line-wanted-while-lent", line_wanted_while_lent),
+    ("line-owed-while-guest-ends", line_owed_while_guest_ends),
     ("told-while-read", told_while_read),
     ("unloaded-while-unplugged", unloaded_while_unplugged),
 ];
@@ -135,6 +141,7 @@ struct Module {
     queue: Arc<Queue>,
     follower: Arc<Follower>,
     functions: Arc<Functions>,
+    releases: Releases,
 }
 
 impl Module {
@@ -145,7 +152,8 @@ impl Module {
 
     fn try_load() -> Result<Self> {
         let functions = Functions::new()?;
-        let follower = Follower::new(functions.clone())?;
+        let lines = Lines::new()?;
+        let follower = Follower::new(functions.clone(), lines.clone())?;
         let queue = Arc::new(Queue::ordered(c"xen-pcidev")?);
         let privcmd = Arc::new(lookup::Registration::new(Lookup(functions.clone()))?);
         Ok(Self {
@@ -157,6 +165,10 @@ impl Module {
             }),
             watcher: Watcher {
                 reader: Reader::new(functions.clone())?,
+                queue: queue.clone(),
+            },
+            releases: Releases {
+                lines,
                 queue: queue.clone(),
             },
             privcmd,
@@ -185,7 +197,9 @@ impl Module {
         let hardware = world::get(dev);
         assert_eq!(hardware.holds, 0, "a hold is left");
         assert!(!hardware.is_reset_forbidden, "its reset stays forbidden");
-        let (lines, pins) = world::all(|world| (world.lines.clone(), world.pins));
+        let (lines, lent, pins) =
+            world::all(|world| (world.lines.clone(), world.lent.len(), world.pins));
+        assert_eq!(lent, 0, "dom0 has no interrupts of a line");
         assert!(lines.values().all(|count| *count == 0), "a line is left");
         assert_eq!(pins, 0, "the module stays pinned");
     }
@@ -388,6 +402,44 @@ fn let_go_while_seized() {
         dom0::unbind(&disk);
     }
     assert_eq!(world::get(&disk).holds, 0, "a hold is left");
+}
+
+/// A driver of dom0 wants a line that is lent to guests, as a function on it comes and goes.
+fn line_wanted_while_lent() {
+    let module = Module::load();
+    let (nic, disk) = (dom0::plug(NIC), dom0::plug(DISK));
+    let is_lent = || world::all(|world| world.lent.contains(&18));
+    dom0::bind(&nic, Driver::Stock);
+    assert!(is_lent(), "guests wait for dom0");
+    let native = disk.clone();
+    let other = spawn(move || {
+        assert!(dom0::bind(&native, Driver::Native));
+        dom0::unbind(&native);
+    });
+    dom0::unbind(&nic);
+    dom0::bind(&nic, Driver::Stock);
+    join(other);
+    assert!(is_lent(), "guests wait for dom0");
+    dom0::unbind(&nic);
+    module.has_given_back(&nic);
+}
+
+/// A line that a guest has alone is given back when that has ended, also if another driver changes.
+fn line_owed_while_guest_ends() {
+    let module = Module::load();
+    let nic = dom0::plug(NIC);
+    dom0::bind(&nic, Driver::Stock);
+    world::all(|world| world.is_exclusive = true);
+    let leaving = nic.clone();
+    let other = spawn(move || dom0::unbind(&leaving));
+    world::all(|world| world.is_exclusive = false);
+    module.releases.changed(Releases::PATH);
+    join(other);
+    module.queue.drain();
+    // Given back late: the end of the guest was told before the driver was unbound.
+    module.releases.changed(Releases::PATH);
+    module.queue.drain();
+    module.has_given_back(&nic);
 }
 
 /// XenStore changes while it is read.

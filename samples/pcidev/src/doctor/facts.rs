@@ -90,6 +90,7 @@ pub enum Owner {
 #[allow(missing_docs, reason = "named as the parameters")]
 pub struct Pcidev {
     pub unmask: bool,
+    pub lend: bool,
     pub reset: bool,
     pub hold: bool,
     pub guard: bool,

@@ -185,6 +185,7 @@ impl System<'_> {
         let parameter = |name| self.parameter("xen_pcidev", name);
         Some(Pcidev {
             unmask: parameter("unmask")?,
+            lend: parameter("lend").unwrap_or(true),
             reset: parameter("reset")?,
             hold: parameter("hold")?,
             guard: parameter("guard")?,

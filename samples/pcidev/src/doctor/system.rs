@@ -222,6 +222,11 @@ fn parameters(facts: &Facts, _: &Xen) -> Option<Finding> {
         off.extend(
             (!pcidev.unmask).then_some("xen-pcidev unmask=0: dom0 may lose interrupt lines"),
         );
+        off.extend(
+            (!pcidev.lend).then_some(
+                "xen-pcidev lend=0: guests get 1,000 INTx interrupts per second at most",
+            ),
+        );
         off.extend((!pcidev.hold).then_some("xen-pcidev hold=0: guests get no MSI-X"));
         off.extend(
             (!pcidev.guard).then_some(

@@ -7,6 +7,7 @@ use core::ffi::CStr;
 use kernel::{pci::Device, sync::aref::ARef};
 
 use crate::{
+    gsi::Route,
     linux::module,
     pci::{
         bus::{self, Event},
@@ -67,6 +68,7 @@ pub fn bind(dev: &Device, driver: Driver) -> bool {
     set_driver(dev, Some(driver));
     tell(dev, Event::Binding);
     of(dev, |hardware| hardware.is_probed = true);
+    gets_interrupts(dev);
     assert!(
         driver != Driver::Stock || get(dev).is_reset_forbidden,
         "the stock driver resets it, and tells Xen too early"
@@ -76,12 +78,23 @@ pub fn bind(dev: &Device, driver: Driver) -> bool {
     true
 }
 
+/// A driver of dom0 gets interrupts.
+fn gets_interrupts(dev: &Device) {
+    let Ok(route) = Route::of(dev) else { return };
+    let is_lent = all(|world| world.lent.contains(&route.gsi));
+    assert!(
+        get(dev).driver != Some(Driver::Native) || !is_lent,
+        "a driver has no interrupts, as its line is lent"
+    );
+}
+
 /// Unbinds whatever driver it has.
 pub fn unbind(dev: &Device) {
     let _lock = dev.device_lock();
     if get(dev).driver.is_none() {
         return;
     }
+    gets_interrupts(dev);
     tell(dev, Event::Unbinding);
     set_driver(dev, None);
     tell(dev, Event::Unbound);

@@ -4,7 +4,12 @@
 
 pub use crate::route::{NoRoute, Polarity, Route, Trigger};
 
-use kernel::{error::Result, pci::Device};
+use core::ffi::CStr;
+
+use kernel::{
+    error::{Result, EBUSY},
+    pci::Device,
+};
 
 use crate::world;
 
@@ -40,6 +45,33 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         world::all(|world| *world.lines.entry(self.0).or_default() -= 1);
+    }
+}
+
+/// A line of which dom0 gets no interrupts.
+pub struct Lent(Mapping);
+
+impl Lent {
+    pub fn new(line: Mapping, _name: &'static CStr) -> Result<Self> {
+        let is_new = world::all(|world| world.lent.insert(line.gsi()));
+        assert!(is_new || checker::without("give-back"), "lent twice");
+        Ok(Self(line))
+    }
+
+    pub fn give_back(&mut self) -> Result {
+        if world::all(|world| world.is_exclusive) {
+            return Err(EBUSY);
+        }
+        if !checker::without("give-back") {
+            world::all(|world| world.lent.remove(&self.0.gsi()));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let _ = self.give_back();
     }
 }
 

@@ -154,6 +154,7 @@ impl Locked {
 pub trait DeviceExt {
     fn sbdf(&self) -> Result<Sbdf>;
     fn pin(&self) -> Option<Pin>;
+    fn is_plain(&self) -> bool;
 }
 
 impl DeviceExt for Device {
@@ -163,6 +164,10 @@ impl DeviceExt for Device {
 
     fn pin(&self) -> Option<Pin> {
         Pin::decode(1)
+    }
+
+    fn is_plain(&self) -> bool {
+        true
     }
 }
 

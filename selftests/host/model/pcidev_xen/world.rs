@@ -2,7 +2,10 @@
 
 //! What there is outside of the module.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use checker::{loom::sync::Mutex, InOrder};
 use kernel::{context, pci::Device, sync::aref::ARef};
@@ -42,6 +45,10 @@ pub struct World {
     pub devices: Vec<ARef<Device>>,
     /// Registrations of each line.
     pub lines: BTreeMap<u32, u32>,
+    /// Those that Xen gives to guests only.
+    pub lent: BTreeSet<u32>,
+    /// A guest has them alone.
+    pub is_exclusive: bool,
     /// Counts of the module.
     pub pins: u32,
     pub store: BTreeMap<u16, Vec<Sbdf>>,

@@ -75,6 +75,7 @@ pub fn well() -> Facts {
         }),
         pcidev: Some(Pcidev {
             unmask: true,
+            lend: true,
             reset: true,
             hold: true,
             guard: true,

@@ -64,6 +64,9 @@ pub const CASES: &[Case] = &[
         f.pcidev.as_mut().unwrap().unmask = false
     }),
     case(Code::Parameter, Level::Warning, |f| {
+        f.pcidev.as_mut().unwrap().lend = false
+    }),
+    case(Code::Parameter, Level::Warning, |f| {
         f.pciback = Some(Pciback::Stock);
         f.pcidev.as_mut().unwrap().reset = false;
     }),
