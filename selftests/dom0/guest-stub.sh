@@ -37,6 +37,7 @@ init() {
 		for entry in 0 4 5; do
 			echo "entry \$entry \$(map-pirq target $nic1 \$entry \$table)"
 		done
+		echo "MSI-X \$(setpci -s 0:0.0 CAP_MSIX+2.w=8000 && setpci -s 0:0.0 CAP_MSIX+2.w)"
 		echo "elsewhere \$(map-pirq target $other 0 \$table)"
 		for domain in 0 $(xl domid g); do
 			echo "domain \$domain \$(map-pirq \$domain $nic1 0 \$table)"
@@ -71,6 +72,7 @@ start() {
 		pci = ["$nic1"]
 	END
 	assignable $nic1
+	echo $nic1 >$pciback/allow_interrupt_control
 	xl create -p $tmp/s.cfg || die "$(tail -n 30 /var/log/xen/*-s*.log)"
 	said end
 }
@@ -89,6 +91,11 @@ its_own() {
 	answer "entry 5" "Invalid argument"
 }
 
+enables() {
+	answer MSI-X 8003
+	same "enabled in the function" 8000 "$(printf '%x' $((0x$(setpci -s $nic1 CAP_MSIX+2.w) & 0x8000)))"
+}
+
 nobody_elses() {
 	answer "domain 0" "Operation not permitted"
 	answer "domain $(xl domid g)" "Operation not permitted"
@@ -99,10 +106,11 @@ ends() {
 	xl destroy s && until_gone s && until_gone s-dm && xl destroy g && free $nic1
 }
 
-plan 5
+plan 6
 check "a stub domain finds its guest's function" start
 check "it may map interrupts of the function to its guest" its_own
-check "but not to others, nor interrupts of other functions" nobody_elses
+check "with allow_interrupt_control it enables MSI-X itself" enables
+check "it may map none to others, nor of other functions" nobody_elses
 check "both end, and the function is free" ends
 check "returned, it pings in dom0 by MSI-X" nic_in_dom0
 finish
