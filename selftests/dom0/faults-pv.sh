@@ -24,7 +24,7 @@ uses() {
 }
 
 ends() {
-	xl destroy p && until_gone p && free $nic1 && same "left in Xen" "$idle" "$(xen_counts)"
+	destroy_unconnected p $nic1 && free $nic1 && same "left in Xen" "$idle" "$(xen_counts)"
 }
 
 # The guest may do without what failed. Ends with 4 once there are fewer calls.

@@ -24,15 +24,8 @@ freed() {
 	xl destroy p && free $nic1
 }
 
-# libxl leaves the directory of such a guest. Linux does not see it go with the one above it, and
-# would keep the module.
 never_loads() {
-	pv_guest p $nic1 || return
-	left=/local/domain/0/backend/pci/$(xl domid p)
-	xl destroy p
-	wait_for 10 grep -qx clean $devices/$nic1/pciback/state
-	xenstore-rm $left
-	wait_for 10 eval "! ls -d /sys/bus/xen-backend/devices/pci-*"
+	pv_guest p $nic1 && destroy_unconnected p $nic1
 }
 
 # Each time the driver is loaded anew.
