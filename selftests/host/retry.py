@@ -54,7 +54,7 @@ TESTS: dict[str, Callable[[], list[str]]] = {
         run((VM, FIRST + BREAKS), (VM, BREAKS), (0, SECOND)), [BOTH, ["second"], ["second"]], (4, 1, 1)),
     "after a break at the end none is": lambda: expect(run((VM, FIRST + SECOND)), [BOTH], (4, 1, 1)),
     "what always breaks fails": lambda: expect(
-        run((VM, FIRST), *[(VM, BREAKS)] * 4), [BOTH, *[["second"]] * 4], (3, 2, 1)),
+        run((VM, FIRST), *[(VM, BREAKS)] * 7), [BOTH, *[["second"]] * 7], (3, 2, 1)),
     "a break of another kind fails at once": lambda: expect(run((VM, FIRST + BREAKS), fault=None), [BOTH], (3, 2, 1)),
 }
 

@@ -29,7 +29,7 @@ from suite import Count, Suite
 TOP = SELFTESTS.parent
 VM_FAILED = 125
 # Two processors break in the emulator every few minutes.
-ATTEMPTS = 5
+ATTEMPTS = 8
 
 
 async def run_boot(boot: Boot) -> Count:
