@@ -84,16 +84,8 @@ impl Lines {
             // The function must not raise INTx while the line has no real handler.
             let command = Command::keep(dev)?;
             command.disable_intx()?;
-            match KBox::pin_init(
-                irq::Registration::new(line.irq(), NAME, irq::NotMine),
-                GFP_KERNEL,
-            ) {
-                // Dropping the request masks the line again, unless it has other handlers.
-                Ok(_request) => (),
-                // The exclusive handler of a dom0 driver has already unmasked the line.
-                Err(e) if e == EBUSY => (),
-                Err(e) => return Err(e),
-            }
+            // Dropping it masks the line again, unless it has other handlers.
+            drop(irq::unmask(line.irq(), NAME)?);
         }
         let line = Line {
             gsi: line.gsi(),

@@ -34,6 +34,17 @@ impl Handler for NotMine {
     }
 }
 
+/// Keeps the line of `irq` unmasked until the returned value is dropped. `None` if an exclusive
+/// handler keeps it unmasked. May sleep.
+///
+/// Errors: those of [`Registration::new`], without `EBUSY`.
+pub fn unmask(irq: u32, name: &'static CStr) -> Result<Option<Pin<KBox<Registration<NotMine>>>>> {
+    match KBox::pin_init(Registration::new(irq, name, NotMine), GFP_KERNEL) {
+        Err(e) if e == EBUSY => Ok(None),
+        result => result.map(Some),
+    }
+}
+
 /// A handler of a shared irq. The line stays unmasked at least until this value is dropped.
 ///
 /// Dropping the value waits for running handlers and may sleep.

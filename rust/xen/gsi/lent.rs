@@ -57,16 +57,7 @@ impl Lent {
             return Ok(());
         }
         // Xen reads the trigger mode from dom0's pin. Its debug build asserts that it is unmasked.
-        let unmasked = KBox::pin_init(
-            irq::Registration::new(self.line.irq(), self.name, irq::NotMine),
-            GFP_KERNEL,
-        );
-        match unmasked {
-            Ok(_) => (),
-            // An exclusive handler has unmasked it.
-            Err(e) if e == EBUSY => (),
-            Err(e) => return Err(e),
-        }
+        let _unmasked = irq::unmask(self.line.irq(), self.name)?;
         domctl::bind_to_dom0(self.line.gsi(), true)?;
         self.is_back = true;
         Ok(())

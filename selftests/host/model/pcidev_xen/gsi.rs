@@ -81,15 +81,10 @@ pub mod irq {
     use core::ffi::CStr;
     use kernel::error::Result;
 
-    pub struct NotMine;
-
     pub struct Registration;
 
-    impl Registration {
-        #[allow(clippy::new_ret_no_self)]
-        pub fn new(_irq: u32, _name: &'static CStr, _handler: NotMine) -> Result<Self> {
-            Ok(Self)
-        }
+    pub fn unmask(_irq: u32, _name: &'static CStr) -> Result<Option<Registration>> {
+        Ok(Some(Registration))
     }
 }
 
