@@ -3,7 +3,7 @@
 #
 # PV guests with a function, while a call of xen-pciback fails that serves them: each N-th.
 # Would catch: an error path that leaves something mapped, bound or assigned, or that hangs
-# a guest, and a failure that nobody is told of.
+# a guest.
 #
 # FAULTS_EACH=1 lets all of them fail, which takes long.
 

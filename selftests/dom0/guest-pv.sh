@@ -187,7 +187,7 @@ takes_a_line() {
 	! dom0_has_line $gsi || die "dom0 has it in Xen"
 	xl destroy p && until_gone p
 	wait_for 10 dom0_has_line $gsi
-	log | grep "GSI $gsi: dom0 has it again"
+	log | grep "GSI $gsi: dom0 has it again" || die "the log does not say so"
 	echo $ahci >$drivers/ahci/unbind
 }
 

@@ -22,13 +22,14 @@ expect() { # LINE: a pattern, which has to match a line of $trace
 	echo "$trace" | grep -qxE "$1" || die "no '$1' in: $trace"
 }
 
+# A line of another machine may be shared with a driver of dom0: it is not lent then.
 seizure() {
 	gsi=$(cat $devices/$spare/xen/gsi)
 	entries=$(ask info $spare | sed 's/.*entries=\([0-9]*\).*/\1/')
 	trace=$(traced seize $spare)
 	expect "pcidev_seize: $spare"
 	expect "pcidev_unmask: $spare gsi=$gsi irq=$(cat $devices/$spare/xen/irq) err=0"
-	expect "pcidev_line: gsi=$gsi lent=1 err=0"
+	! in_vm || expect "pcidev_line: gsi=$gsi lent=1 err=0"
 	expect "pcidev_hold: $spare entries=$entries pirq=[0-9]+ err=0"
 }
 
@@ -36,7 +37,7 @@ return_() {
 	gsi=$(cat $devices/$spare/xen/gsi)
 	trace=$(traced give_back $spare)
 	expect "pcidev_release: $spare err=0"
-	expect "pcidev_line: gsi=$gsi lent=0 err=0"
+	! in_vm || expect "pcidev_line: gsi=$gsi lent=0 err=0"
 }
 
 lookups() {

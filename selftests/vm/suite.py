@@ -3,8 +3,8 @@
 
 import re
 import time
-from collections.abc import Iterable
 from collections import Counter
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field
 
