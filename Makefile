@@ -63,8 +63,8 @@ test:
 # Set up only what the parts need: the debug kernel, a system for the package, emulated functions.
 test-hard: parts := $(or $(PART),debug install faults)
 test-hard:
-	@selftests/vm/setup $(if $(filter debug faults fuzz races,$(parts)),debug) $(if $(filter install,$(parts)),packaging) \
-		$(if $(filter faults hostile,$(parts)),zoo)
+	@selftests/vm/setup $(if $(filter debug faults fuzz hostile races,$(parts)),debug) $(if $(filter install,$(parts)),packaging) \
+		$(if $(filter faults hostile soak,$(parts)),zoo)
 	@$(SANDBOX) selftests/vm/test.py --hard
 bench: setup
 	@$(SANDBOX) selftests/bench/bench.py

@@ -4,13 +4,15 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-VM = Path(__file__).resolve().parents[1] / "vm"
+TOP = Path(__file__).resolve().parents[2]
+VM = TOP / "selftests/vm"
 sys.path.insert(0, str(VM))
 
 import ktap
@@ -36,6 +38,21 @@ def selected(selection: plan.Selection) -> list[str]:
     return [] if names else ["nothing is selected"]
 
 
+def set_up() -> list[str]:
+    """Whether `make test-hard PART=...` sets up what the machines of that part need."""
+    wrong = []
+    for part in sorted({boot.part for boot in plan.read_plan("hard.toml") if boot.part}):
+        boots = plan.Selection("*", True, part).boots()
+        needs = ["debug"] * any(boot.options.get("kernel") == "debug" for boot in boots)
+        needs += ["zoo"] * any("zoo" in boot.options for boot in boots)
+        commands = subprocess.run(["make", "-n", "-C", TOP, "test-hard", f"PART={part}"], env=os.environ | {"TESTS": ""},
+                                  capture_output=True, text=True, check=True).stdout
+        found = re.search(r"vm/setup(.*?)(?<!\\)$", commands, re.M | re.S)
+        if not found or found[1].replace("\\\n", " ").split() != needs:
+            wrong.append(f"{part} needs {needs}, make says: {commands}")
+    return wrong
+
+
 def unicorn() -> list[str]:
     with tempfile.NamedTemporaryFile() as log:
         try:
@@ -54,6 +71,7 @@ TESTS: dict[str, Callable[[], list[str]]] = {
     "a part has no test of another one": lambda: refused("there is no test 'soak*'", "--hard", PART="races", TESTS="soak*"),
     "what exists is accepted": lambda: selected(plan.Selection("host/*", False, "")) + selected(
         plan.Selection("pvh/lookup", False, "")) + selected(plan.Selection("*", True, "races")),
+    "make sets up what a part needs": set_up,
     "an animal of ZOO= that does not exist is named": unicorn,
 }
 
