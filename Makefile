@@ -64,7 +64,7 @@ test:
 test-hard: parts := $(or $(PART),debug install faults)
 test-hard:
 	@selftests/vm/setup $(if $(filter debug faults fuzz hostile races,$(parts)),debug) $(if $(filter install,$(parts)),packaging) \
-		$(if $(filter faults hostile soak,$(parts)),zoo)
+		$(if $(filter faults guests hostile soak stock,$(parts)),zoo)
 	@$(SANDBOX) selftests/vm/test.py --hard
 bench: setup
 	@$(SANDBOX) selftests/bench/bench.py

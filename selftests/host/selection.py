@@ -40,8 +40,8 @@ def selected(selection: plan.Selection) -> list[str]:
 
 def set_up() -> list[str]:
     """Whether `make test-hard PART=...` sets up what the machines of that part need."""
-    wrong = []
-    for part in sorted({boot.part for boot in plan.read_plan("hard.toml") if boot.part}):
+    wrong = [f"{boot.name} is in no part" for boot in plan.read_plan("hard.toml") if not boot.part]
+    for part in sorted({boot.part for boot in plan.read_plan("hard.toml")}):
         boots = plan.Selection("*", True, part).boots()
         needs = ["debug"] * any(boot.options.get("kernel") == "debug" for boot in boots)
         needs += ["zoo"] * any("zoo" in boot.options for boot in boots)

@@ -121,7 +121,7 @@ class Selection:
     def check(self) -> None:
         """A part or a test that does not exist is a mistake of whoever asks for it."""
         parts = {path.stem.partition("-")[0] for _, path in programs_of(HARD)}
-        parts |= {boot.part for boot in read_plan("hard.toml") if boot.part}
+        parts |= {boot.part for boot in read_plan("hard.toml")}
         if self.part and self.part not in parts:
             sys.exit(f"test: there is no part '{self.part}': {', '.join(sorted(parts))}")
         if not self.boots() and not list(self.programs()):

@@ -94,13 +94,17 @@ async def run_all(selection: Selection, jobs: int) -> Count:
         await prepare({str(boot.options.get("kernel", "stock")) for boot in boots})
     places = asyncio.Semaphore(jobs)
 
-    async def in_turn(test: Coroutine[None, None, Count]) -> Count:
+    async def in_turn(name: str, test: Coroutine[None, None, Count]) -> Count:
         async with places:
-            return await test
+            began = time.monotonic()
+            count = await test
+            print(f"# {name}: {(time.monotonic() - began) / 60:.1f} minutes", flush=True)
+            return count
 
-    tests = [run_program(name, [str(path)]) for name, path in selection.programs()] + [run_boot(boot) for boot in boots]
+    tests = [(name, run_program(name, [str(path)])) for name, path in selection.programs()]
+    tests += [(boot.name, run_boot(boot)) for boot in boots]
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(in_turn(test)) for test in tests]
+        tasks = [group.create_task(in_turn(*test)) for test in tests]
     total = Count()
     for task in tasks:
         total += task.result()
