@@ -14,6 +14,7 @@ use crate::{
         COMMAND,
         HEADER,
         HIDDEN,
+        ID,
         INTERRUPT,
         INTX_DISABLE,
         MSI,
@@ -32,11 +33,49 @@ pub(crate) trait Config {
     fn write(&self, access: Access, value: u32) -> Result;
 }
 
+/// What a virtual function (SR-IOV) has instead of registers, which read as ones and zeros.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Virtual {
+    /// Vendor and device.
+    pub(crate) ids: [u16; 2],
+    /// The addresses in the BARs.
+    pub(crate) starts: [u64; 6],
+    /// The flags in the BARs: the lowest four bits.
+    pub(crate) flags: [u8; 6],
+}
+
+impl Virtual {
+    fn id(&self) -> u32 {
+        let [vendor, device] = self.ids;
+        u32::from(device) << 16 | u32::from(vendor)
+    }
+
+    /// Returns the registers of the BARs.
+    fn bars(&self) -> [u32; 6] {
+        let mut registers = [0; 6];
+        let mut left = registers.iter_mut();
+        let mut bars = self.starts.into_iter().zip(self.flags);
+        while let (Some(register), Some((start, flags))) = (left.next(), bars.next()) {
+            let flags = u32::from(flags & 0xf);
+            // CAST: The halves of the address have a register each.
+            *register = start as u32 | flags;
+            if flags & TYPE == TYPE_64 {
+                if let (Some(upper), Some(_)) = (left.next(), bars.next()) {
+                    *upper = (start >> 32) as u32;
+                }
+            }
+        }
+        registers
+    }
+}
+
 /// What has to be known of a function besides its configuration space.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Facts {
+pub(crate) struct Traits {
     /// The lengths of the BARs, and of the ROM. 0: it has no register, or is not in use.
     pub(crate) lengths: [u64; 7],
+    /// Of a virtual function.
+    pub(crate) virtual_function: Option<Virtual>,
     /// What the guest sees as its interrupt line: the pirq of its INTx.
     pub(crate) line: u8,
     /// Whether the guest writes registers that no table names.
@@ -67,31 +106,42 @@ pub(crate) struct Switch {
 /// As many capabilities as there is space for.
 const MOST_CAPABILITIES: u16 = 48;
 const MOST_EXTENDED: u16 = 480;
+/// The bits of a BAR that tell I/O from memory and give the width of a memory BAR, and their value
+/// for one of 64 bits: the next register holds the upper half of the address.
+const TYPE: u32 = 0x7;
+const TYPE_64: u32 = 0x4;
 /// Where extended configuration space begins.
 const EXTENDED: u16 = 0x100;
 
 impl Layout {
     /// Finds the rules for a function. Errors: `ENOMEM`; else those of `config`.
-    pub(crate) fn new(config: &impl Config, facts: &Facts) -> Result<Self> {
+    pub(crate) fn new(config: &impl Config, traits: &Traits) -> Result<Self> {
         let mut layout = Self {
             rules: KVec::new(),
             msix_entries: 0,
             switches: KVec::new(),
         };
         layout.add_switch(COMMAND, INTX_DISABLE, false)?;
+        if let Some(function) = traits.virtual_function {
+            let id = Rule {
+                value: function.id(),
+                ..HIDDEN
+            };
+            layout.add(ID, id)?;
+        }
         for (register, rule) in HEADER {
             layout.add(*register, *rule)?;
         }
         let line = Rule {
             show: !0xff,
-            value: facts.line.into(),
+            value: traits.line.into(),
             ..SHOWN
         };
         layout.add(INTERRUPT, line)?;
-        layout.add_bars(config, &facts.lengths)?;
+        layout.add_bars(config, traits)?;
         layout.add_capabilities(config)?;
         layout.close_extended(config)?;
-        if facts.controls_interrupts {
+        if traits.controls_interrupts {
             layout.open_switches();
         }
         Ok(layout)
@@ -127,21 +177,26 @@ impl Layout {
     }
 
     /// Guests see the addresses of the host, and learn the lengths as from a BAR: by writing ones.
-    fn add_bars(&mut self, config: &impl Config, lengths: &[u64; 7]) -> Result {
-        const TYPE: u32 = 0x7;
-        const TYPE_64: u32 = 0x4;
+    fn add_bars(&mut self, config: &impl Config, traits: &Traits) -> Result {
         const IO: u32 = 0x1;
-        let [bars @ .., rom] = lengths;
-        let mut registers = BARS.into_iter().zip(bars);
-        while let Some((register, length)) = registers.next() {
-            let value = read(config, register)?;
+        let [lengths @ .., rom] = &traits.lengths;
+        let mut values = [0; 6];
+        match traits.virtual_function {
+            Some(function) => values = function.bars(),
+            None => {
+                for (value, register) in values.iter_mut().zip(BARS) {
+                    *value = read(config, register)?;
+                }
+            }
+        }
+        let mut registers = BARS.into_iter().zip(values).zip(lengths);
+        while let Some(((register, value), length)) = registers.next() {
             let flags = if value & IO != 0 { 0x3 } else { 0xf };
             let bits = address_bits(*length) & !flags;
             // CAST: The halves of the address have a register each.
             self.add(register, bar(value, bits, bits as u32))?;
             if value & TYPE == TYPE_64 {
-                if let Some((register, _)) = registers.next() {
-                    let value = read(config, register)?;
+                if let Some(((register, value), _)) = registers.next() {
                     self.add(register, bar(value, bits, (bits >> 32) as u32))?;
                 }
             }
@@ -227,7 +282,11 @@ impl Layout {
     fn close_extended(&mut self, config: &impl Config) -> Result {
         let mut at = EXTENDED;
         for _ in 0..MOST_EXTENDED {
-            let head = read(config, at)?;
+            let head = match read(config, at) {
+                // There is none if nobody reaches it: without MMCONFIG.
+                Err(_) if at == EXTENDED => break,
+                head => head?,
+            };
             if head == 0 || head == u32::MAX {
                 break;
             }

@@ -42,6 +42,7 @@ pub(crate) const OTHER: Rule = Rule {
 /// A register of which the guest sees nothing.
 pub(crate) const HIDDEN: Rule = Rule { show: 0, ..SHOWN };
 
+pub(crate) const ID: u16 = 0x00;
 pub(crate) const COMMAND: u16 = 0x04;
 pub(crate) const INTX_DISABLE: u32 = 0x0400;
 pub(crate) const BARS: [u16; 6] = [0x10, 0x14, 0x18, 0x1c, 0x20, 0x24];
@@ -50,7 +51,7 @@ pub(crate) const INTERRUPT: u16 = 0x3c;
 
 /// The header (type 0), without BARs and ROM. See [`INTERRUPT`] for the line.
 pub(crate) const HEADER: &[(u16, Rule)] = &[
-    (0x00, SHOWN),
+    (ID, SHOWN),
     // COMMAND and STATUS. MEMORY and IO stay on in the function (XSA-120): a guest that clears them
     // would cause errors of the host. The guest writes MASTER only. STATUS is cleared by ones.
     (

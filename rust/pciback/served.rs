@@ -32,7 +32,8 @@ use crate::{
     },
     layout::{
         Config,
-        Facts, //
+        Traits,
+        Virtual, //
     },
     life::Domain,
     operation::{
@@ -129,8 +130,9 @@ impl Served {
                 *length = dev.resource_len(bar)?;
             }
         }
-        let facts = Facts {
+        let traits = Traits {
             lengths,
+            virtual_function: dev.is_virtfn().then(|| virtual_function(dev)).transpose()?,
             line: function
                 .gsi()
                 .and_then(|gsi| u8::try_from(guest::line(domain, gsi).ok()?).ok())
@@ -138,7 +140,7 @@ impl Served {
             is_permissive: PERMISSIVE.get() || function.permissive.load(Relaxed),
             controls_interrupts: function.interrupt_control.load(Relaxed),
         };
-        let mut space = Space::new(&hardware.config, &facts)?;
+        let mut space = Space::new(&hardware.config, &traits)?;
         for quirk in function.quirks.lock().iter() {
             space.allow(quirk)?;
         }
@@ -197,6 +199,21 @@ impl Drop for Served {
         // The guest may have enabled them itself.
         self.interrupts.actions().stop_messages();
     }
+}
+
+/// Returns what Linux knows of a virtual function.
+fn virtual_function(dev: &Device) -> Result<Virtual> {
+    let [vendor, device, ..] = dev.ids();
+    let (mut starts, mut flags) = ([0; 6], [0; 6]);
+    for ((bar, start), flags) in (0..6).zip(&mut starts).zip(&mut flags) {
+        *start = dev.resource_start(bar)?;
+        *flags = dev.bar_flags(bar);
+    }
+    Ok(Virtual {
+        ids: [vendor, device],
+        starts,
+        flags,
+    })
 }
 
 /// The function, and Xen's interrupts of the guest.

@@ -7,9 +7,9 @@ use kernel::prelude::*;
 use crate::{
     layout::{
         Config,
-        Facts,
         Layout,
         Switch, //
+        Traits,
     },
     operation::Access,
     quirks::Quirk,
@@ -27,10 +27,10 @@ pub(crate) struct Space {
 
 impl Space {
     /// Errors are those of [`Layout::new`].
-    pub(crate) fn new(config: &impl Config, facts: &Facts) -> Result<Self> {
+    pub(crate) fn new(config: &impl Config, traits: &Traits) -> Result<Self> {
         Ok(Self {
-            layout: Layout::new(config, facts)?,
-            is_permissive: facts.is_permissive,
+            layout: Layout::new(config, traits)?,
+            is_permissive: traits.is_permissive,
         })
     }
 
@@ -148,6 +148,8 @@ mod tests {
 
     use super::*;
 
+    use crate::layout::Virtual;
+
     /// A function without side effects: the first 256 bytes.
     struct Function(RefCell<[u32; 64]>);
 
@@ -207,19 +209,20 @@ mod tests {
         Function(RefCell::new(words))
     }
 
-    const FACTS: Facts = Facts {
+    const TRAITS: Traits = Traits {
         lengths: [0x2_0000, 0x20, 0x2_0000_0000, 0, 0, 0, 0x4_0000],
+        virtual_function: None,
         line: 16,
         is_permissive: false,
         controls_interrupts: false,
     };
 
     fn space(function: &Function, is_permissive: bool) -> Result<Space> {
-        let facts = Facts {
+        let traits = Traits {
             is_permissive,
-            ..FACTS
+            ..TRAITS
         };
-        Space::new(function, &facts)
+        Space::new(function, &traits)
     }
 
     fn at(offset: u32, size: u32) -> Access {
@@ -270,6 +273,70 @@ mod tests {
                 assert_eq!(function.word(register as u16), address);
             }
         }
+        Ok(())
+    }
+
+    /// A guest sees of a virtual function what its registers do not have.
+    #[test]
+    fn virtual_functions_look_like_others() -> Result {
+        let function = function();
+        for register in [0x00, 0x10, 0x14, 0x18, 0x1c, 0x30] {
+            let value = if register == 0 { u32::MAX } else { 0 };
+            function.write(at(register, 4), value)?;
+        }
+        let traits = Traits {
+            lengths: [0x4000, 0, 0, 0x8000, 0, 0x10, 0],
+            virtual_function: Some(Virtual {
+                ids: [0x8086, 0x10ca],
+                starts: [0x12_fe00_0000, 0, 0, 0xfe40_0000, 0, 0xc000],
+                flags: [0xc, 0, 0, 0, 0, 0x1],
+            }),
+            ..TRAITS
+        };
+        let mut space = Space::new(&function, &traits)?;
+        for (register, value, ones) in [
+            (0x00, 0x10ca_8086, 0x10ca_8086),
+            (0x10, 0xfe00_000c, 0xffff_c00c),
+            (0x14, 0x12, u32::MAX),
+            (0x18, 0, 0),
+            (0x1c, 0xfe40_0000, 0xffff_8000),
+            (0x20, 0, 0),
+            (0x24, 0xc001, 0xffff_fff1),
+            (0x30, 0, 0),
+        ] {
+            let register = at(register, 4);
+            assert_eq!(space.read(&function, register), Ok(value));
+            space.write(&function, register, u32::MAX)?;
+            assert_eq!(space.read(&function, register), Ok(ones));
+        }
+        assert_eq!(function.word(0x10), 0);
+        assert_eq!(space.read(&function, at(0x02, 2)), Ok(0x10ca));
+        Ok(())
+    }
+
+    /// Without MMCONFIG, Linux reaches the first 256 bytes only.
+    #[test]
+    fn extended_registers_may_be_out_of_reach() -> Result {
+        struct Short(Function);
+
+        impl Config for Short {
+            fn read(&self, access: Access) -> Result<u32> {
+                if access.register() < 0x100 {
+                    self.0.read(access)
+                } else {
+                    Err(EIO)
+                }
+            }
+
+            fn write(&self, access: Access, value: u32) -> Result {
+                self.0.write(access, value)
+            }
+        }
+
+        let short = Short(function());
+        let space = Space::new(&short, &TRAITS)?;
+        assert_eq!(space.read(&short, at(0x00, 4)), Ok(0x10d3_8086));
+        assert_eq!(space.read(&short, at(0x100, 4)), Err(EIO));
         Ok(())
     }
 
@@ -350,11 +417,11 @@ mod tests {
     #[test]
     fn one_kind_is_controlled() -> Result {
         let function = function();
-        let facts = Facts {
+        let traits = Traits {
             controls_interrupts: true,
-            ..FACTS
+            ..TRAITS
         };
-        let mut space = Space::new(&function, &facts)?;
+        let mut space = Space::new(&function, &traits)?;
         let (command, msi, msix) = (at(0x04, 2), at(0x52, 2), at(0x72, 2));
         // INTx is on.
         assert_eq!(space.write(&function, msi, 1), Err(EBUSY));

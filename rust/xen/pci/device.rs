@@ -54,6 +54,8 @@ pub trait DeviceExt {
     fn physfn(&self) -> Option<ARef<Device>>;
     /// Returns whether the function has VFs.
     fn has_virtfns(&self) -> bool;
+    /// Returns the flags of BAR `bar`: the lowest four bits of its register. 0 if there is none.
+    fn bar_flags(&self, bar: u32) -> u8;
     /// Returns whether BAR `bar` has a fixed address and no register (enhanced allocation, legacy
     /// IDE).
     fn resource_is_fixed(&self, bar: u32) -> bool;
@@ -113,6 +115,14 @@ impl DeviceExt for Device {
     fn has_virtfns(&self) -> bool {
         // SAFETY: `self` is a valid `struct pci_dev`.
         unsafe { bindings::pci_num_vf(as_raw(self)) != 0 }
+    }
+
+    fn bar_flags(&self, bar: u32) -> u8 {
+        // SAFETY: `self` is a valid `struct pci_dev`. The flags of a BAR do not change after
+        // set-up.
+        let resource = unsafe { &(*as_raw(self)).resource }.get(bar as usize);
+        // CAST: The mask fits.
+        resource.map_or(0, |resource| (resource.flags & 0xf) as u8)
     }
 
     fn resource_is_fixed(&self, bar: u32) -> bool {

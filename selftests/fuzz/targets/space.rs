@@ -15,7 +15,8 @@ use crate::{
     bytes::Bytes,
     layout::{
         Config,
-        Facts, //
+        Traits,
+        Virtual, //
     },
     operation::Access,
     quirks::Quirk,
@@ -80,9 +81,22 @@ type Switch = (usize, usize, bool);
 const SEEN: &str = "rrrrrrrr_rrrrrrrr_rrrrrrrr_rrrrrrrr";
 const NOTHING: &str = "00000000_00000000_00000000_00000000";
 
-fn letters(bytes: &[u8], facts: &Facts) -> (Letters, Vec<Switch>, u16) {
+fn letters(bytes: &[u8], traits: &Traits) -> (Letters, Vec<Switch>, u16) {
     let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four"));
     let mut all = Letters::new();
+    if let Some(function) = traits.virtual_function {
+        let [vendor, device] = function.ids.map(u32::from);
+        own(&mut all, 0, device * 0x1_0000 + vendor, 0);
+    }
+    // The upper half of an address is where a 64-bit BAR ends.
+    let bar = |index: usize, is_upper: bool| match traits.virtual_function {
+        Some(function) if is_upper => (function.starts[index - 1] / 0x1_0000_0000) as u32,
+        Some(function) => {
+            let low = (function.starts[index] % 0x1_0000_0000) as u32;
+            low | u32::from(function.flags[index] % 16)
+        }
+        None => word(0x10 + 4 * index),
+    };
     for at in [0, 8, 0x28, 0x2c, 0x34, 0x38] {
         put(&mut all, at, SEEN);
     }
@@ -91,15 +105,15 @@ fn letters(bytes: &[u8], facts: &Facts) -> (Letters, Vec<Switch>, u16) {
     put(
         &mut all,
         0x3c,
-        &format!("rrrrrrrr_rrrrrrrr_rrrrrrrr_{:08b}", facts.line),
+        &format!("rrrrrrrr_rrrrrrrr_rrrrrrrr_{:08b}", traits.line),
     );
     let mut index = 0;
     while index < 6 {
-        let (at, length) = (0x10 + 4 * index, u128::from(facts.lengths[index]));
+        let (at, length) = (0x10 + 4 * index, u128::from(traits.lengths[index]));
         let is_length = (0..64).any(|n| length == 1 << n);
         // What is below the length is not the guest's.
         let below = |length: u128| (length - 1) as u64;
-        let low = word(at);
+        let low = bar(index, false);
         let fixed = if low & 1 == 1 { 3 } else { 15 };
         let is_wide = low & 7 == 4;
         let mut writable = 0;
@@ -113,13 +127,13 @@ fn letters(bytes: &[u8], facts: &Facts) -> (Letters, Vec<Switch>, u16) {
             own(
                 &mut all,
                 at + 4,
-                word(at + 4) & shown,
+                bar(index + 1, true) & shown,
                 (writable >> 32) as u32,
             );
             index += 1;
         }
     }
-    let rom = facts.lengths[6];
+    let rom = traits.lengths[6];
     let writable = if rom.is_power_of_two() {
         !(rom - 1) >> 11 << 11
     } else {
@@ -198,7 +212,7 @@ fn letters(bytes: &[u8], facts: &Facts) -> (Letters, Vec<Switch>, u16) {
             break;
         }
     }
-    if facts.controls_interrupts {
+    if traits.controls_interrupts {
         for (at, bit, _) in &switches {
             let letters = all.get_mut(&(at / 4 * 4)).expect("it has letters");
             letters[at % 4 * 8 + bit].0 = 'w';
@@ -310,28 +324,45 @@ fn template() -> Vec<u8> {
     bytes
 }
 
+/// A virtual function, whose BARs begin at multiples of their lengths.
+fn virtual_function(source: &mut Bytes<'_>, traits: &Traits) -> Virtual {
+    let mut function = Virtual {
+        ids: [(); 2].map(|()| source.word() as u16),
+        ..Virtual::default()
+    };
+    for (n, start) in function.starts.iter_mut().enumerate() {
+        let random = u64::from(source.word()) << 32 | u64::from(source.word());
+        *start = random & traits.lengths[n].wrapping_neg() & !15;
+        function.flags[n] = source.byte();
+    }
+    function
+}
+
 pub(crate) fn run(input: &[u8]) {
     let mut source = Bytes::new(input);
     let first = source.byte();
-    let mut facts = Facts {
+    let mut traits = Traits {
         line: source.byte(),
         is_permissive: first & 1 == 1,
-        ..Facts::default()
+        ..Traits::default()
     };
-    facts.controls_interrupts = facts.line & 0x80 != 0;
-    for length in &mut facts.lengths {
+    traits.controls_interrupts = traits.line & 0x80 != 0;
+    for length in &mut traits.lengths {
         *length = 1 << (source.byte() % 64);
     }
     if first & 2 != 0 {
-        facts.lengths[usize::from(first >> 2) % 7] &= 0x18;
+        traits.lengths[usize::from(first >> 2) % 7] &= 0x18;
+    }
+    if source.byte() & 1 == 1 {
+        traits.virtual_function = Some(virtual_function(&mut source, &traits));
     }
     let mut bytes = template();
     for _ in 0..first >> 5 {
         let at = source.word() as usize;
         bytes[at % 0x200] = (at >> 16) as u8;
     }
-    let (mut letters, switches, entries) = letters(&bytes, &facts);
-    let has_quirk = facts.line & 0x40 != 0;
+    let (mut letters, switches, entries) = letters(&bytes, &traits);
+    let has_quirk = traits.line & 0x40 != 0;
     if has_quirk {
         put(&mut letters, 0xf0, "pppppppp_pppppppp_wwwwwwww_wwwwpppp");
     }
@@ -339,10 +370,10 @@ pub(crate) fn run(input: &[u8]) {
         bytes: bytes.clone(),
         letters,
         switches,
-        is_permissive: facts.is_permissive,
+        is_permissive: traits.is_permissive,
     };
     let function = Function(RefCell::new(bytes));
-    let mut space = Space::new(&function, &facts).expect("nothing fails");
+    let mut space = Space::new(&function, &traits).expect("nothing fails");
     assert_eq!(space.msix_entries(), entries);
     if has_quirk {
         for quirk in [
@@ -373,6 +404,6 @@ pub(crate) fn run(input: &[u8]) {
         assert_eq!(space.read(&function, access), Ok(naive.read(offset, size)));
         assert_eq!(*function.0.borrow(), naive.bytes);
         // XSA-120, whatever the capabilities are.
-        assert!(facts.is_permissive || naive.bytes[4] & 3 == template()[4] & 3 || first >> 5 != 0);
+        assert!(traits.is_permissive || naive.bytes[4] & 3 == template()[4] & 3 || first >> 5 != 0);
     }
 }

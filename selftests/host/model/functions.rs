@@ -77,6 +77,8 @@ pub trait DeviceExt {
     fn pin(&self) -> Option<Pin>;
     fn resource_is_fixed(&self, bar: u32) -> bool;
     fn resource_len(&self, bar: u32) -> Result<u64>;
+    fn resource_start(&self, bar: u32) -> Result<u64>;
+    fn bar_flags(&self, bar: u32) -> u8;
 }
 
 impl DeviceExt for Device {
@@ -114,6 +116,14 @@ impl DeviceExt for Device {
 
     fn resource_len(&self, _bar: u32) -> Result<u64> {
         Ok(0x1000)
+    }
+
+    fn resource_start(&self, _bar: u32) -> Result<u64> {
+        Ok(0)
+    }
+
+    fn bar_flags(&self, _bar: u32) -> u8 {
+        0
     }
 }
 
