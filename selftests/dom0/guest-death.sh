@@ -7,10 +7,9 @@
 
 . "${0%/*}/ktap.sh"
 . "${0%/*}/guests"
+. "${0%/*}/behind-port"
 
 nvme=0000:00:07.0	# with FLR
-behind=0000:01:00.0	# behind a port that can be unplugged
-port=0000:00:08.0
 [ -e $pciback/do_flr ] || skip_all "not for the stock driver"
 wants $nvme $behind $port
 
@@ -48,18 +47,6 @@ unbound() {
 	create b $nvme
 	xl destroy b
 	free $nvme
-}
-
-unplug() {
-	qmp '{"execute": "device_del", "arguments": {"id": "behind"}}'
-	wait_for 80 test ! -e $devices/$behind
-}
-
-plug() {
-	# The emulator is a little later than dom0.
-	wait_for 30 qmp '{"execute": "device_add", "arguments": {"driver": "e1000e", "id": "behind", "bus": "port1"}}'
-	wait_for 20 test -e $devices/$behind/driver_override
-	sleep 1
 }
 
 a_guest_has_it() { # SBDF

@@ -6,10 +6,10 @@
 
 . "${0%/*}/ktap.sh"
 . "${0%/*}/guests"
+. "${0%/*}/behind-port"
 
 tracing=/sys/kernel/tracing
 nvme=0000:00:07.0	# with FLR
-behind=0000:01:00.0	# behind a port that reports errors
 wants $nvme $behind
 
 traced() { # COMMAND [ARG...]: the tasks that reset a function
@@ -35,10 +35,6 @@ two_resets() {
 	traced life >$tmp/resets || die "a life went wrong"
 	same "resets of assignable-add, create, destroy, assignable-remove" 2 "$(grep -c . $tmp/resets)"
 	! grep xenwatch $tmp/resets || die "one of them held up XenStore"
-}
-
-inject() { # INTO
-	qmp '{"execute": "human-monitor-command", "arguments": {"command-line": "pcie_aer_inject_error '$1' DLP 0 0 0 0 0"}}'
 }
 
 fatal_error() {
