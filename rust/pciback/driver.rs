@@ -12,7 +12,6 @@ use kernel::{
 };
 
 use xen::{
-    hypercall::domain,
     linux::sysfs::Directory,
     pci::{
         driver::{
@@ -39,6 +38,7 @@ use crate::{
     function::Function,
     functions::Functions,
     life::Domain,
+    stop::stop,
     NAME, //
 };
 
@@ -163,7 +163,11 @@ impl Driver for PciBack {
             dev_warn!(dev, "nonfatal error, not reported to domain {}\n", guest);
         } else {
             // Stop the guest first, or its device model may enable the function again.
-            stop(dev, function, guest, name);
+            let cause = match severity {
+                Severity::Permanent => "permanent error",
+                _ => "fatal error",
+            };
+            stop(dev, function, guest, cause);
             if let Err(e) = ConfigSpace::of(dev).quiesce() {
                 dev_warn!(dev, "does not answer ({:?})\n", e);
             }
@@ -175,7 +179,7 @@ impl Driver for PciBack {
         // After a nonfatal error, Linux resets the link if another driver behind it asks for that.
         let function = &bound.function;
         if let Some(guest) = function.guest() {
-            stop(dev, function, guest, "link reset after an");
+            stop(dev, function, guest, "link reset after an error");
         }
         let result = function.slot_reset(dev);
         function.look_after();
@@ -184,28 +188,6 @@ impl Driver for PciBack {
 
     fn resume(&self, _dev: &Locked, bound: ArcBorrow<'_, Bound>) {
         bound.function.set_recovering(false);
-    }
-}
-
-/// Stops a guest that must not use a function any more, unless the guest was already stopped.
-pub(crate) fn stop(dev: &kernel::pci::Device, function: &Function, guest: Domain, why: &str) {
-    if !function.is_first_stop() {
-        return;
-    }
-    match domain::crash(guest) {
-        Ok(()) => dev_err!(
-            dev,
-            "{} error: domain {} had it and was stopped, as if it had crashed\n",
-            why,
-            guest
-        ),
-        Err(e) => dev_err!(
-            dev,
-            "{} error: domain {} has it and could not be stopped ({:?}): xl destroy it\n",
-            why,
-            guest,
-            e
-        ),
     }
 }
 

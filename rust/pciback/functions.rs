@@ -145,10 +145,11 @@ impl Functions {
         self.registry.returns.drain();
     }
 
-    /// Waits for up to `seconds` until no guest has `function`. Returns whether no guest has it.
+    /// Waits for up to `seconds` until no guest has `function`, in Xen either. Returns whether no
+    /// guest has it.
     pub(crate) fn wait_until_released(&self, function: &Function, seconds: u32) -> bool {
         for _ in 0..seconds.saturating_mul(20) {
-            if function.guest().is_none() {
+            if function.guest().is_none() && !function.vpci.is_assigned() {
                 return true;
             }
             fsleep(Delta::from_millis(50));

@@ -12,7 +12,7 @@
 //! * [`serving`], [`served`], [`handshake`], [`connection`], [`operation`], [`interrupts`],
 //!   [`space`], [`layout`], [`registers`]: what PV guests request.
 //! * [`files`], [`quirks`]: the sysfs files.
-//! * [`unplug`]: functions that are unplugged while assigned.
+//! * [`stop`], [`unplug`]: guests that lose a function by an error, or as it is unplugged.
 
 mod answers;
 mod assignment;
@@ -43,6 +43,7 @@ mod serving;
 mod sleep;
 mod slots;
 mod space;
+mod stop;
 mod topology;
 mod unplug;
 

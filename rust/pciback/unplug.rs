@@ -4,7 +4,8 @@
 //!
 //! When Linux tells Xen of the removal, Xen frees the interrupts of the function. If they are still
 //! bound to the guest, destroying the guest crashes Xen. This driver therefore stops the guest, and
-//! gives its toolstack time to destroy it, before Linux tells Xen.
+//! gives its toolstack time to destroy it, before Linux tells Xen. A toolstack may take the function
+//! from a stub domain before it destroys the stub domain's guest: Xen is asked, too.
 
 use kernel::{
     pci::Device,
@@ -18,8 +19,8 @@ use xen::pci::{
 };
 
 use crate::{
-    driver,
-    functions::Functions, //
+    functions::Functions,
+    stop::stop, //
 };
 
 /// The time that a toolstack has to destroy a stopped guest, in seconds.
@@ -39,12 +40,7 @@ impl bus::Observer for Unplug {
         let Some(guest) = function.guest() else {
             return;
         };
-        driver::stop(
-            dev,
-            &function,
-            guest,
-            "unplugged while assigned, which is an",
-        );
+        stop(dev, &function, guest, "unplugged");
         if !self.0.wait_until_released(&function, SECONDS) {
             dev_err!(
                 dev,

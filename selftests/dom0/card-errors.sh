@@ -55,7 +55,7 @@ told() { # TEXT
 
 # A guest that is played cannot be stopped: there is no such domain.
 stopped() { # SBDF GUEST
-	told "$1: fatal error: domain $2 has it and could not be stopped"
+	told "$1: fatal error while assigned to domain $2, which could not be stopped"
 }
 
 bars() { # SBDF
@@ -117,7 +117,7 @@ stopped_first() {
 	error one MALF_TLP
 	told "$one: fatal error, no guest has it"
 	stopped $two $guest
-	since_error | awk "/$two: fatal error: domain $guest/ { stopped = NR } /$port: .*link has been reset/ { reset = NR }
+	since_error | awk "/$two: fatal error while assigned to domain $guest/ { stopped = NR } /$port: .*link has been reset/ { reset = NR }
 		END { exit !(stopped && stopped < reset) }" || die "the link was reset first"
 	is $one clean
 	have_their_bars

@@ -44,7 +44,7 @@ one_waits() {
 
 # Xen must not be told before the guest is destroyed, which the toolstack does now.
 guest_is_destroyed() {
-	wait_for 20 told "$second: unplugged while assigned.*domain $guest has it"
+	wait_for 20 told "$second: unplugged while assigned to domain $guest,"
 	[ -e $devices/$second ] || die "Linux did not wait for the guest"
 	is $first returned
 	gone

@@ -237,7 +237,7 @@ nonfatal_error() {
 	qmp '{"execute": "human-monitor-command", "arguments": {"command-line": "pcie_aer_inject_error port3 COMP_TIME 0 0 0 0 0"}}'
 	wait_for 10 recovered
 	# This guest is played: there is no such domain.
-	log | grep "$sibling: link reset after an error: domain $guest has it and could not be stopped" ||
+	log | grep "$sibling: link reset after an error while assigned to domain $guest, which could not be stopped" ||
 		die "the link was reset under the guest"
 	gone
 	is $sibling clean

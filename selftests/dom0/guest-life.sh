@@ -47,7 +47,7 @@ fatal_error() {
 	until_gone e
 	sleep 1
 	kill $monitor
-	log | grep "$behind: fatal error: domain [0-9]* had it and was stopped" || die "the log does not say so"
+	log | grep "$behind: fatal error while assigned to domain [0-9]*; domain stopped" || die "the log does not say so"
 	grep -q "^change@.*/$behind .*XEN_PCI_ERROR=fatal XEN_PCI_DOMAIN=[0-9]" $tmp/uevents ||
 		die "udev is not told: $(cat $tmp/uevents)"
 	free $behind

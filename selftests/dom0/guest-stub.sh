@@ -4,8 +4,8 @@
 # A guest whose device model is in a stub domain that libxl makes, with a function. No
 # QEMU is in there: a script asks Xen for what QEMU would ask for, and a program in
 # dom0 answers libxl in its place. Would catch: a stub domain that finds no function, may
-# map no interrupt of its guest, or one of somebody else, and a function that is not free
-# when it ends.
+# map no interrupt of its guest, or one of somebody else, a function that is not free when it ends,
+# and a guest that goes on when its function is unplugged, which crashes Xen 4.20.
 
 . "${0%/*}/ktap.sh"
 . "${0%/*}/guests"
@@ -47,8 +47,8 @@ init() {
 	END
 }
 
-# Another guest, and one whose device model is in a stub domain. It does not run itself.
-start() {
+# Another guest, and what libxl starts.
+prepare() {
 	echo Y >/sys/module/xen_pciback/parameters/pv
 	guest-run --pv --name g --keep "$(echo true | in_guest)" || die "no PV guest"
 	library=$(ldd "$(command -v xl)" | awk '/libxenlight/ { print $3 }')
@@ -71,6 +71,11 @@ start() {
 		stubdomain_memory = 256
 		pci = ["$nic1"]
 	END
+}
+
+# A guest whose device model is in a stub domain. It does not run itself.
+start() {
+	rm -f $console
 	assignable $nic1
 	echo $nic1 >$pciback/allow_interrupt_control
 	xl create -p $tmp/s.cfg || die "$(tail -n 30 /var/log/xen/*-s*.log)"
@@ -102,15 +107,43 @@ nobody_elses() {
 	answer elsewhere "No such device"
 }
 
-ends() {
-	xl destroy s && until_gone s && until_gone s-dm && xl destroy g && free $nic1
+prepare_and_start() {
+	prepare && start
 }
 
-plan 6
-check "a stub domain finds its guest's function" start
+told() { # DOMAIN
+	log | grep "$nic1: unplugged while assigned to domain $1; domain stopped" || die "nothing of domain $1"
+}
+
+# libxl destroys both, before Xen is told.
+unplugged() {
+	start || return
+	stub=$(xl domid s-dm) guest=$(xl domid s)
+	# Only a toolstack can say whose it is.
+	xenstore-ls -p /local/domain/$stub | grep "^target = \"$guest\".*(n0,r$stub)" || die "the stub domain says so"
+	echo 1 >$devices/$nic1/remove &
+	wait_for 20 eval "log | grep -q 'domain $stub is the stub domain of domain $guest'"
+	until_gone s && until_gone s-dm && wait || return
+	told $stub
+	told $guest
+	! log | grep "was not destroyed within" || die "Xen was told before"
+	[ ! -e $devices/$nic1 ] || die "it is still there"
+	echo 1 >/sys/bus/pci/rescan
+	wait_for 10 test -e $devices/$nic1
+	assignable $nic1
+}
+
+ends() {
+	xl destroy s && until_gone s && until_gone s-dm && free $nic1
+}
+
+plan 7
+check "a stub domain finds its guest's function" prepare_and_start
 check "it may map interrupts of the function to its guest" its_own
 check "with allow_interrupt_control it enables MSI-X itself" enables
 check "it may map none to others, nor of other functions" nobody_elses
 check "both end, and the function is free" ends
+check "both are stopped when a function is unplugged, and Xen hears of that when they are gone" unplugged
+xl destroy g
 check "returned, it pings in dom0 by MSI-X" nic_in_dom0
 finish

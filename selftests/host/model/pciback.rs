@@ -62,6 +62,8 @@ mod sleep;
 mod slots;
 #[path = "../../../rust/pciback/space.rs"]
 mod space;
+#[path = "../../../rust/pciback/stop.rs"]
+mod stop;
 #[path = "../../../rust/pciback/topology.rs"]
 mod topology;
 #[path = "../../../rust/pciback/unplug.rs"]
