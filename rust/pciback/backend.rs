@@ -327,7 +327,7 @@ impl Backend {
         let placed = Placed::new(self.topology, sbdf, alone, guest.placed())?;
         let usable = assignment.usable();
         let attached = Attached {
-            slot: Slot::new(),
+            slot: Slot::new(&function, self.domain),
             assignment,
             placed,
         };

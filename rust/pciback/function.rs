@@ -86,7 +86,7 @@ pub(crate) struct Function {
     pub(crate) quirks: Mutex<KVec<Quirk>>,
     /// The last PV guest that had the function, or 0.
     pub(super) last_pv_guest: Atomic<u32>,
-    /// Set when a PV guest first uses the function: its INTx line.
+    /// Set when a PV guest first gets the function: its INTx line.
     gsi: SetOnce<Option<u32>>,
     pub(super) registry: Arc<Registry<Function>>,
     /// Resets a returned function for the next guest, and looks after it, see `look_after()`.
@@ -476,6 +476,13 @@ impl Function {
     /// Returns whether this is the first call since the current guest has the function.
     pub(crate) fn is_first_error(&self) -> bool {
         !core::mem::replace(&mut self.inner.lock().error_logged, true)
+    }
+
+    /// Returns whether Linux is recovering from an error of the function, or the current guest was
+    /// stopped for one.
+    pub(crate) fn has_failed(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.guest_stopped || inner.life.is_recovering()
     }
 
     /// Returns whether this is the first call since the current guest has the function.

@@ -13,6 +13,7 @@ use kernel::{
 };
 
 use xen::{
+    hypercall::domain::is_pv_guest,
     pci::{
         ConfigSpace,
         DeviceExt,
@@ -48,12 +49,15 @@ use crate::{
 
 /// What a PV guest uses of a function that it may have.
 pub(crate) struct Slot {
+    /// What the guest sees as its interrupt line: the pirq of its INTx, or 0.
+    line: u8,
     served: Option<Served>,
     /// Whether Xen had assigned the function when it was asked.
     was_assigned: bool,
 }
 
-/// A function that a PV guest uses. Dropping it takes its interrupts from the guest.
+/// A function that a PV guest uses. Dropping it stops the function, and takes its interrupts from
+/// the guest. Whoever does that holds the device lock.
 struct Served {
     function: Arc<Function>,
     space: Space,
@@ -61,16 +65,27 @@ struct Served {
 }
 
 impl Slot {
-    pub(crate) fn new() -> Self {
+    /// Called when the function is attached. A toolstack has mapped its line by then; later, it may
+    /// have unmapped it, and not have said so. May sleep.
+    pub(crate) fn new(function: &Function, domain: Domain) -> Self {
+        let gsi = (is_pv_guest(domain) == Ok(true)).then(|| function.gsi());
+        let line = gsi.flatten().map(|gsi| guest::line(domain, gsi));
         Self {
+            line: line
+                .and_then(|line| line.ok()?.try_into().ok())
+                .unwrap_or(0),
             served: None,
             was_assigned: false,
         }
     }
 
-    /// Takes the function's interrupts from the guest. May sleep.
+    /// Stops the function, and takes its interrupts from the guest. May sleep.
     pub(crate) fn stop(&mut self) {
-        self.served = None;
+        if let Some(served) = self.served.take() {
+            let dev = served.function.dev.clone();
+            let _lock = DeviceLock::new(&dev);
+            drop(served);
+        }
     }
 
     /// Does an operation of the guest on its function, and calls `answer`. May sleep.
@@ -90,20 +105,21 @@ impl Slot {
         let _lock = DeviceLock::new(&function.dev);
         let is_early = is_stub && !self.was_assigned;
         // Xen may log each question.
-        let asks = is_early
-            || self.served.is_none()
-            || !matches!(operation, Operation::Read(_) | Operation::Disable);
+        let asks = is_early || self.served.is_none() || !matches!(operation, Operation::Read(_));
         let is_assigned = asks && function.vpci.ask_assigned() == Ok(true);
         self.was_assigned |= is_assigned;
         let is_theirs = function.is_seized()
             && !function.is_leaving.load(Relaxed)
+            && !function.has_failed()
             && (!asks || is_assigned || is_early);
         if is_theirs && self.served.is_none() {
-            self.served = Served::new(function, domain).ok();
+            self.served = Served::new(function, domain, self.line).ok();
         }
         let done = match &mut self.served {
-            Some(served) if is_theirs || operation == Operation::Disable => {
-                served.try_operate(&operation, answer)
+            Some(served) if is_theirs => served.try_operate(&operation, answer),
+            Some(_) if operation == Operation::Disable => {
+                self.served = None;
+                return answer(Answer::Done);
             }
             _ if is_theirs => Err(EIO),
             _ => return answer(Answer::Refused(Refusal::NoFunction)),
@@ -121,7 +137,7 @@ impl Slot {
 impl Served {
     /// Prepares the function for the guest: it decodes its BARs, and may raise INTx. The caller
     /// holds the device lock.
-    fn new(function: &Arc<Function>, domain: Domain) -> Result<Self> {
+    fn new(function: &Arc<Function>, domain: Domain, line: u8) -> Result<Self> {
         let dev = &function.dev;
         let hardware = Hardware::new(dev, domain)?;
         let mut lengths = [0; 7];
@@ -133,10 +149,7 @@ impl Served {
         let traits = Traits {
             lengths,
             virtual_function: dev.is_virtfn().then(|| virtual_function(dev)).transpose()?,
-            line: function
-                .gsi()
-                .and_then(|gsi| u8::try_from(guest::line(domain, gsi).ok()?).ok())
-                .unwrap_or(0),
+            line,
             is_permissive: PERMISSIVE.get() || function.permissive.load(Relaxed),
             controls_interrupts: function.interrupt_control.load(Relaxed),
         };
@@ -176,28 +189,30 @@ impl Served {
                 answer(Answer::Pirqs(entries, pirqs));
             }
             Operation::Disable => {
-                self.disable();
+                self.interrupts.disable();
                 answer(Answer::Done);
             }
         }
         Ok(())
     }
+}
 
-    /// Takes its interrupts from the guest. The caller holds the device lock.
-    fn disable(&mut self) {
-        // Another driver may have it by now.
-        self.interrupts.actions().is_ours = self.function.is_seized();
-        self.interrupts.disable();
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        let dev = self.function.dev.clone();
-        let _lock = DeviceLock::new(&dev);
-        self.disable();
-        // The guest may have enabled them itself.
-        self.interrupts.actions().stop_messages();
+        let hardware = self.interrupts.actions();
+        // Another driver may have it by now.
+        if self.function.is_seized() {
+            // A function that does not answer sends nothing.
+            let _ = hardware.config.stop_sending();
+        }
+        // What unmaps the interrupts would turn INTx on.
+        hardware.is_ours = false;
     }
 }
 
@@ -218,7 +233,7 @@ fn virtual_function(dev: &Device) -> Result<Virtual> {
 
 /// The function, and Xen's interrupts of the guest.
 struct Hardware {
-    /// Whether it may be written to.
+    /// Whether it is written to.
     is_ours: bool,
     domain: Domain,
     dev: ARef<Device>,

@@ -176,16 +176,29 @@ pub(crate) fn map_message(domain: u16, sbdf: Sbdf, entry: u16, table_base: u64) 
     })
 }
 
-/// `PHYSDEVOP_map_pirq`: maps the line `gsi` to `domain`, and returns the pirq. If it is mapped
-/// already, that changes nothing.
-pub(crate) fn map_line(domain: u16, gsi: u32) -> Result<i32> {
-    map(bindings::physdev_map_pirq {
-        domid: domain,
-        type_: bindings::MAP_PIRQ_TYPE_GSI as c_int,
-        index: gsi.try_into()?,
-        pirq: -1,
-        ..Default::default()
-    })
+/// `PHYSDEVOP_map_pirq`: returns the pirq that the line `gsi` is mapped to in `domain`. `ENOENT` if
+/// it is not mapped.
+///
+/// Xen has no question for that. It refuses to map a line to a second pirq (`EEXIST`), and a line
+/// to a pirq that no domain has (`EINVAL`). To map a line that is mapped to any pirq changes
+/// nothing.
+pub(crate) fn line(domain: u16, gsi: u32) -> Result<i32> {
+    const NO_PIRQ: c_int = c_int::MAX;
+    const ANY_PIRQ: c_int = -1;
+    let line = |pirq| -> Result<i32> {
+        map(bindings::physdev_map_pirq {
+            domid: domain,
+            type_: bindings::MAP_PIRQ_TYPE_GSI as c_int,
+            index: gsi.try_into()?,
+            pirq,
+            ..Default::default()
+        })
+    };
+    match line(NO_PIRQ) {
+        Err(e) if e == EEXIST => line(ANY_PIRQ),
+        Err(e) if e != EINVAL => Err(e),
+        _ => Err(ENOENT),
+    }
 }
 
 fn map(mut map: bindings::physdev_map_pirq) -> Result<i32> {

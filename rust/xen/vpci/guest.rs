@@ -38,10 +38,12 @@ pub fn map_msix(domain: u16, dev: &Device, table: MsixTable, entry: u16) -> Resu
     )
 }
 
-/// Returns the pirq of the line `gsi` in `domain`. A toolstack has mapped it with the function.
-/// Errors are those of `PHYSDEVOP_map_pirq`.
+/// Returns the pirq of the line `gsi` in `domain`, if a toolstack has mapped it with the function.
+/// Does not map it.
+///
+/// Errors: `ENOENT` if it is not mapped; else those of `PHYSDEVOP_map_pirq`.
 pub fn line(domain: u16, gsi: u32) -> Result<i32> {
-    physdev::map_line(domain, gsi)
+    physdev::line(domain, gsi)
 }
 
 /// Unmaps a pirq of [`map_msi`] or [`map_msix`]. Errors are those of `PHYSDEVOP_unmap_pirq`.
