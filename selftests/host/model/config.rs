@@ -53,6 +53,7 @@ impl ConfigSpace {
             if offset == 0x04 {
                 registers.command = value & 2 != 0;
                 registers.dma = value & 4 != 0;
+                registers.intx_off = value & 0x400 != 0;
             }
         });
         Ok(())
@@ -64,13 +65,19 @@ impl ConfigSpace {
 
     pub fn enable_messages(&self, _by_msix: bool) -> Result {
         self.write(0x00, 0u32)?;
-        self.0.registers(|registers| registers.messages = true);
+        self.0.registers(|registers| {
+            registers.messages = true;
+            registers.intx_off = true;
+        });
         Ok(())
     }
 
     pub fn disable_messages(&self) -> Result {
         self.write(0x00, 0u32)?;
-        self.0.registers(|registers| registers.messages = false);
+        self.0.registers(|registers| {
+            registers.messages = false;
+            registers.intx_off = false;
+        });
         Ok(())
     }
 
@@ -79,6 +86,7 @@ impl ConfigSpace {
             assert!(!registers.in_reset, "written to while it is reset");
             registers.dma = false;
             registers.messages = false;
+            registers.intx_off = true;
         });
         Ok(())
     }
@@ -89,6 +97,7 @@ impl ConfigSpace {
             registers.command = false;
             registers.dma = false;
             registers.messages = false;
+            registers.intx_off = true;
         });
         Ok(())
     }

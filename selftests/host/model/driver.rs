@@ -197,6 +197,7 @@ pub fn recover(dev: &Device) {
         dev.core(|core| core.recovering = true);
     });
     dev.registers(|registers| {
+        assert!(!registers.dma, "DMA goes on after a fatal error");
         registers.command = false;
         registers.bars = false;
         registers.asleep = false;

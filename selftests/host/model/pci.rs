@@ -38,6 +38,10 @@ pub struct Registers {
     pub messages: bool,
     /// How many of them are mapped to a PV guest.
     pub pirqs: u16,
+    /// It sends no INTx.
+    pub intx_off: bool,
+    /// A toolstack has taken its line from a PV guest.
+    pub line_taken: bool,
 }
 
 /// A driver's callbacks, for the driver core.
@@ -175,6 +179,8 @@ impl Device {
                 dma: false,
                 messages: false,
                 pirqs: 0,
+                intx_off: false,
+                line_taken: false,
             }),
             core: RefCell::default(),
         }))
@@ -214,6 +220,7 @@ impl Device {
             assert!(!registers.asleep, "reset in its sleep");
             registers.dma = false;
             registers.messages = false;
+            registers.intx_off = false;
             registers.in_reset = true;
             registers.command = false;
             registers.bars = false;

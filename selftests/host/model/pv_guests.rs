@@ -4,16 +4,18 @@
 
 use core::ffi::CStr;
 
-use checker::Scenario;
+use checker::{join, spawn, Scenario};
 use kernel::{context, sync::aref::ARef};
 use xen::{
-    pci::driver,
+    hypercall::domain,
+    pci::{bus::Observer as _, driver},
     xenbus::{self, store, watch::Observer as _, Probed, State, PV_GUEST},
 };
 
 use crate::{
     backends::{BackendDriver, Changes},
     machine::{Machine, SBDF},
+    unplug::Unplug,
 };
 
 pub(crate) const ALL: &[Scenario] = &[
@@ -23,6 +25,10 @@ pub(crate) const ALL: &[Scenario] = &[
     ("served-while-taken-in-xen", served_while_taken_in_xen),
     ("served-while-leaving", served_while_leaving),
     ("served-while-reset", served_while_reset),
+    ("served-while-recovering", served_while_recovering),
+    ("served-while-unplugged", served_while_unplugged),
+    ("served-while-it-closes", served_while_it_closes),
+    ("unplugged-from-a-stub-domain", unplugged_from_a_stub_domain),
     ("served-before-assigned", served_before_assigned),
     ("xsa-43-not-logged", xsa_43_not_logged),
     ("xsa-155-read-once", xsa_155_read_once),
@@ -32,6 +38,8 @@ pub(crate) const ALL: &[Scenario] = &[
 
 /// The directory of the guest, which is a stub domain if it has a target.
 const STUB_DOMAIN: &CStr = c"/local/domain/9";
+/// The target, which has the function in Xen.
+const TARGET: u16 = 1;
 
 /// A guest with a function, connected.
 struct Served {
@@ -51,7 +59,7 @@ impl Served {
 
     fn by_a_stub_domain() -> Self {
         let machine = Machine::seized();
-        store::change(|store| store.set(STUB_DOMAIN, c"target", 1));
+        store::change(|store| store.set(STUB_DOMAIN, c"target", TARGET));
         Self::connected(machine)
     }
 
@@ -100,10 +108,29 @@ impl Served {
         Changes(self.machine.backends.clone()).changed(self.dev.node());
     }
 
+    /// The function is unplugged.
+    fn unplug(&self) -> impl FnOnce() + 'static {
+        let functions = self.machine.functions.clone();
+        let removed = self.machine.device.clone();
+        move || {
+            removed.registers(|registers| registers.present = false);
+            driver::unbind(&removed);
+            Unplug(functions).removing(&removed);
+            removed.registers(|registers| {
+                assert!(!registers.in_xen, "Xen forgets a function that a guest has");
+            });
+        }
+    }
+
     fn end(self) -> Machine {
         self.machine
             .device
             .registers(|registers| registers.in_xen = false);
+        self.disappears()
+    }
+
+    /// XenStore does not name it any more.
+    fn disappears(self) -> Machine {
         store::change(|store| store.remove(self.dev.node()));
         drop(self.backend);
         self.machine.backends.drain();
@@ -178,6 +205,78 @@ fn served_while_reset() {
     let served = Served::new();
     served.requests();
     served.machine.flr()();
+    served.end().ends_free();
+}
+
+/// Its link fails, which stops the guest; what it has requested before may come late.
+fn served_while_recovering() {
+    let served = Served::new();
+    let device = served.machine.device.clone();
+    served.does_dma();
+    driver::recover(&device);
+    served.machine.backends.drain();
+    device.registers(|registers| assert!(!registers.dma, "DMA of a guest that was stopped"));
+    assert_eq!(domain::stopped(), [PV_GUEST]);
+    served.end().ends_free();
+}
+
+/// It is unplugged, which stops the guest; its toolstack destroys it.
+fn served_while_unplugged() {
+    let served = Served::new();
+    served.requests();
+    let other = spawn(served.unplug());
+    let machine = served.end();
+    join(other);
+    assert!(domain::stopped().iter().all(|stopped| *stopped == PV_GUEST));
+    machine.unload();
+}
+
+/// A toolstack may take it from a stub domain before it destroys the stub domain's guest.
+fn unplugged_from_a_stub_domain() {
+    let served = Served::by_a_stub_domain();
+    let device = served.machine.device.clone();
+    device.registers(|registers| registers.in_xen = true);
+    let unplug = served.unplug();
+    let stops = spawn(move || {
+        unplug();
+        assert_eq!(domain::stopped(), [PV_GUEST, TARGET]);
+    });
+    while domain::stopped().is_empty() {
+        context::might_sleep();
+        checker::loom::thread::yield_now();
+    }
+    let machine = served.disappears();
+    device.registers(|registers| registers.in_xen = false);
+    join(stops);
+    machine.unload();
+}
+
+/// A guest closes its frontend and connects again, while its toolstack takes the function away: it
+/// has unmapped the line by then.
+fn served_while_it_closes() {
+    let served = Served::new();
+    let device = served.machine.device.clone();
+    served.does_dma();
+    served.machine.backends.drain();
+    served.requests();
+    served.backend.other_end(State::Closing);
+    served.machine.backends.drain();
+    device.registers(|registers| {
+        assert!(!registers.dma, "DMA goes on while nobody is served");
+        assert!(registers.intx_off, "INTx comes while nobody is served");
+        registers.line_taken = true;
+    });
+    served.backend.other_end(State::Initialised);
+    served.machine.backends.drain();
+    served.does_dma();
+    served.machine.backends.drain();
+    device.registers(|registers| {
+        assert!(
+            registers.dma && !registers.intx_off,
+            "it is not served again"
+        );
+        registers.line_taken = false;
+    });
     served.end().ends_free();
 }
 

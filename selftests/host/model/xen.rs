@@ -162,7 +162,19 @@ pub mod hypercall {
     pub mod domain {
         //! Guests.
 
+        use checker::{loom::sync::Mutex, InOrder};
         use kernel::error::Result;
+
+        thread_local! {
+            static STOPPED: InOrder<Mutex<Vec<u16>>> = const { InOrder::new() };
+        }
+
+        /// The domains that were stopped.
+        pub fn stopped() -> Vec<u16> {
+            let stopped = STOPPED.with(InOrder::get);
+            let stopped = stopped.lock().expect("nobody panics");
+            stopped.clone()
+        }
 
         pub fn is_pv_guest(domain: u16) -> Result<bool> {
             Ok(domain == crate::frontends::PV_GUEST)
@@ -172,7 +184,9 @@ pub mod hypercall {
             Ok(false)
         }
 
-        pub fn crash(_domain: u16) -> Result {
+        pub fn crash(domain: u16) -> Result {
+            let stopped = STOPPED.with(InOrder::get);
+            stopped.lock().expect("nobody panics").push(domain);
             Ok(())
         }
     }
@@ -198,6 +212,10 @@ pub mod vpci {
         }
 
         pub fn line(_domain: u16, _gsi: u32) -> Result<i32> {
+            for dev in pci::iter() {
+                let is_taken = dev.registers(|registers| registers.line_taken);
+                assert!(!is_taken, "a line is wanted that the guest has lost");
+            }
             Ok(16)
         }
 
