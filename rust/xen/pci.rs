@@ -22,6 +22,7 @@ mod lock;
 mod msix;
 mod power;
 pub mod reset;
+mod reset_result;
 mod rom_file;
 mod saved;
 mod sbdf;

@@ -29,6 +29,7 @@ use crate::{
     pci::{
         as_raw,
         device,
+        reset_result,
         ConfigSpace,
         Locked, //
     }, //
@@ -160,11 +161,7 @@ impl<'a> BusLock<'a> {
             // SAFETY: By the type invariant the bridge and all functions behind it are locked.
             to_result(unsafe { bindings::pci_bridge_secondary_bus_reset(as_raw(&self.bridge)) })
         };
-        match result {
-            // The PCI core returns this for a function that did not come back, too.
-            Err(e) if e == ENOTTY => Err(ETIMEDOUT),
-            result => result,
-        }
+        reset_result::of_core(result, || true)
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     pci::{
         self,
         as_raw,
+        reset_result,
         Locked, //
     }, //
 };
@@ -185,13 +186,8 @@ impl Locked {
         self.told(unsafe { bindings::__pci_reset_function_locked(as_raw(self)) })
     }
 
-    /// Converts the result of a reset. The PCI core also returns `ENOTTY` for a function that has a
-    /// method but did not come back in time.
     fn told(&self, errno: c_int) -> Result {
-        match to_result(errno) {
-            Err(e) if e == ENOTTY && self.reset_method().is_some() => Err(ETIMEDOUT),
-            result => result,
-        }
+        reset_result::of_core(to_result(errno), || self.reset_method().is_some())
     }
 
     /// Blocks access to the function's configuration space by user space, and by other callers of
