@@ -122,6 +122,29 @@ def notices(test: Callable[..., list[str]], example: object) -> Callable[[], lis
     return lambda: [] if test(example) else ["nothing was noticed"]
 
 
+def refused(error: str, *examples: str) -> Callable[[], list[str]]:
+    """None of them compiles, each for this one reason."""
+    def problem(example: str) -> str:
+        said = "".join(rust_compiles([example]))
+        errors = re.findall(r"^error(?:\[E\d+\])?: (?!aborting)(.*)", said, re.M)
+        return "" if len(errors) == 1 and re.search(error, errors[0]) else f"{example}\n{said or 'It compiles.'}"
+
+    return lambda: [text for text in map(problem, examples) if text]
+
+
+def moves(trait: str) -> str:
+    """A registration is moved, with the memory that the kernel knows."""
+    room = trait.rpartition("::")[0]
+    return f"""use core::pin::Pin;
+fn moved<T: xen::{trait}>(it: Pin<KBox<xen::{room}::Registration<T>>>) -> KBox<xen::{room}::Registration<T>> {{
+    Pin::into_inner(it)
+}}"""
+
+
+def on_device(call: str) -> str:
+    return f"use xen::pci::*; fn f(dev: &kernel::pci::Device) {{ {call}; }}"
+
+
 TESTS: dict[str, Callable[[], list[str]]] = {
     "all examples in C compile": c_examples,
     "all examples of crate xen compile": lambda: rust_compiles(list(rust_examples())),
@@ -130,6 +153,20 @@ TESTS: dict[str, Callable[[], list[str]]] = {
         c_compiles, "#include <xen/pcidev.h>\nint gsi(struct xen_pcidev_info *info) { return info->gsi2; }"),
     "a method that is none is noticed": notices(
         rust_compiles, ["fn f(dev: &kernel::pci::Device) { xen::pci::ConfigSpace::off(dev); }"]),
+    "a lock that another task releases does not compile": refused(
+        "`.*` cannot be sent between threads safely",
+        *(f"fn send(_: impl Send) {{}} {on_device(f'send({lock}::new(dev))')}" for lock in ("DeviceLock", "BusLock"))),
+    "the bridge above a function that may be removed, or a directory of it, does not compile": refused(
+        "no method named `.*` found", on_device("dev.upstream()"), on_device("dev.add_directory(())")),
+    "changes of a function that is not locked do not compile": refused(
+        "no method named `.*` found", *map(on_device, [
+            "dev.mark_assigned()", "dev.clear_assigned()", "dev.enable()", "dev.forbid_reset()"])),
+    "what Xen knows of a function that may be removed does not compile": refused(
+        "^mismatched types", on_device("xen::vpci::Function::of(dev)")),
+    "a registration that is moved does not compile": refused(
+        "cannot be unpinned", *map(moves, [
+            "gsi::lookup::GsiLookup", "gsi::irq::Handler", "linux::miscdevice::MiscDevice", "linux::module::Observer",
+            "pci::bus::Observer", "pci::driver::Driver", "xenbus::Driver"])),
     "a target that is none is noticed": notices(looked_up, ["``make tests``"]),
     "a variable that is none is noticed": notices(looked_up, ["::\n\n  $ make test TEST='zoo'\n"]),
     "a command that is none is noticed": notices(looked_up, ["```\npcidev list\npcidev guests\n```\n"]),
