@@ -205,9 +205,9 @@ impl Function {
             Obstacle::Assigned(domain) => {
                 dev_info!(
                     dev,
-                    "not reset until domain {} returns {}: one bus reset is for both\n",
-                    domain,
-                    sbdf
+                    "reset postponed: it shares a bus reset with {}, assigned to domain {}\n",
+                    sbdf,
+                    domain
                 );
                 // Meanwhile DMA and interrupts of the last owner must not go on.
                 return self.without_reset(dev, Outcome::Postponed);

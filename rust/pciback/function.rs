@@ -569,7 +569,7 @@ impl WorkItem for Function {
         if is_hopeless {
             dev_err!(
                 this.dev,
-                "no guest gets it any more: given up by xen-pciback; xl pci-assignable-add tries again\n"
+                "withdrawn: reset failed; retry with xl pci-assignable-add\n"
             );
             driver::unbind(&this.dev);
         }

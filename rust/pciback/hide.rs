@@ -137,7 +137,7 @@ fn text(value: Option<&'static CStr>) -> Result<&'static str, &'static str> {
     let Some(value) = value else {
         return Ok("");
     };
-    value.to_str().map_err(|_| "bytes that are no text")
+    value.to_str().map_err(|_| "not UTF-8")
 }
 
 /// Logs what in the parameters matches no function.

@@ -99,7 +99,7 @@ impl Guard {
             // Its device model must not lose the file `config`.
             dev_warn!(
                 dev,
-                "a guest has this GPU already, and may read addresses of the host; the next one does not get it before xl pci-assignable-remove and pci-assignable-add\n"
+                "already assigned: its guest may read host addresses; run xl pci-assignable-remove and -add before the next guest\n"
             );
             return Some(guard);
         }

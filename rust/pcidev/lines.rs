@@ -130,7 +130,7 @@ impl Line {
                 self.lent = None;
             }
             Err(e) if !self.is_owed => pr_err!(
-                "GSI {}: Xen does not bind it to dom0 ({:?}): no INTx on it in dom0 until a guest has ended or a driver was bound anew\n",
+                "GSI {}: Xen does not bind it to dom0 ({:?}), dom0 gets no INTx on it: destroy the guest that uses it, or rebind a driver\n",
                 self.gsi,
                 e
             ),

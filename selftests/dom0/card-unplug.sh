@@ -39,7 +39,7 @@ one_waits() {
 	leave_tattoos $first $second
 	detach_first
 	is $first returned
-	wait_for 5 told "$first: not reset until domain $guest returns $second"
+	wait_for 5 told "$first: reset postponed: it shares a bus reset with $second, assigned to domain $guest"
 }
 
 # Xen must not be told before the guest is destroyed, which the toolstack does now.

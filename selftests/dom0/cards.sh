@@ -85,7 +85,7 @@ half_is_returned() {
 
 postponed() {
 	half_is_returned
-	wait_for 5 told "$first: not reset until domain $guest returns $second"
+	wait_for 5 told "$first: reset postponed: it shares a bus reset with $second, assigned to domain $guest"
 	same "blocked by" $second "$(blocked_by $first)"
 	same "bus mastering while it waits" 0 $((0x$(config $first COMMAND) & 4))
 	! echo $first >$pciback/do_flr 2>/dev/null || die "do_flr says that it did"

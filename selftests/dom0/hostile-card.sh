@@ -79,7 +79,7 @@ untouched() {
 back() {
 	if [ "$has" = "another guest" ]; then
 		is $victim returned
-		wait_for 10 told "$victim: not reset until domain $guest returns $other"
+		wait_for 10 told "$victim: reset postponed: it shares a bus reset with $other, assigned to domain $guest"
 		same "bus mastering while it waits" 0 $((0x$(config $victim COMMAND) & 4))
 		untouched
 		xenstore-rm $backend

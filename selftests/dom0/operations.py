@@ -243,7 +243,7 @@ class Hide(LoadPciback):
         hide = "".join(f"({function})" for function in (*rest, a))
         insert("xen_pciback", [f"hide={hide}", *fault.parameters("xen_pciback", number)])
         # Of a card, it may be given up after the other one was hidden.
-        given_up = "not hidden|no guest gets it any more"
+        given_up = "not hidden|withdrawn: reset failed"
         wait("an end of hiding",
              lambda: log.has(f"{a}: ({given_up})") or state(a) == "clean" or is_unreset(log))
         # It may still be on its way.
@@ -424,7 +424,7 @@ class Return(Operation):
         same_or_off(a, log)
 
     def failed(self, log: Log, error: OSError) -> None:
-        need(log.has(f"{a}: no guest gets it any more"), "the log does not say so")
+        need(log.has(f"{a}: withdrawn: reset failed"), "the log does not say so")
         same_or_off(a, log)
 
 

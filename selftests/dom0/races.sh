@@ -291,7 +291,7 @@ unloaded() {
 
 well_reset() {
 	# One that is unplugged in the middle of a reset was not reset well.
-	! log | grep -v $plugged | grep -E "reset.* failed|left stopped|no guest gets it|cannot restore|takes no notice|not seized: .*failed" ||
+	! log | grep -v $plugged | grep -E "reset.* failed|left stopped|withdrawn: reset failed|cannot restore|takes no notice|not seized: .*failed" ||
 		die "a reset, or what belongs to one, went wrong"
 }
 

@@ -194,7 +194,7 @@ silent_reset() {
 		echo $method >$devices/$behind/reset_method
 		seize $behind
 		silently flr_fails
-		log | grep "$behind: no guest gets it any more" || die "the log does not say so"
+		log | grep "$behind: withdrawn: reset failed" || die "the log does not say so"
 	done
 	# That by the bridge has reached it, but nothing could restore its BARs.
 	echo 1 >$devices/$behind/remove

@@ -124,7 +124,7 @@ goes_on_unreset() {
 	[ "$(dma_of_pair)" -gt 1 ] || die "it does not go on"
 	detach_first
 	is $pair returned
-	wait_for 5 told "$pair: not reset until domain $guest returns $other_of_pair"
+	wait_for 5 told "$pair: reset postponed: it shares a bus reset with $other_of_pair, assigned to domain $guest"
 	before="$(dma_of_pair)"
 	tried=$(fact nic-pair.0 dma_tried)
 	config $pair VENDOR_ID >/dev/null

@@ -26,6 +26,7 @@ LOGGED = re.compile(rf"\b(?:(?:dev|pr)_(?:emerg|alert|crit|err|warn|notice|info)
 WORDLESS = re.compile(r"[^a-z]*$")
 MESSAGES = "Documentation/admin-guide/messages.rst"
 XL_MESSAGES = "Documentation/admin-guide/messages-xl.rst"
+QUOTING = [f"Documentation/admin-guide/{name}.rst" for name in ("troubleshooting", "messages-xl")]
 LIBXL = "/usr/lib/x86_64-linux-gnu/libxenlight.a"
 # Of its object for functions: parts of other messages, and what only "xl -v" prints.
 LIBXL_NOT_SHOWN = {
@@ -141,6 +142,19 @@ def messages(tree: Tree) -> list[str]:
         f"described, and not in the sources: {term}" for term, texts in sorted(found.items()) if not texts]
 
 
+def quotations(tree: Tree) -> list[str]:
+    """What a sentence about the kernel log quotes is a part of a message."""
+    terms = [term for name in (MESSAGES, XL_MESSAGES) for term in re.findall(r"^   ``(.*)``$", tree.text(name), re.M)]
+    sentences = [" ".join(sentence.split()) for name in QUOTING for sentence
+                 in re.split(r"[.:]\s+(?=[A-Z*])|\n\n|^(?=\S)", tree.text(name), flags=re.M)]
+    quoted = {text for sentence in sentences if re.search(r"\b(?:kernel|the) log\b", sentence)
+              for text in re.findall("``(.+?)``", sentence)}
+    if not quoted:
+        return ["nothing is quoted from the kernel log: change this test"]
+    return [f"no message: {text}" for text in sorted(quoted)
+            if not any(text.removesuffix("...") in term for term in terms)]
+
+
 def libxl_texts(member: str) -> set[str]:
     """The formats of one object of libxl, with addresses as one value."""
     data = subprocess.run(["ar", "p", LIBXL, member], check=True, stdout=subprocess.PIPE).stdout
@@ -180,6 +194,7 @@ TESTS: dict[str, Callable[[Tree], list[str]]] = {
     "every trace event is described with its fields": traces,
     "every variable that udev gets is described": variables,
     "every message is described": messages,
+    "every message that is quoted exists": quotations,
     "every message of libxl about functions is described": libxl_messages,
     "a new file of the driver is noticed": notices(sysfs, BACK_FILES, 'c"slots"', 'c"slots2"'),
     "a new file of a function is noticed": notices(sysfs, "rust/pcidev/files.rs", 'c"irq"', 'c"irq2"'),
@@ -196,6 +211,7 @@ TESTS: dict[str, Callable[[Tree], list[str]]] = {
     "another message is noticed": notices(messages, "rust/pciback/driver.rs", "cannot notify udev", "could not notify udev"),
     "another message in XenStore is noticed": notices(messages, "rust/pciback/backend.rs", "is no address", "is none"),
     "a message that is gone is noticed": notices(messages, MESSAGES, "``cannot notify udev", "``could not notify udev"),
+    "another quotation is noticed": notices(quotations, QUOTING[0], "``left stopped``", "``left switched off``"),
     "a message of libxl that is not described is noticed": notices(
         libxl_messages, XL_MESSAGES, "   ``Not bound to pciback``\n", ""),
     "a message of libxl that is gone is noticed": notices(libxl_messages, XL_MESSAGES, "``Name too", "``The name is too"),
