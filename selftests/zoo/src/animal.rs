@@ -24,6 +24,8 @@ const MEMORY: u16 = 1 << 1;
 const BUS_MASTER: u16 = 1 << 2;
 const INTX_DISABLE: u16 = 1 << 10;
 const FLR: u16 = 1 << 15;
+/// In PM control: from D3hot to D0 the function keeps its state.
+const NO_SOFT_RESET: u16 = 1 << 3;
 /// Where firmware writes the address of stolen memory.
 const BDSM: usize = 0x5c;
 
@@ -198,16 +200,17 @@ impl Animal {
         self.fire_intx();
     }
 
-    fn power_state(&self) -> u16 {
+    fn power_control(&self) -> u16 {
         let control = self.layout.pm.map(|pm| pm + offset::PM_CONTROL);
-        control.map_or(0, |control| self.layout.config.read16(control) & 3)
+        control.map_or(0, |control| self.layout.config.read16(control))
+    }
+
+    fn power_state(&self) -> u16 {
+        self.power_control() & 3
     }
 
     fn keeps_state(&self) -> bool {
-        self.description
-            .pm
-            .as_ref()
-            .is_none_or(|pm| pm.no_soft_reset)
+        self.power_control() & NO_SOFT_RESET != 0
     }
 
     /// The address was written: without the flag, the data is fetched and the flag set.

@@ -100,6 +100,9 @@ pub struct Pm {
     /// From D3hot to D0 it keeps its registers: no reset.
     #[serde(default)]
     pub no_soft_reset: bool,
+    /// Software can write that bit.
+    #[serde(default)]
+    pub fickle: bool,
     pub at: Option<u16>,
 }
 
