@@ -63,7 +63,7 @@ impl<'a> BusLock<'a> {
 
     pub fn reset(&self) -> Result {
         for (_, dev) in &self.functions {
-            dev.begin_reset();
+            dev.begin_reset(true);
         }
         for (_, dev) in &self.functions {
             dev.end_reset();

@@ -51,9 +51,10 @@ impl Locked {
         result
     }
 
-    /// The reset alone.
-    pub fn reset_stopped(&self, _: &Undisturbed, _: Method) -> Result {
-        self.begin_reset();
+    /// The reset alone, by this method: the PCI core does not try its next one.
+    pub fn reset_stopped(&self, _: &Undisturbed, method: Method) -> Result {
+        let is_next = checker::without("only-method");
+        self.begin_reset(is_next || method.is_by_bridge());
         self.end_reset();
         Ok(())
     }

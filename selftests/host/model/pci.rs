@@ -27,6 +27,8 @@ pub struct Registers {
     pub asleep: bool,
     /// It does not answer while it is reset.
     pub in_reset: bool,
+    /// Whether its last reset was one of the bus; `None` when Xen was told of it.
+    pub by_bus: Option<bool>,
     /// Resets do it no good.
     pub sick: bool,
     pub present: bool,
@@ -173,6 +175,7 @@ impl Device {
                 dirt: 0,
                 asleep: false,
                 in_reset: false,
+                by_bus: None,
                 sick: false,
                 present: true,
                 in_xen: false,
@@ -214,7 +217,7 @@ impl Device {
     }
 
     /// A reset. What was there is gone, and the function does not answer.
-    pub fn begin_reset(&self) {
+    pub fn begin_reset(&self, by_bus: bool) {
         self.save();
         self.registers(|registers| {
             assert!(!registers.asleep, "reset in its sleep");
@@ -222,6 +225,7 @@ impl Device {
             registers.messages = false;
             registers.intx_off = false;
             registers.in_reset = true;
+            registers.by_bus = Some(by_bus);
             registers.command = false;
             registers.bars = false;
             registers.dirt = 0;

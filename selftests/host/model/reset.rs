@@ -21,7 +21,10 @@ pub enum Method {
 
 impl Method {
     pub fn kind(self) -> Kind {
-        Kind::Flr
+        match self {
+            Self::Flr => Kind::Flr,
+            Self::Bus => Kind::Hot,
+        }
     }
 
     pub fn is_by_bridge(self) -> bool {

@@ -256,7 +256,10 @@ pub mod vpci {
             Ok(())
         }
 
-        pub fn was_reset(&self, _dev: &Locked, _kind: Kind) -> Result {
+        pub fn was_reset(&self, dev: &Locked, kind: Kind) -> Result {
+            if let Some(by_bus) = dev.registers(|registers| registers.by_bus.take()) {
+                assert_eq!(kind == Kind::Hot, by_bus, "Xen is told of another reset");
+            }
             Ok(())
         }
     }
