@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ask privcmd|gsi|info|sysfs SBDF...: what one of the doors says of functions.
+ * ask privcmd|gsi|info|sysfs SBDF...: what one of the interfaces says of functions.
  * ask list [gsi N | irq N]: the functions that it lists.
  * ask reserved ROOM SBDF...: the memory reserved for each, with room for so many regions.
  *
  * One line per function, with the answer or the name of the error. It is the
- * bare ABI, with nothing between: the tests compare the doors with each other.
+ * bare ABI, with nothing between: the tests compare the interfaces with each other.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 
 #define ROOM 4096
 
-static int open_door(const char *path)
+static int open_node(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 
@@ -150,7 +150,7 @@ static void ask_sysfs(const char *name)
 static int list(int argc, char **argv)
 {
 	struct xen_pcidev_list *list = calloc(1, sizeof(*list) + ROOM * sizeof(__u32));
-	int fd = open_door("/dev/xen/pcidev");
+	int fd = open_node("/dev/xen/pcidev");
 
 	if (!list)
 		return 2;
@@ -194,7 +194,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (!strcmp(argv[1], "reserved")) {
-		fd = open_door("/dev/xen/pcidev");
+		fd = open_node("/dev/xen/pcidev");
 		for (int i = 3; i < argc; i++) {
 			if (ask_reserved(fd, argv[i], strtoul(argv[2], NULL, 0)))
 				printf(" %s", strerrorname_np(errno));
@@ -203,7 +203,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	privcmd = !strcmp(argv[1], "privcmd");
-	fd = open_door(privcmd ? "/dev/xen/privcmd" : "/dev/xen/pcidev");
+	fd = open_node(privcmd ? "/dev/xen/privcmd" : "/dev/xen/pcidev");
 	for (int i = 2; i < argc; i++) {
 		int ret;
 

@@ -1,19 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The four doors to a function's GSI: privcmd's ioctl, those of /dev/xen/pcidev,
-# the list, sysfs. Would catch: doors that differ, GSIs that are not those of
+# The four interfaces to a function's GSI: privcmd's ioctl, those of /dev/xen/pcidev,
+# the list, sysfs. Would catch: interfaces that differ, GSIs that are not those of
 # the firmware, the wrong errno for a function without a GSI (libxl goes on
 # without INTx at ENOENT only), and look-ups that leave a reference behind.
 
 . "${0%/*}/ktap.sh"
 
-# What the doors say, one line per function; "sysfs" has also the pin that
+# What the interfaces say, one line per function; "sysfs" has also the pin that
 # configuration space names.
 ask_all() {
 	ask list >$tmp/list
-	for door in sysfs privcmd gsi info; do
-		ask $door $(all_functions) >$tmp/$door || return
+	for interface in sysfs privcmd gsi info; do
+		ask $interface $(all_functions) >$tmp/$interface || return
 	done
 }
 
@@ -44,14 +44,14 @@ values() { # FIELD: all its values in sysfs that are numbers
 	sed -n "s/.* $1=\([0-9]*\) .*/\1/p" $tmp/sysfs | sort -nu
 }
 
-doors_agree() {
-	ask_all || die "a door is shut"
+interfaces_agree() {
+	ask_all || die "an interface fails"
 	while read -r function said; do
 		field gsi "$said"
 		gsi=$value
-		for door in privcmd gsi; do
-			line_of $function $door
-			same "$function, $door" "$function $gsi" "$line"
+		for interface in privcmd gsi; do
+			line_of $function $interface
+			same "$function, $interface" "$function $gsi" "$line"
 		done
 		case $gsi:$said in
 		ENOENT:*" pin=0" | ENXIO:*" pin="[1-4]) gsi=- ;;
@@ -174,9 +174,9 @@ answers() { # ERROR FUNCTION...
 	shift
 	[ $# -gt 0 ] || die "there is none"
 	for function; do
-		for door in privcmd gsi; do
-			line_of $function $door
-			same "$function, $door" "$function $error" "$line"
+		for interface in privcmd gsi; do
+			line_of $function $interface
+			same "$function, $interface" "$function $error" "$line"
 		done
 		line_of $function sysfs
 		for file in gsi irq intx; do
@@ -196,9 +196,9 @@ absent_is_enodev() {
 	for address in 0000:ff:1f.7 ffff:ff:1f.7 ffff:00:00.0 0001:00:00.0 0000:00:1e.7; do
 		[ -e $devices/$address ] || absent="$absent $address"
 	done
-	for door in privcmd gsi info; do
-		answers=$(ask $door $absent) || return
-		echo "$answers" | grep -v ' ENODEV$' && die "at the door $door"
+	for interface in privcmd gsi info; do
+		answers=$(ask $interface $absent) || return
+		echo "$answers" | grep -v ' ENODEV$' && die "at the interface $interface"
 	done
 	return 0
 }
@@ -209,8 +209,8 @@ no_reference_left() { # SBDF
 	before=$(config $1 CACHE_LINE_SIZE)
 	seize $1
 	setpci -s $1 CACHE_LINE_SIZE=5a
-	for door in privcmd gsi info; do
-		ask $door $1 | grep -q "^$1 [gs0-9]" || echo "$door: $(ask $door $1)"
+	for interface in privcmd gsi info; do
+		ask $interface $1 | grep -q "^$1 [gs0-9]" || echo "$interface: $(ask $interface $1)"
 	done
 	give_back $1
 	same "CACHE_LINE_SIZE of $1" $before $(config $1 CACHE_LINE_SIZE)
@@ -220,7 +220,7 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
 plan 11
-check "every door gives every function the same GSI, or the same error" doors_agree
+check "every interface gives every function the same GSI, or the same error" interfaces_agree
 check "the list holds every function once, in order" list_is_complete
 check "lists by GSI and by irq hold exactly the functions that have it" lists_are_exact
 check "pin, trigger and polarity are the same in sysfs, ioctl and configuration space" pins_agree
@@ -236,16 +236,16 @@ else
 	skip "/proc/interrupts names the driver at the irq" "no network interface that uses INTx: boot with pci=nomsi"
 fi
 if [ "$(pinless)" ]; then
-	check "a function without a pin is ENOENT at every door" answers ENOENT $(pinless)
+	check "a function without a pin is ENOENT at every interface" answers ENOENT $(pinless)
 else
-	skip "a function without a pin is ENOENT at every door" "this machine has none"
+	skip "a function without a pin is ENOENT at every interface" "this machine has none"
 fi
 if [ "$(unrouted)" ]; then
-	check "a pin that is routed nowhere is ENXIO at every door" answers ENXIO $(unrouted)
+	check "a pin that is routed nowhere is ENXIO at every interface" answers ENXIO $(unrouted)
 else
-	skip "a pin that is routed nowhere is ENXIO at every door" "this machine has none"
+	skip "a pin that is routed nowhere is ENXIO at every interface" "this machine has none"
 fi
-check "an absent function is ENODEV at every door" absent_is_enodev
+check "an absent function is ENODEV at every interface" absent_is_enodev
 spare=$(spare_functions routed | head -n 1)
 if [ "$spare" ] && [ -e $pciback ]; then
 	check "a look-up leaves no reference to a seized function" no_reference_left $spare

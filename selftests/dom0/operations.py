@@ -507,7 +507,7 @@ BY_GSI = 1
 
 
 class LookUp(Operation):
-    """The right answer, or an error, at every door."""
+    """The right answer, or an error, at every interface."""
 
     def ready(self) -> None:
         segment, bus, device, number = (int(text, 16) for text in re.split("[:.]", a))

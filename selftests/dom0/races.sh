@@ -146,12 +146,12 @@ replugs() {
 # on that line.
 looks_up() {
 	pause 10
-	for door in gsi privcmd; do
+	for interface in gsi privcmd; do
 		other='ENODEV|EOPNOTSUPP'
-		[ $door != privcmd ] || other="$other|ENOENT"
-		ask $door $functions >$tmp/answers.new || continue
+		[ $interface != privcmd ] || other="$other|ENOENT"
+		ask $interface $functions >$tmp/answers.new || continue
 		cat $tmp/answers.new >>$tmp/answers
-		grep -vxF -f $tmp/answers.$door $tmp/answers.new | grep -vE " ($other)\$" >>$tmp/wrong
+		grep -vxF -f $tmp/answers.$interface $tmp/answers.new | grep -vE " ($other)\$" >>$tmp/wrong
 	done
 	ask info $functions
 	ask sysfs $functions
@@ -323,7 +323,7 @@ for function in $functions; do
 	lines $function >$tmp/line.$function
 	registers $function >$tmp/registers.$function
 done
-for door in gsi privcmd; do ask $door $functions >$tmp/answers.$door; done
+for interface in gsi privcmd; do ask $interface $functions >$tmp/answers.$interface; done
 new_slots
 
 check "everything at once for $seconds s, and all of it ends" everything

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * storm THREADS SBDF...: ask about these functions at all doors, from so many
+ * storm THREADS SBDF...: ask about these functions at all interfaces, from so many
  * threads at once, until standard input ends. A function may come and go; while
  * it is there its GSI may not change. Prints how many look-ups were answered.
  */
@@ -83,7 +83,7 @@ static int ask_list(void)
 	return 0;
 }
 
-static void judge(const char *door, struct function *f, int answer)
+static void judge(const char *interface, struct function *f, int answer)
 {
 	int first = UNKNOWN;
 
@@ -93,7 +93,7 @@ static void judge(const char *door, struct function *f, int answer)
 	if (atomic_compare_exchange_strong(&f->answer, &first, answer) || first == answer)
 		return;
 	if (atomic_fetch_add(&failures, 1) < 10)
-		printf("%s: %s said %d, before it was %d\n", f->path, door, answer, first);
+		printf("%s: %s said %d, before it was %d\n", f->path, interface, answer, first);
 }
 
 static void *ask_all(void *arg)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# A thousand look-ups at once, at all doors, while functions are seized, returned
+# A thousand look-ups at once, at all interfaces, while functions are seized, returned
 # and hot-plugged. Would catch: a look-up that sees half of a
 # change, sleeps where it must not, or uses what has been freed.
 
