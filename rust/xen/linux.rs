@@ -3,6 +3,8 @@
 //! Kernel services that the `kernel` crate lacks and that do not depend on Xen.
 
 #[macro_use]
+pub mod modinfo;
+#[macro_use]
 pub mod param;
 #[macro_use]
 pub mod trace;
