@@ -11,6 +11,7 @@ pub mod trace;
 
 pub mod fault;
 pub(crate) mod firmware_memory;
+pub(crate) mod irq_return;
 pub mod miscdevice;
 pub mod module;
 pub mod sysfs;

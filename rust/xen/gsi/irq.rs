@@ -16,7 +16,10 @@ use kernel::{
 
 use crate::{
     bindings,
-    linux::fault, //
+    linux::{
+        fault,
+        irq_return, //
+    }, //
 };
 
 /// Callbacks for a handler of a Linux irq.
@@ -110,10 +113,7 @@ impl<H: Handler> Registration<H> {
         // SAFETY: By the type invariant the cookie points to a registration. It is valid until
         // `free_irq()` returns, which waits for running handlers.
         let this = unsafe { &*cookie.cast::<Self>() };
-        let answer = this.handler.handle();
-        // SAFETY: `IrqReturn` has the values and the layout of C's enumeration. Some versions of
-        // the bindings define the enumeration as an integer, others as a Rust type.
-        unsafe { core::mem::transmute::<IrqReturn, bindings::irqreturn_t>(answer) }
+        irq_return::to_raw(this.handler.handle())
     }
 }
 

@@ -4,10 +4,7 @@
 //!
 //! C header: [`include/xen/events.h`](srctree/include/xen/events.h)
 
-use core::{
-    ffi::c_void,
-    mem, //
-};
+use core::ffi::c_void;
 
 use kernel::{
     irq::IrqReturn,
@@ -24,7 +21,10 @@ use kernel::{
 
 use crate::{
     bindings,
-    linux::fault,
+    linux::{
+        fault,
+        irq_return, //
+    },
     xenbus::Device, //
 };
 
@@ -115,9 +115,7 @@ impl<H: Handler> EventChannel<H> {
         let context = unsafe { &*context.cast::<Context<H>>() };
         context.is_pending.xchg(true, Full);
         context.handler.event();
-        // SAFETY: The values of `IrqReturn` are those of `irqreturn_t`, which is an integer in
-        // Linux 7.2, and a type of its own around that in 7.3.
-        unsafe { mem::transmute::<IrqReturn, bindings::irqreturn_t>(IrqReturn::Handled) }
+        irq_return::to_raw(IrqReturn::Handled)
     }
 }
 
