@@ -152,7 +152,7 @@ struct Module {
 impl kernel::InPlaceModule for Module {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(|| {
-            refuse_unless_pvh_dom0()?;
+            xen::require_pvh_dom0!()?;
             refuse_second()?;
             hide::check()?;
             warn_if_unknown();
@@ -195,11 +195,4 @@ fn warn_if_unknown() {
             e
         );
     }
-}
-
-fn refuse_unless_pvh_dom0() -> Result {
-    domain::require_pvh_dom0().map_err(|elsewhere| {
-        pr_err!("needs a PVH dom0 (Xen option dom0=pvh); this is {elsewhere}\n");
-        ENODEV
-    })
 }

@@ -36,7 +36,6 @@ use kernel::{
 
 use xen::{
     gsi::lookup,
-    hypercall::domain,
     linux::{
         miscdevice,
         module,
@@ -130,7 +129,7 @@ struct PciDev {
 impl kernel::InPlaceModule for PciDev {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(|| {
-            refuse_unless_pvh_dom0()?;
+            xen::require_pvh_dom0!()?;
             let functions = Functions::new()?;
             let lines = Lines::new()?;
             let follower = Follower::new(functions.clone(), lines.clone())?;
@@ -161,11 +160,4 @@ impl kernel::InPlaceModule for PciDev {
             }? Error))
         })
     }
-}
-
-fn refuse_unless_pvh_dom0() -> Result {
-    domain::require_pvh_dom0().map_err(|elsewhere| {
-        pr_err!("needs a PVH dom0 (Xen option dom0=pvh); this is {elsewhere}\n");
-        ENODEV
-    })
 }

@@ -143,3 +143,15 @@ pub fn require_pvh_dom0() -> Result<(), Elsewhere> {
         _ => Err(Elsewhere(())),
     }
 }
+
+/// Fails with `ENODEV`, and logs why, unless this domain is a PVH dom0. The message has the prefix
+/// of the module that uses this.
+#[macro_export]
+macro_rules! require_pvh_dom0 {
+    () => {
+        $crate::hypercall::domain::require_pvh_dom0().map_err(|elsewhere| {
+            kernel::pr_err!("needs a PVH dom0 (Xen option dom0=pvh); this is {elsewhere}\n");
+            kernel::error::code::ENODEV
+        })
+    };
+}
