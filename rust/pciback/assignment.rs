@@ -28,9 +28,9 @@ use crate::{
     life::{
         Domain,
         Export,
+        ExportError,
         Life,
-        Outcome,
-        Refusal, //
+        Outcome, //
     }, //
 };
 
@@ -80,8 +80,8 @@ impl Drop for Assignment {
 impl Function {
     /// Assigns the function to a guest. Resets the function first if that is due, which may take
     /// long. The device lock excludes other resets and unbinding meanwhile.
-    pub(crate) fn export(self: &Arc<Self>, domain: Domain) -> Result<Assignment, Refusal> {
-        let pinned = module::Pinned::new().map_err(Refusal::Failed)?;
+    pub(crate) fn export(self: &Arc<Self>, domain: Domain) -> Result<Assignment, ExportError> {
+        let pinned = module::Pinned::new().map_err(ExportError::Failed)?;
         if let Some(usable) =
             self.assign(&DeviceLock::new(&self.dev), |life| life.export(domain))?
         {
@@ -90,8 +90,8 @@ impl Function {
         loop {
             let lock = self.lock_for_reset().map_err(|e| match e {
                 // Others use the bus for too long.
-                EAGAIN => Refusal::Failed(ETIMEDOUT),
-                e => Refusal::Failed(e),
+                EAGAIN => ExportError::Failed(ETIMEDOUT),
+                e => ExportError::Failed(e),
             })?;
             let mut assigned = self.assign(&lock, |life| life.export(domain))?;
             if assigned.is_none() {
@@ -103,7 +103,7 @@ impl Function {
                         assigned = self.assign(&lock, assign)?;
                         log_unreset(&lock, domain, assigned);
                     }
-                    Err(e) if e == ENOMEM => return Err(Refusal::Failed(e)),
+                    Err(e) if e == ENOMEM => return Err(ExportError::Failed(e)),
                     _ => (),
                 }
             }
@@ -143,13 +143,13 @@ impl Function {
     fn assign(
         &self,
         dev: &Locked,
-        export: impl FnOnce(&mut Life) -> Result<Export, Refusal>,
-    ) -> Result<Option<Result>, Refusal> {
+        export: impl FnOnce(&mut Life) -> Result<Export, ExportError>,
+    ) -> Result<Option<Result>, ExportError> {
         // If this fails, the function has to be reset.
         let _ = self.rouse(dev);
         let mut inner = self.inner.lock();
         if inner.seized.is_none() {
-            return Err(Refusal::Gone);
+            return Err(ExportError::Gone);
         }
         let usable = match export(&mut inner.life)? {
             Export::Done => Ok(()),

@@ -54,7 +54,7 @@ use crate::{
     handshake::Link,
     life::{
         Domain,
-        Refusal, //
+        ExportError, //
     },
     registry::AT_A_TIME,
     served::Slot,
@@ -342,9 +342,9 @@ impl Backend {
         function
             .export(self.domain)
             .map_err(|refusal| match refusal {
-                Refusal::Gone => ENODEV,
-                Refusal::Busy => EBUSY,
-                Refusal::Failed(e) => e,
+                ExportError::Gone => ENODEV,
+                ExportError::Busy => EBUSY,
+                ExportError::Failed(e) => e,
             })
     }
 

@@ -74,7 +74,7 @@ pub(crate) enum Export {
 
 /// The reason why a guest cannot get the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum ExportError {
     /// The driver does not have the function any more.
     Gone,
     /// A guest has the function.
@@ -166,9 +166,9 @@ impl Life {
     /// Assigns the function to a guest, if its state allows that. Toolstacks assign it in Xen
     /// before they ask, and do not wait for the answer, so that a guest that must not use the
     /// function has it all the same.
-    pub(crate) fn export(&mut self, domain: Domain) -> Result<Export, Refusal> {
+    pub(crate) fn export(&mut self, domain: Domain) -> Result<Export, ExportError> {
         let (state, export) = match self.state {
-            State::Assigned(_) | State::Lost(_) => return Err(Refusal::Busy),
+            State::Assigned(_) | State::Lost(_) => return Err(ExportError::Busy),
             State::Broken => (State::Lost(domain), Export::Lost(EIO)),
             _ if self.recovering => (State::Assigned(domain), Export::Lost(EAGAIN)),
             State::Clean | State::Touched => (State::Assigned(domain), Export::Done),
@@ -185,7 +185,7 @@ impl Life {
         &mut self,
         domain: Domain,
         insists: bool,
-    ) -> Result<Export, Refusal> {
+    ) -> Result<Export, ExportError> {
         let export = self.export(domain)?;
         if export != Export::Reset {
             return Ok(export);
@@ -324,7 +324,7 @@ mod tests {
         asleep: bool,
     }
 
-    fn exported(export: Result<Export, Refusal>, truth: &mut Truth, domain: Domain) {
+    fn exported(export: Result<Export, ExportError>, truth: &mut Truth, domain: Domain) {
         match export {
             Ok(Export::Done) => {
                 assert!(truth.owner.is_none() && !truth.failed && !truth.recovering);
@@ -346,7 +346,7 @@ mod tests {
             }
             Ok(Export::Reset) => assert!(truth.owner.is_none() && !truth.recovering),
             Err(refusal) => {
-                assert_eq!(refusal, Refusal::Busy);
+                assert_eq!(refusal, ExportError::Busy);
                 assert!(truth.owner.is_some());
             }
         }
@@ -486,7 +486,7 @@ mod tests {
         life.touch();
         assert_eq!(life.export(1), Ok(Export::Lost(EIO)));
         assert_eq!((life.state(), life.guest()), (State::Lost(1), Some(1)));
-        assert_eq!(life.export(2), Err(Refusal::Busy));
+        assert_eq!(life.export(2), Err(ExportError::Busy));
         life.was_reset(Outcome::Reset);
         assert_eq!(life.state(), State::Lost(1));
         life.release();

@@ -9,10 +9,10 @@ use kernel::prelude::{
 
 use crate::life::{
     Export,
+    ExportError,
     Flr,
     Life,
     Outcome,
-    Refusal,
     State, //
 };
 
@@ -73,9 +73,9 @@ impl Truth {
         }
     }
 
-    fn export(&mut self, domain: u16) -> Result<Export, Refusal> {
+    fn export(&mut self, domain: u16) -> Result<Export, ExportError> {
         if self.owner.is_some() {
-            return Err(Refusal::Busy);
+            return Err(ExportError::Busy);
         }
         if (self.used || self.asleep) && !self.recovering {
             return Ok(Export::Reset);
@@ -92,7 +92,7 @@ impl Truth {
         })
     }
 
-    fn export_unreset(&mut self, domain: u16, insists: bool) -> Result<Export, Refusal> {
+    fn export_unreset(&mut self, domain: u16, insists: bool) -> Result<Export, ExportError> {
         let export = self.export(domain);
         if export != Ok(Export::Reset) {
             return export;
