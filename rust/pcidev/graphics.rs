@@ -68,7 +68,7 @@ pub(crate) struct Guard {
     function: vpci::Function,
     /// What has to be hidden in its configuration space.
     pub(crate) hidden: KVec<Hiding>,
-    open: Option<Open>,
+    open: Option<OpenGpu>,
     class: Option<Class>,
     _pin: Option<module::Pinned>,
 }
@@ -105,7 +105,7 @@ impl Guard {
         }
         if guard._pin.is_some() {
             guard.open =
-                opregion(dev, registers).and_then(|opregion| Open::new(&in_tree, opregion));
+                opregion(dev, registers).and_then(|opregion| OpenGpu::new(&in_tree, opregion));
         }
         if let Err(e) = guard.list(dev, registers) {
             log_closed(dev, e);
@@ -309,7 +309,7 @@ fn is_vga(dev: &Device) -> bool {
 }
 
 /// What is prepared for a GPU that is open to guests.
-struct Open {
+struct OpenGpu {
     opregion: SharedOpRegion,
     copy: Option<Arc<GuestCopy>>,
     /// Each with a domain that has the function in XenStore. Such a domain and its stub domain may
@@ -324,7 +324,7 @@ enum Rom {
     Made(#[expect(dead_code, reason = "for its drop")] FixedFile),
 }
 
-impl Open {
+impl OpenGpu {
     /// `None` on an error, which is logged: the GPU is then not open.
     fn new(dev: &InTree<'_>, mut opregion: SharedOpRegion) -> Option<Self> {
         let made = Rom::new(dev).and_then(|rom| {
