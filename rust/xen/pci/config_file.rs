@@ -21,7 +21,7 @@ use crate::{
     bindings,
     linux::sysfs,
     pci::{
-        directory::Directory,
+        directory::FunctionDirectory,
         Hiding,
         InTree, //
     }, //
@@ -51,7 +51,7 @@ pub struct ConfigFile(Pin<KBox<Inner>>);
 struct Inner {
     hidden: KVec<Hiding>,
     observer: Option<Arc<dyn ConfigObserver>>,
-    directory: Directory,
+    directory: FunctionDirectory,
     core: Core,
     #[pin]
     attribute: Opaque<bindings::bin_attribute>,
@@ -73,7 +73,7 @@ impl ConfigFile {
         hidden: KVec<Hiding>,
         observer: Option<Arc<dyn ConfigObserver>>,
     ) -> Result<Self> {
-        let directory = Directory::of(dev);
+        let directory = FunctionDirectory::of(dev);
         let core = Core::of(&directory).ok_or(ENOENT)?;
         let inner = KBox::pin_init(
             pin_init!(Inner {
@@ -187,7 +187,7 @@ struct Core {
 
 impl Core {
     /// Finds it. `None` if there is no file, or if it was replaced.
-    fn of(directory: &Directory) -> Option<Self> {
+    fn of(directory: &FunctionDirectory) -> Option<Self> {
         directory
             .file(NAME, |node| {
                 // SAFETY: `node` is valid, and a file with binary contents.
@@ -208,7 +208,7 @@ impl Core {
     }
 
     /// Creates the core's file, unless the directory was removed.
-    fn put_back(self, directory: &Directory) {
+    fn put_back(self, directory: &FunctionDirectory) {
         // SAFETY: The attribute is static.
         directory.put_back(NAME, || unsafe { directory.create(self.attribute) });
         // Whoever has looked at the file before this is set sees no size. It can be read, still.

@@ -34,16 +34,16 @@ use crate::{
 /// # Invariants
 ///
 /// A reference to the node, which is that of the directory of `dev`, belongs to this value.
-pub(super) struct Directory {
+pub(super) struct FunctionDirectory {
     node: NonNull<bindings::kernfs_node>,
     /// Sysfs asks the kobject of the function how its text files are read.
     dev: ARef<Device>,
 }
 
 // SAFETY: Any thread may add and remove files.
-unsafe impl Send for Directory {}
+unsafe impl Send for FunctionDirectory {}
 
-impl Directory {
+impl FunctionDirectory {
     const TYPE: bindings::kobj_type = pin_init::zeroed();
 
     pub(super) fn of(dev: &InTree<'_>) -> Self {
@@ -151,7 +151,7 @@ impl Directory {
     }
 }
 
-impl Drop for Directory {
+impl Drop for FunctionDirectory {
     fn drop(&mut self) {
         // SAFETY: By the type invariant the reference belongs to this value.
         unsafe { bindings::kernfs_put(self.node.as_ptr()) };

@@ -19,7 +19,7 @@ use crate::{
     linux::sysfs,
     pci::{
         as_raw,
-        directory::Directory,
+        directory::FunctionDirectory,
         InTree, //
     }, //
 };
@@ -35,7 +35,7 @@ pub struct FixedFile(Pin<KBox<Inner>>);
 struct Inner {
     name: &'static CStr,
     contents: KVec<u8>,
-    directory: Directory,
+    directory: FunctionDirectory,
     /// The attribute of the PCI core's file, if it has one.
     core: Option<&'static bindings::attribute>,
     #[pin]
@@ -67,7 +67,7 @@ impl FixedFile {
     ///
     /// Errors: `EEXIST` if there is such a file; `ENOMEM`; those of `sysfs_create_bin_file()`.
     pub fn rom(dev: &InTree<'_>, contents: &[u8]) -> Result<Self> {
-        let directory = Directory::of(dev);
+        let directory = FunctionDirectory::of(dev);
         let name = c"rom";
         if directory.file(name, |_| ()).is_some() {
             return Err(EEXIST);
@@ -78,7 +78,7 @@ impl FixedFile {
     }
 
     fn text(dev: &InTree<'_>, name: &'static CStr, text: fmt::Arguments<'_>) -> Result<Self> {
-        let directory = Directory::of(dev);
+        let directory = FunctionDirectory::of(dev);
         let core = core_attribute(&directory, name).ok_or(ENOENT)?;
         let mut contents = KVec::new();
         contents.extend_from_slice(CString::try_from_fmt(text)?.to_bytes(), GFP_KERNEL)?;
@@ -86,7 +86,7 @@ impl FixedFile {
     }
 
     fn new(
-        directory: Directory,
+        directory: FunctionDirectory,
         name: &'static CStr,
         contents: KVec<u8>,
         core: Option<&'static bindings::attribute>,
@@ -170,7 +170,7 @@ impl Drop for FixedFile {
 /// so cannot fail.
 pub struct MissingFile {
     name: &'static CStr,
-    directory: Directory,
+    directory: FunctionDirectory,
     core: Option<&'static bindings::attribute>,
 }
 
@@ -180,7 +180,7 @@ unsafe impl Send for MissingFile {}
 impl MissingFile {
     /// Removes the file `class`, if there is one. May sleep.
     pub fn class(dev: &InTree<'_>) -> Self {
-        let directory = Directory::of(dev);
+        let directory = FunctionDirectory::of(dev);
         let name = c"class";
         let core = core_attribute(&directory, name);
         directory.remove(name);
@@ -198,7 +198,11 @@ impl Drop for MissingFile {
     }
 }
 
-fn put_back(directory: &Directory, name: &CStr, core: Option<&'static bindings::attribute>) {
+fn put_back(
+    directory: &FunctionDirectory,
+    name: &CStr,
+    core: Option<&'static bindings::attribute>,
+) {
     if let Some(core) = core {
         // SAFETY: The attribute of the PCI core is static, and that of a device.
         directory.put_back(name, || unsafe { directory.create_text(core) });
@@ -207,7 +211,10 @@ fn put_back(directory: &Directory, name: &CStr, core: Option<&'static bindings::
 
 /// Returns the attribute of the core's file `name`. `None` if there is no file, or if it was
 /// replaced.
-fn core_attribute(directory: &Directory, name: &CStr) -> Option<&'static bindings::attribute> {
+fn core_attribute(
+    directory: &FunctionDirectory,
+    name: &CStr,
+) -> Option<&'static bindings::attribute> {
     directory
         .file(name, |node| {
             // SAFETY: `node` is valid, and a file.

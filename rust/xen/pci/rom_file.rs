@@ -13,7 +13,7 @@ use crate::{
     pci::{
         as_raw,
         device::as_raw_device,
-        directory::Directory,
+        directory::FunctionDirectory,
         InTree, //
     }, //
 };
@@ -29,7 +29,7 @@ type Write = unsafe extern "C" fn(
 
 /// Lets programs read the ROM of a function from sysfs, until this value is dropped.
 pub struct ReadableRom {
-    directory: Directory,
+    directory: FunctionDirectory,
     core: &'static bindings::bin_attribute,
     write: Write,
     /// Nobody else has made it readable.
@@ -42,7 +42,7 @@ unsafe impl Send for ReadableRom {}
 impl ReadableRom {
     /// Lets programs read the ROM. `ENOENT` if the function has none.
     pub fn new(dev: &InTree<'_>) -> Result<Self> {
-        let directory = Directory::of(dev);
+        let directory = FunctionDirectory::of(dev);
         let core = directory
             .file(c"rom", |node| {
                 // SAFETY: `node` is valid, and a file with binary contents, whose attribute is
