@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A fact, or why it is not known.
-pub type Known<T> = Result<T, String>;
+pub type Probe<T> = Result<T, String>;
 
 /// All facts.
 #[derive(Clone, Debug)]
@@ -54,15 +54,15 @@ pub struct Xen {
     /// Whether this domain is dom0.
     pub dom0: bool,
     /// What `xl info` calls `virt_caps`.
-    pub capabilities: Known<Vec<String>>,
+    pub capabilities: Probe<Vec<String>>,
     /// Whether the IOMMU remaps interrupts; `None` if Xen's log does not say.
     pub remapping: Option<bool>,
     /// The number of interrupts that a guest can have for its functions (`extra_guest_irqs`).
     pub guest_irqs: u32,
     /// The owner of each function in Xen.
-    pub owners: Known<BTreeMap<Sbdf, Owner>>,
+    pub owners: Probe<BTreeMap<Sbdf, Owner>>,
     /// The guest of each assigned function in XenStore.
-    pub guests: Known<BTreeMap<Sbdf, u32>>,
+    pub guests: Probe<BTreeMap<Sbdf, u32>>,
 }
 
 impl Xen {
@@ -228,13 +228,13 @@ pub struct Guest {
     /// The file that it was described by, if it was not asked for by its name.
     pub file: Option<String>,
     /// Its configuration, if it runs or there is a file.
-    pub config: Option<Known<GuestConfig>>,
+    pub config: Option<Probe<GuestConfig>>,
     /// The log of its device model, of this run or the last one.
     pub qemu: Option<String>,
     /// What backends could not do for it, as XenStore has it.
     pub errors: Vec<String>,
     /// The interrupts of its functions that are bound in Xen.
-    pub interrupts: Known<Interrupts>,
+    pub interrupts: Probe<Interrupts>,
 }
 
 /// Numbers of bound interrupts.
@@ -248,7 +248,7 @@ pub struct Interrupts {
 
 impl Guest {
     /// Its functions: as XenStore has it, or as its file says.
-    pub fn functions(&self, guests: &Known<BTreeMap<Sbdf, u32>>) -> Vec<Sbdf> {
+    pub fn functions(&self, guests: &Probe<BTreeMap<Sbdf, u32>>) -> Vec<Sbdf> {
         if let (Some(_), Some(Ok(config))) = (&self.file, &self.config) {
             return config.functions.iter().map(|named| named.sbdf).collect();
         }

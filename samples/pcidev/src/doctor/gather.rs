@@ -21,9 +21,9 @@ use crate::{
             Facts,
             Function,
             Guest,
-            Known,
             Pciback,
             Pcidev,
+            Probe,
             Resource,
             Xen, //
         },
@@ -49,7 +49,7 @@ pub struct System<'a> {
     /// Its root directory.
     pub root: &'a Path,
     /// Runs a command there and returns its output.
-    pub run: &'a dyn Fn(&[&str]) -> Known<String>,
+    pub run: &'a dyn Fn(&[&str]) -> Probe<String>,
     /// Asks xen-pcidev for the memory that firmware reserved for a function.
     pub reserved: &'a dyn Fn(Sbdf) -> Option<Vec<Region>>,
     /// Asks xen-pcidev for the number of entries of a function's MSI-X table.
@@ -57,7 +57,7 @@ pub struct System<'a> {
 }
 
 /// Runs a command and returns its output.
-pub fn run(words: &[&str]) -> Known<String> {
+pub fn run(words: &[&str]) -> Probe<String> {
     let output = Command::new("timeout")
         .arg(PATIENCE)
         .args(words)
@@ -177,7 +177,7 @@ impl System<'_> {
     }
 
     /// Xen's log, with what a debug key prints to it.
-    fn dump(&self, key: &str) -> Known<String> {
+    fn dump(&self, key: &str) -> Probe<String> {
         (self.run)(&["xl", "debug-keys", key]).and_then(|_| (self.run)(&["xl", "dmesg"]))
     }
 
@@ -310,7 +310,7 @@ impl System<'_> {
     }
 }
 
-fn parse_config(text: &str) -> Known<GuestConfig> {
+fn parse_config(text: &str) -> Probe<GuestConfig> {
     GuestConfig::parse(text).ok_or("its output is not understood".to_owned())
 }
 

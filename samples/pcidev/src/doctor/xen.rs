@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use crate::{
     doctor::facts::{
         Interrupts,
-        Known,
-        Owner, //
+        Owner,
+        Probe, //
     },
     sbdf::Sbdf, //
 };
@@ -23,7 +23,7 @@ pub fn info(text: &str, name: &str) -> Option<Vec<String>> {
 }
 
 /// What Xen can do for guests, in `xl info`. The tools of another version of Xen are told nothing.
-pub fn capabilities(text: &str) -> Known<Vec<String>> {
+pub fn capabilities(text: &str) -> Probe<Vec<String>> {
     info(text, "virt_caps").ok_or_else(|| {
         "no virt_caps, which Xen does not tell the tools of another version".to_owned()
     })
