@@ -7,7 +7,7 @@ use crate::capabilities::{build, Layout};
 use crate::description::{Function, Register};
 use crate::dma::Dma;
 use crate::engine::{self, Action, Engine, Interrupt};
-use crate::facts::{Facts, Report};
+use crate::facts::{Counters, Report};
 use crate::interrupts::Interrupts;
 use crate::lies::Liar;
 use crate::memory::Memory;
@@ -46,7 +46,7 @@ pub struct Animal {
     pub dma: Dma,
     pub interrupts: Interrupts,
     pub answering: Answering,
-    pub facts: Facts,
+    pub facts: Counters,
 }
 
 impl Animal {
@@ -66,7 +66,7 @@ impl Animal {
             dma: Dma::default(),
             interrupts: Interrupts::default(),
             answering: Answering::default(),
-            facts: Facts::default(),
+            facts: Counters::default(),
         };
         animal.power_on();
         Ok(animal)

@@ -9,7 +9,7 @@
 use crate::answering::Answering;
 use crate::backend::Shared;
 use crate::engine::Interrupt;
-use crate::facts::Facts;
+use crate::facts::Counters;
 use log::warn;
 use serde::Deserialize;
 use serde_json::{json, Map, Value};
@@ -99,7 +99,7 @@ fn answer(line: &str, animals: &[Shared]) -> Value {
                     }
                 }
             }
-            Order::Forget => animal.facts = Facts::default(),
+            Order::Forget => animal.facts = Counters::default(),
             Order::Die => animal.answering = Answering::Never,
             Order::Answer => animal.answering = Answering::Truth,
             Order::Intx => animal.raise(Interrupt::Intx),

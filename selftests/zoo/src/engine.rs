@@ -3,7 +3,7 @@
 //! The registers of the zoo itself, in a BAR: a tattoo, DMA, interrupts, and the facts that a
 //! test in dom0 reads without another channel.
 
-use crate::facts::Facts;
+use crate::facts::Counters;
 
 /// Bytes that the registers take.
 pub const LENGTH: u64 = 0x40;
@@ -59,7 +59,7 @@ pub struct Engine {
 
 impl Engine {
     /// Reads a register. [`RAISED`] lowers INTx, which is up to the caller.
-    pub fn read(&self, register: u64, facts: &Facts) -> u32 {
+    pub fn read(&self, register: u64, facts: &Counters) -> u32 {
         match register {
             SIGNATURE => MAGIC,
             TATTOO => self.tattoo,
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn registers_hold_values() {
         let mut engine = Engine::default();
-        let facts = Facts::default();
+        let facts = Counters::default();
         assert_eq!(engine.write(TATTOO, 7, false), None);
         engine.write(0x0c, 1, false);
         engine.write(ADDRESS, 0x1000, false);

@@ -26,7 +26,7 @@ impl Count {
 
 /// The counts of one function.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Facts {
+pub struct Counters {
     /// How often a client (QEMU) has gone, which is a power cycle.
     pub disconnections: u32,
     pub resets: Count,
@@ -45,7 +45,7 @@ pub struct Facts {
     pub tattoo_written: u32,
 }
 
-impl Facts {
+impl Counters {
     /// A write to COMMAND.
     pub fn command(&mut self, value: u16) {
         self.command_writes += 1;
@@ -60,7 +60,7 @@ impl Facts {
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     #[serde(flatten)]
-    pub facts: Facts,
+    pub facts: Counters,
     pub tattoo: u32,
     pub command: u16,
     /// Whether reads are answered with the truth.
