@@ -7,8 +7,8 @@
 //!
 //! * [`linux`]: kernel services that do not depend on Xen.
 //! * [`pci`]: functions, their configuration space, drivers, locks and resets.
-//! * [`igd`]: GPUs of Intel, and the memory that firmware shares with their drivers.
 //! * [`hypercall`]: hypercalls, each with a typed argument.
+//! * [`igd`]: GPUs of Intel, and the memory that firmware shares with their drivers.
 //! * [`gsi`]: INTx interrupts: routes, Linux irqs and handlers.
 //! * [`vpci`]: Xen's virtual PCI: registered functions, resets, MSI-X tables.
 //! * [`xenbus`]: XenStore, watches and backend drivers.
