@@ -113,6 +113,24 @@ impl Function {
         }
     }
 
+    /// Called when the guest does not have the function any more. Only queues the reset.
+    pub(crate) fn give_back(self: &Arc<Self>) {
+        self.note_pv_guest();
+        self.permissive.store(false, Relaxed);
+        self.interrupt_control.store(false, Relaxed);
+        self.is_leaving.store(false, Relaxed);
+        self.allow_unreset.store(false, Relaxed);
+        {
+            // Release last: the next guest may get the function immediately.
+            let mut inner = self.inner.lock();
+            inner.error_logged = false;
+            inner.guest_stopped = false;
+            inner.life.release();
+        }
+        self.queue();
+        self.queue_others();
+    }
+
     /// Returns the function's guest, if that is a PV guest.
     pub(super) fn pv_guest(&self) -> Option<Domain> {
         self.guest().filter(|guest| is_pv_guest(*guest) == Ok(true))

@@ -6,6 +6,7 @@
 //! That is done once for all of them, when the driver has them all and no guest has any of them.
 
 use kernel::{
+    pci::Device,
     prelude::*,
     sync::Arc,
     time::Instant, //
@@ -15,7 +16,8 @@ use xen::pci::{
     self,
     reset::{
         Kind,
-        Method, //
+        Method,
+        Reset, //
     },
     BusLock,
     ConfigSpace,
@@ -30,8 +32,7 @@ use crate::{
         Domain,
         Outcome, //
     },
-    reset::{
-        own_method,
+    restore::{
         patience,
         prepare, //
     }, //
@@ -51,6 +52,11 @@ pub(crate) enum Obstacle {
     Coming,
     /// The driver has not seized the function.
     Foreign,
+}
+
+/// Returns whether `dev` has a reset of its own, which reaches no other function.
+pub(super) fn own_method(dev: &Device) -> Option<Method> {
+    dev.reset_method().filter(|method| !method.is_by_bridge())
 }
 
 impl Function {
@@ -152,8 +158,7 @@ impl Function {
             return self.was_not_reset(bus, sbdf, obstacle, patience);
         }
         if !pci::can_reset_bus_of(bus) {
-            dev_warn!(bus, "no reset method: state leaks to the next owner\n");
-            return self.without_reset(bus, Outcome::Unresettable);
+            return self.without_method(bus);
         }
         let mut card = KVec::new();
         for dev in bus.functions() {
@@ -230,15 +235,5 @@ impl Function {
         }
         let _ = ConfigSpace::of(dev).quiesce();
         Ok(Outcome::Postponed)
-    }
-
-    /// Stops a function that cannot be reset, or not yet, and restores its configuration.
-    pub(super) fn without_reset(&self, dev: &Locked, outcome: Outcome) -> Result<Outcome> {
-        let restored = prepare(dev).and_then(|()| self.put_back(dev, Kind::Warm));
-        let result = restored.map(|()| outcome);
-        if let Err(e) = result {
-            dev_err!(dev, "cannot restore its configuration: {:?}\n", e);
-        }
-        self.was_reset(result)
     }
 }

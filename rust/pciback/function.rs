@@ -3,7 +3,9 @@
 //! A function, from its seizure until neither the driver nor a guest has it any more.
 
 use kernel::{
-    new_mutex, new_work, pci,
+    new_mutex,
+    new_work,
+    pci,
     prelude::*,
     sync::{
         aref::ARef,
@@ -16,25 +18,17 @@ use kernel::{
         SetOnce, //
     },
     time::{
-        delay::fsleep,
         Delta,
         Instant,
         Monotonic, //
     },
-    workqueue::{
-        Work,
-        WorkItem, //
-    },
+    workqueue::Work, //
 };
 
 use xen::{
     gsi::Route,
     pci::{
-        driver,
-        Claim,
         Command,
-        ConfigSpace,
-        DeviceLock,
         Enabled,
         Locked,
         Saved,
@@ -46,15 +40,12 @@ use xen::{
 use crate::{
     life::{
         Domain,
-        Flr,
         Life,
-        Outcome,
         State, //
     },
     quirks::Quirk,
     registry::Registry,
-    IDLE_D3,
-    NAME, //
+    IDLE_D3, //
 };
 
 /// A function that the driver has seized, or that a guest still has.
@@ -89,7 +80,7 @@ pub(crate) struct Function {
     /// Set when a PV guest first gets the function: its INTx line.
     gsi: SetOnce<Option<u32>>,
     pub(super) registry: Arc<Registry<Function>>,
-    /// Resets a returned function for the next guest, and looks after it, see `look_after()`.
+    /// What `returned.rs` does: resets a returned function for the next guest, and looks after it.
     #[pin]
     work: Work<Function>,
 }
@@ -103,13 +94,13 @@ pub(super) struct Inner {
     /// When Linux reported the last error.
     pub(super) error_at: Instant<Monotonic>,
     /// When a toolstack last requested a reset.
-    requested_at: Option<Instant<Monotonic>>,
+    pub(super) requested_at: Option<Instant<Monotonic>>,
     /// Present while the function is seized.
     pub(super) seized: Option<AsFound>,
     /// Whether an error was logged since the current guest has the function.
-    error_logged: bool,
+    pub(super) error_logged: bool,
     /// Whether the current guest was stopped.
-    guest_stopped: bool,
+    pub(super) guest_stopped: bool,
 }
 
 /// The time that a toolstack needs between the reset of a function and its assignment in Xen. The
@@ -126,32 +117,31 @@ impl Inner {
 
 /// The state in which the driver found the function, restored when it gives the function up.
 pub(super) struct AsFound {
-    enabled: Enabled,
-    command: Command,
+    pub(super) enabled: Enabled,
+    pub(super) command: Command,
 }
 
 impl AsFound {
     /// Disables the function and restores COMMAND. The function stays enabled until here: disabling
     /// it in the seizure would evaluate ACPI's interrupt routing once more while other tasks wait.
-    fn restore(self, dev: &Locked) {
+    pub(super) fn restore(self, dev: &Locked) {
         self.enabled.disable(dev);
     }
 
     /// Makes `restore` leave the function stopped: no decoding, no DMA, no interrupts. Logs that.
-    fn leave_stopped(&mut self, dev: &Locked) {
-        dev_err!(
-            dev,
-            "left stopped: it was not reset, and holds state of its last owner\n"
-        );
+    pub(super) fn leave_stopped(&mut self, dev: &Locked) {
+        log_left_stopped(dev);
         self.command.leave_stopped();
     }
 }
 
-/// The number of attempts to reset a function that waits for an event which nobody reports: another
-/// function is seized, which may take a minute, or a toolstack goes on.
-const ATTEMPTS: u32 = 140;
-/// The time between two attempts, in milliseconds.
-const PAUSE: i64 = 500;
+/// Logs that the function was not reset, and is left stopped.
+pub(super) fn log_left_stopped(dev: &Locked) {
+    dev_err!(
+        dev,
+        "left stopped: it was not reset, and holds state of its last owner\n"
+    );
+}
 
 kernel::impl_has_work! {
     impl HasWork<Self> for Function { self.work }
@@ -195,53 +185,6 @@ impl Function {
         )
     }
 
-    /// Prepares the function for guests: enables it, saves its configuration, and resets it. After
-    /// an error it is as the driver found it, but stopped if a reset failed. Logs errors. Sleeps
-    /// for as long as the reset takes.
-    pub(crate) fn seize(self: &Arc<Self>, dev: &Locked) -> Result {
-        let failed =
-            |step| move |e: &Error| dev_err!(dev, "not seized: {} failed: {:?}\n", step, e);
-
-        let mut command = Command::keep(dev).inspect_err(failed("reading it"))?;
-        // A dom0 driver enables bus mastering when it is ready for DMA. Until then, DMA of the last
-        // owner must not go on.
-        command.forbid_dma();
-        let config = ConfigSpace::of(dev);
-        if !config
-            .has_its_bars()
-            .inspect_err(failed("reading its BARs"))?
-        {
-            dev_err!(
-                dev,
-                "not seized: its BARs were lost by a reset; remove it (echo 1 >remove) and rescan\n"
-            );
-            return Err(EIO);
-        }
-        let mut found = AsFound {
-            enabled: dev.enable().inspect_err(failed("enabling it"))?,
-            command,
-        };
-        dev.clear_master();
-        let result = match Saved::new(dev).inspect_err(failed("saving its configuration")) {
-            Ok(saved) => {
-                self.saved.populate(saved);
-                let result = self
-                    .reset_in_callback(dev, true)
-                    .inspect_err(failed("resetting it"));
-                if result.is_err() {
-                    found.leave_stopped(dev);
-                }
-                result.map(|_| ())
-            }
-            Err(e) => Err(e),
-        };
-        match result {
-            Ok(()) => self.inner.lock().seized = Some(found),
-            Err(_) => found.restore(dev),
-        }
-        result
-    }
-
     /// Returns the GSI of the function's INTx, if it has any. May sleep.
     pub(crate) fn gsi(&self) -> Option<u32> {
         if self.gsi.as_ref().is_none() {
@@ -279,97 +222,27 @@ impl Function {
         self.inner.lock().seized.is_some()
     }
 
-    /// Serves a request for a reset (`do_flr`). Sleeps for as long as the reset takes.
-    ///
-    /// This also resets a function that was unbound while assigned: libxl requests the reset when
-    /// it destroys the guest, and does not use another method.
-    ///
-    /// Errors: `ENODEV` if neither the driver nor a guest has the function any more; `EBUSY` if
-    /// another driver has it, or if a guest has one that is reset with it; `EAGAIN` while Linux
-    /// recovers from an error; `ENOTTY` if the function cannot be reset; else those of the reset.
-    pub(crate) fn flr(self: &Arc<Self>) -> Result {
-        let result = {
-            let dev = self.lock_for_reset()?;
-            if !self.registry.has(self.sbdf, self) {
-                return Err(ENODEV);
-            }
-            let is_seized = self.is_seized();
-            if !is_seized && dev.driver_name().is_some() {
-                return Err(EBUSY);
-            }
-            // If this fails, the function is reset.
-            let _ = self.rouse(&dev);
-            let wanted = {
-                let mut inner = self.inner.lock();
-                if inner.life.is_recovering() && inner.life.guest().is_none() {
-                    return Err(EAGAIN);
-                }
-                inner.requested_at = Some(Instant::now());
-                inner.life.flr()
-            };
-            if wanted != Flr::Quiesce && self.vpci.is_assigned() {
-                // The guest may use the function until the toolstack has taken it away in Xen.
-                self.inner.lock().life.distrust();
-                self.queue();
-                return ConfigSpace::of(&dev).quiesce();
-            }
-            match wanted {
-                Flr::Nothing if self.is_as_saved() => return Ok(()),
-                Flr::Quiesce => {
-                    self.is_leaving.store(true, Relaxed);
-                    let config = ConfigSpace::of(&dev);
-                    return match self.pv_guest() {
-                        // It may access what it has mapped (XSA-120).
-                        Some(_) => config.stop_sending(),
-                        None => config.quiesce(),
-                    };
-                }
-                Flr::Nothing | Flr::Reset => (),
-            }
-            let result = self.reset(&dev, false);
-            // If this request only finds registers changed, the function is not distrusted: its
-            // siblings may be with the same guest already.
-            if wanted == Flr::Reset && result == Ok(Outcome::Postponed) {
-                self.inner.lock().life.distrust();
-            }
-            if !is_seized {
-                // Leave the function stopped. A dom0 driver enables it.
-                let _ = ConfigSpace::of(&dev).quiesce();
-            }
-            self.inner.lock().life.touch();
-            result
-        };
-        self.look_after();
-        match result? {
-            Outcome::Unresettable => Err(ENOTTY),
-            Outcome::Postponed => Err(EBUSY),
-            Outcome::Reset | Outcome::Failed => Ok(()),
-        }
-    }
-
-    /// Called when the guest does not have the function any more. Only queues the reset.
-    pub(crate) fn give_back(self: &Arc<Self>) {
-        self.note_pv_guest();
-        self.permissive.store(false, Relaxed);
-        self.interrupt_control.store(false, Relaxed);
-        self.is_leaving.store(false, Relaxed);
-        self.allow_unreset.store(false, Relaxed);
-        {
-            // Release last: the next guest may get the function immediately.
-            let mut inner = self.inner.lock();
-            inner.error_logged = false;
-            inner.guest_stopped = false;
-            inner.life.release();
-        }
-        self.queue();
-        self.queue_others();
-    }
-
     /// Queues the work that gives a broken function up, or puts an idle one to sleep, as callers
     /// hold locks that this needs.
     pub(crate) fn look_after(self: &Arc<Self>) {
         if self.is_broken() || self.is_restless() {
             self.queue();
+        }
+    }
+
+    /// Returns whether the function sleeps while nobody has it.
+    pub(crate) fn is_sleepy(&self) -> bool {
+        self.idle_d3.load(Relaxed)
+    }
+
+    /// Returns whether the function has to be put to sleep, or has to be woken because it is not to
+    /// sleep any more.
+    pub(super) fn is_restless(&self) -> bool {
+        let inner = self.inner.lock();
+        if self.is_sleepy() {
+            inner.life.can_sleep()
+        } else {
+            inner.life.state() == State::Asleep
         }
     }
 
@@ -406,7 +279,7 @@ impl Function {
     }
 
     /// Queues the resets of functions on the same bus that may have waited for this one.
-    fn queue_others(&self) {
+    pub(super) fn queue_others(&self) {
         let waits = |other: &Function| {
             other.sbdf.segment() == self.sbdf.segment()
                 && other.sbdf.bus() == self.sbdf.bus()
@@ -424,53 +297,13 @@ impl Function {
         let _ = self.registry.returns.enqueue(self.clone());
     }
 
-    fn is_broken(&self) -> bool {
+    pub(super) fn is_broken(&self) -> bool {
         matches!(self.state(), State::Broken | State::Lost(_))
     }
 
     /// Returns whether the registers of the function still have the saved values.
-    fn is_as_saved(&self) -> bool {
+    pub(super) fn is_as_saved(&self) -> bool {
         self.saved.as_ref().is_some_and(Saved::is_current)
-    }
-
-    /// Gives the function up: the driver is being unbound. Resets the function unless it is clean,
-    /// and restores the state in which the driver found it.
-    pub(crate) fn give_up(self: &Arc<Self>, dev: &Locked) {
-        // The reset of a function that does not answer would wait a minute for it.
-        let is_present = ConfigSpace::of(dev).is_present();
-        if is_present {
-            // If this fails, the function is reset.
-            let _ = self.rouse(dev);
-        }
-        let (guest, needs_reset, found) = {
-            let mut inner = self.inner.lock();
-            let life = &inner.life;
-            (life.guest(), life.needs_reset(), inner.seized.take())
-        };
-        let Some(mut found) = found else { return };
-        let is_fit = is_present
-            && (guest.is_some() || !self.vpci.is_assigned())
-            && (!needs_reset && self.is_as_saved()
-                || self
-                    .reset_in_callback(dev, false)
-                    .is_ok_and(|outcome| outcome != Outcome::Postponed));
-        if let Some(domain) = guest {
-            dev_warn!(
-                dev,
-                "unbound while assigned to domain {}; run xl pci-detach or xl destroy\n",
-                domain
-            );
-            found.command.leave_stopped();
-        } else if !is_fit {
-            found.leave_stopped(dev);
-        }
-        found.restore(dev);
-        if guest.is_none() {
-            self.warn_of_mappings(None);
-            dev.clear_assigned();
-            self.registry.remove(self.sbdf, self);
-        }
-        self.queue_others();
     }
 
     /// Returns whether this is the first call since the current guest has the function.
@@ -488,90 +321,5 @@ impl Function {
     /// Returns whether this is the first call since the current guest has the function.
     pub(crate) fn is_first_stop(&self) -> bool {
         !core::mem::replace(&mut self.inner.lock().guest_stopped, true)
-    }
-
-    /// Resets a returned function if that is due. Also ends the tracking of a function that was
-    /// unbound while assigned. With `patience`, returns whether to try again.
-    fn freshen(self: &Arc<Self>, patience: bool) -> bool {
-        let dev = match self.lock_for_reset() {
-            Ok(dev) => dev,
-            // It was removed: there is nothing to reset.
-            Err(e) if e == ENODEV => {
-                let dev = DeviceLock::new(&self.dev);
-                if self.guest().is_none() && !self.is_seized() {
-                    dev.clear_assigned();
-                    self.registry.remove(self.sbdf, self);
-                }
-                return false;
-            }
-            Err(e) => {
-                dev_err!(self.dev, "not reset: its bus cannot be locked: {:?}\n", e);
-                return false;
-            }
-        };
-        if !self.registry.has(self.sbdf, self) {
-            return false;
-        }
-        let (guest, is_due, is_seized) = {
-            let inner = self.inner.lock();
-            (
-                inner.life.guest(),
-                inner.life.is_due(),
-                inner.seized.is_some(),
-            )
-        };
-        if guest.is_some() {
-            return false;
-        }
-        dev.clear_assigned();
-        if !is_seized {
-            self.registry.remove(self.sbdf, self);
-            self.reset_unbound(&dev);
-        } else if is_due {
-            if self.vpci.is_assigned() {
-                if !patience {
-                    dev_err!(
-                        dev,
-                        "not reset: Xen has assigned it to a guest that XenStore does not name\n"
-                    );
-                }
-                return patience;
-            }
-            // `reset()` has already logged an error.
-            let is_postponed = self.reset(&dev, patience) == Ok(Outcome::Postponed);
-            return patience && is_postponed && self.has_to_poll();
-        }
-        false
-    }
-}
-
-impl WorkItem for Function {
-    type Pointer = Arc<Function>;
-
-    fn run(this: Arc<Function>) {
-        for attempt in 1..=ATTEMPTS {
-            if !this.freshen(attempt < ATTEMPTS) {
-                break;
-            }
-            fsleep(Delta::from_millis(PAUSE));
-        }
-        this.follow_idle_d3();
-        if !this.is_broken() {
-            return;
-        }
-        // The claim keeps other drivers from the function between the check and the unbinding.
-        let _claim = Claim::new(&this.dev, NAME);
-        // It may have been reset with another one meanwhile.
-        let is_hopeless = {
-            let _lock = DeviceLock::new(&this.dev);
-            this.is_seized() && this.is_broken()
-        };
-        if is_hopeless {
-            dev_err!(
-                this.dev,
-                "withdrawn: reset failed; retry with xl pci-assignable-add\n"
-            );
-            driver::unbind(&this.dev);
-        }
     }
 }

@@ -4,8 +4,10 @@
 //!
 //! * [`driver`], [`context`], [`hide`], [`slots`], [`identity`]: the PCI driver, and the choice of
 //!   functions that it seizes.
-//! * [`functions`], [`registry`], [`function`], [`life`], [`reset`], [`sleep`]: the functions, from
-//!   seizure to return.
+//! * [`functions`], [`registry`], [`function`], [`life`]: the functions.
+//! * [`seize`], [`flr`], [`returned`]: a function is taken, reset for a toolstack, and looked after
+//!   when it comes back.
+//! * [`reset`], [`card`], [`restore`], [`sleep`]: resets of a function, and its sleep.
 //! * [`assignment`]: the assignment of a function to a guest.
 //! * [`backends`], [`backend`], [`guest`], [`answers`], [`topology`], [`frontend`]: the directories
 //!   of guests in XenStore.
@@ -23,6 +25,7 @@ mod connection;
 mod context;
 mod driver;
 mod files;
+mod flr;
 mod frontend;
 mod function;
 mod functions;
@@ -38,6 +41,9 @@ mod quirks;
 mod registers;
 mod registry;
 mod reset;
+mod restore;
+mod returned;
+mod seize;
 mod served;
 mod serving;
 mod sleep;

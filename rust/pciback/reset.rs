@@ -16,7 +16,6 @@
 use core::ops::Deref;
 
 use kernel::{
-    pci::Device,
     prelude::*,
     sync::Arc,
     time::Instant, //
@@ -35,9 +34,13 @@ use xen::pci::{
 };
 
 use crate::{
+    card::own_method,
     function::Function,
     life::Outcome,
-    TELL, //
+    restore::{
+        patience,
+        prepare, //
+    }, //
 };
 
 /// The locks that a reset of a function needs.
@@ -57,11 +60,6 @@ impl Deref for ResetLock<'_> {
             Self::Bus(bus) => bus,
         }
     }
-}
-
-/// Returns whether `dev` has a reset of its own, which reaches no other function.
-pub(super) fn own_method(dev: &Device) -> Option<Method> {
-    dev.reset_method().filter(|method| !method.is_by_bridge())
 }
 
 impl Function {
@@ -110,8 +108,7 @@ impl Function {
     /// Resets the function by its first method, or only restores its configuration if it has none.
     fn reset_alone(&self, dev: &Locked) -> Result<Outcome> {
         let Some(method) = own_method(dev) else {
-            dev_warn!(dev, "no reset method: state leaks to the next owner\n");
-            return self.without_reset(dev, Outcome::Unresettable);
+            return self.without_method(dev);
         };
         let undisturbed = dev.undisturbed();
         let patience = patience(dev);
@@ -128,37 +125,6 @@ impl Function {
             dev_err!(dev, "reset ({}) failed: {:?}\n", method, e);
         }
         self.was_reset(result)
-    }
-
-    /// Resets a function that was unbound while assigned, and that the guest does not have any
-    /// more.
-    pub(super) fn reset_unbound(self: &Arc<Self>, dev: &ResetLock<'_>) {
-        if let Some(driver) = dev.driver_name() {
-            dev_warn!(
-                dev,
-                "bound to {:?} without a reset since a guest had it; unbind it and reset it\n",
-                driver
-            );
-            return;
-        }
-        let config = ConfigSpace::of(dev);
-        if config.is_present() {
-            // `reset()` has already logged any other error.
-            if self.reset(dev, false) == Ok(Outcome::Postponed) {
-                dev_err!(
-                    dev,
-                    "left stopped: it was not reset, and holds state of its last owner\n"
-                );
-            }
-            let _ = config.quiesce();
-        }
-    }
-
-    /// Records the result of a reset.
-    pub(super) fn was_reset(&self, result: Result<Outcome>) -> Result<Outcome> {
-        let outcome = result.unwrap_or(Outcome::Failed);
-        self.inner.lock().life.was_reset(outcome);
-        result
     }
 
     /// Called before any reset by the PCI core, no matter which task requested it.
@@ -207,60 +173,6 @@ impl Function {
             Err(_) => life.was_reset(Outcome::Failed),
         }
     }
-
-    /// Restores the configuration after a reset, and tells Xen. Reads the registers back.
-    pub(super) fn put_back(&self, dev: &Locked, kind: Kind) -> Result {
-        let saved = self.saved.as_ref().ok_or(ENODEV)?;
-        saved.restore(dev)?;
-        let config = ConfigSpace::of(dev);
-        if config.has_its_bars() == Ok(false) {
-            // It decoded its BARs when it was reset: vPCI drops writes to them until it is told.
-            // For a function with MSI-X, Xen before 4.21.2 fails, but drops its vPCI state. A newer
-            // Xen would map BARs of zero, as COMMAND is restored already, and drop writes again.
-            let _ = config.quiesce();
-            let _ = self.tell(dev, kind);
-            saved.restore(dev)?;
-        }
-        self.tell(dev, kind).inspect_err(|e| {
-            dev_err!(
-                dev,
-                "Xen takes no notice of its reset: {:?}; see xl dmesg\n",
-                e
-            )
-        })?;
-        saved.verify()
-    }
-
-    fn tell(&self, dev: &Locked, kind: Kind) -> Result {
-        if TELL.get() {
-            self.vpci.was_reset(dev, kind)
-        } else {
-            Ok(())
-        }
-    }
-}
-
-/// Returns how long to wait for the function after its reset, in seconds. A reset seldom helps a
-/// function that does not even answer before it.
-pub(super) fn patience(dev: &Device) -> i64 {
-    if ConfigSpace::of(dev).is_present() {
-        ConfigSpace::PATIENCE
-    } else {
-        1
-    }
-}
-
-/// Stops the function and wakes it up. Succeeds for a function that does not answer: there is
-/// nothing to stop, and the reset may wake it up.
-pub(super) fn prepare(dev: &Locked) -> Result {
-    let config = ConfigSpace::of(dev);
-    config.quiesce().and_then(|()| dev.wake()).or_else(|e| {
-        if config.is_present() {
-            Err(e)
-        } else {
-            Ok(())
-        }
-    })
 }
 
 /// Returns the kind of reset to tell Xen.

@@ -39,32 +39,16 @@ use xen::pci::{
 use crate::{
     function::Function,
     life::State,
-    reset::prepare,
+    restore::prepare,
     NAME, //
 };
 
 impl Function {
-    /// Returns whether the function sleeps while nobody has it.
-    pub(crate) fn is_sleepy(&self) -> bool {
-        self.idle_d3.load(Relaxed)
-    }
-
     /// Sets whether the function sleeps while nobody has it. Only queues the work.
     pub(crate) fn set_idle_d3(self: &Arc<Self>, sleepy: bool) {
         self.idle_d3.store(sleepy, Relaxed);
         // The work may be about to do the opposite: then it runs once more.
         self.queue();
-    }
-
-    /// Returns whether the function has to be put to sleep, or has to be woken because it is not to
-    /// sleep any more.
-    pub(super) fn is_restless(&self) -> bool {
-        let inner = self.inner.lock();
-        if self.is_sleepy() {
-            inner.life.can_sleep()
-        } else {
-            inner.life.state() == State::Asleep
-        }
     }
 
     /// Puts the function to sleep, or wakes it, if that is due.

@@ -22,6 +22,8 @@ mod connection;
 mod context;
 #[path = "../../../rust/pciback/driver.rs"]
 mod driver;
+#[path = "../../../rust/pciback/flr.rs"]
+mod flr;
 #[path = "../../../rust/pciback/frontend.rs"]
 mod frontend;
 #[path = "../../../rust/pciback/function.rs"]
@@ -52,6 +54,12 @@ mod registers;
 mod registry;
 #[path = "../../../rust/pciback/reset.rs"]
 mod reset;
+#[path = "../../../rust/pciback/restore.rs"]
+mod restore;
+#[path = "../../../rust/pciback/returned.rs"]
+mod returned;
+#[path = "../../../rust/pciback/seize.rs"]
+mod seize;
 #[path = "../../../rust/pciback/served.rs"]
 mod served;
 #[path = "../../../rust/pciback/serving.rs"]
