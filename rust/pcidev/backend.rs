@@ -29,7 +29,8 @@ use xen::{
 
 use crate::{
     assignments::Assignment,
-    functions::Functions, //
+    functions::Functions,
+    owed::Owed, //
 };
 
 /// Queues a read of the changed directories. It does not read itself, as it runs on the thread that
@@ -55,6 +56,7 @@ impl Observer for Watcher {
 #[pin_data]
 pub(crate) struct Reader {
     functions: Arc<Functions>,
+    owed: Arc<Owed>,
     /// The domains whose directories have changed. `None` stands for all domains.
     #[pin]
     changed: Mutex<KVec<Option<u16>>>,
@@ -94,10 +96,11 @@ fn log_failure(e: Error) {
 
 impl Reader {
     /// Creates a reader with no directories to read.
-    pub(crate) fn new(functions: Arc<Functions>) -> Result<Arc<Self>> {
+    pub(crate) fn new(functions: Arc<Functions>, owed: Arc<Owed>) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 functions,
+                owed,
                 changed <- new_mutex!(KVec::new()),
                 work <- new_work!("pcidev::Reader"),
             }),
@@ -141,6 +144,10 @@ impl Reader {
             }
             target = store::read_target(domain)?;
         }
-        self.functions.assign(domain, target, &assignments)
+        if self.functions.assign(domain, target, &assignments)? {
+            // With a function, a PV guest loses the line that it may have had alone.
+            self.owed.ask();
+        }
+        Ok(())
     }
 }

@@ -47,6 +47,7 @@ use xen::{
 use crate::{
     functions::Functions,
     lines::Lines,
+    owed::Owed,
     privcmd::Lookup,
     seize::Function,
     PCIBACK,
@@ -58,6 +59,7 @@ use crate::{
 pub(crate) struct Follower {
     functions: Arc<Functions>,
     lines: Arc<Lines>,
+    owed: Arc<Owed>,
     /// Whether the init function of a module xen-pciback is running. In it, the stock driver binds
     /// all hidden functions first and resets them later.
     pciback_is_coming: Atomic<bool>,
@@ -67,11 +69,16 @@ pub(crate) struct Follower {
 
 impl Follower {
     /// Creates a follower that knows no functions.
-    pub(crate) fn new(functions: Arc<Functions>, lines: Arc<Lines>) -> Result<Arc<Self>> {
+    pub(crate) fn new(
+        functions: Arc<Functions>,
+        lines: Arc<Lines>,
+        owed: Arc<Owed>,
+    ) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 functions,
                 lines,
+                owed,
                 pciback_is_coming: Atomic::new(false),
                 work <- new_work!("pcidev::Follower"),
             }),
@@ -139,8 +146,10 @@ impl Follower {
     }
 
     fn settle(&self, route: Route) {
-        self.lines
-            .settle(route, || self.functions.only_guests_use(route.gsi));
+        let is_wanted = || self.functions.only_guests_use(route.gsi);
+        if self.lines.settle(route, is_wanted) {
+            self.owed.ask();
+        }
     }
 
     fn bound(&self, dev: &Locked, function: &Function) -> Result {

@@ -180,13 +180,14 @@ impl Functions {
     }
 
     /// Replaces the assignments of `domain`, and tells the functions concerned. `target` is the
-    /// guest of which `domain` is the stub domain. May sleep.
+    /// guest of which `domain` is the stub domain. Returns whether the domain has lost functions.
+    /// May sleep.
     pub(crate) fn assign(
         &self,
         domain: u16,
         target: Option<u16>,
         assignments: &[Assignment],
-    ) -> Result {
+    ) -> Result<bool> {
         let has = |sbdf| assignments.iter().any(|new| new.function() == sbdf);
         let mut lost = KVec::new();
         {
@@ -211,7 +212,7 @@ impl Functions {
                 function.assigned(domain, target);
             }
         }
-        Ok(())
+        Ok(!lost.is_empty())
     }
 
     /// Returns the domains that have functions, some more than once. May sleep.

@@ -7,20 +7,15 @@
 //! guests while no driver of dom0 may use it.
 //!
 //! A PV guest can bind a GSI that is lent so that Xen does not share it. dom0 then gets it back
-//! when the guest has ended.
+//! when the guest has lost the function or has ended: see [`crate::owed`].
 
 use kernel::{
     new_mutex,
-    new_work,
     pci::Device,
     prelude::*,
     sync::{
         Arc,
         Mutex, //
-    },
-    workqueue::{
-        Work,
-        WorkItem, //
     }, //
 };
 
@@ -32,9 +27,7 @@ use xen::{
         Route,
         Trigger, //
     },
-    linux::workqueue::Queue,
-    pci::Command,
-    xenbus::watch::Observer, //
+    pci::Command, //
 };
 
 use crate::{
@@ -50,8 +43,6 @@ pub(crate) struct Lines {
     /// Locked inside the lock of a function's resources, and outside those of all functions.
     #[pin]
     lines: Mutex<KVec<Line>>,
-    #[pin]
-    work: Work<Lines>,
 }
 
 struct Line {
@@ -67,7 +58,6 @@ impl Lines {
         Arc::pin_init(
             pin_init!(Self {
                 lines <- new_mutex!(KVec::new()),
-                work <- new_work!("pcidev::Lines"),
             }),
             GFP_KERNEL,
         )
@@ -98,11 +88,12 @@ impl Lines {
 
     /// Lends the line of `route` or gives it back, when the driver of a function on it has changed.
     /// `only_guests_use` says whether a guest may use the line, and no driver of dom0 may. It must
-    /// be false before a driver of dom0 is probed. Logs what fails. May sleep.
-    pub(crate) fn settle(&self, route: Route, only_guests_use: impl FnOnce() -> bool) {
+    /// be false before a driver of dom0 is probed. Returns whether dom0 is owed the line then. Logs
+    /// what fails. May sleep.
+    pub(crate) fn settle(&self, route: Route, only_guests_use: impl FnOnce() -> bool) -> bool {
         let mut lines = self.lines.lock();
         let Some(line) = lines.iter_mut().find(|line| line.gsi == route.gsi) else {
-            return;
+            return false;
         };
         // Xen does not wait for anybody to end an edge-triggered interrupt.
         let is_level = route.trigger == Trigger::Level;
@@ -112,6 +103,17 @@ impl Lines {
             Some(_) if is_wanted => line.is_owed = false,
             _ => line.give_back(),
         }
+        line.is_owed
+    }
+
+    /// Gives back what Xen did not bind to dom0 before. Returns whether dom0 is still owed a line.
+    /// May sleep.
+    pub(crate) fn give_back_owed(&self) -> bool {
+        let mut lines = self.lines.lock();
+        for line in lines.iter_mut().filter(|line| line.is_owed) {
+            line.give_back();
+        }
+        lines.iter().any(|line| line.is_owed)
     }
 }
 
@@ -137,36 +139,6 @@ impl Line {
             Err(_) => (),
         }
         self.is_owed = result.is_err();
-    }
-}
-
-kernel::impl_has_work! {
-    impl HasWork<Self> for Lines { self.work }
-}
-
-impl WorkItem for Lines {
-    type Pointer = Arc<Lines>;
-
-    /// Gives back what Xen did not bind to dom0 before.
-    fn run(this: Arc<Lines>) {
-        for line in this.lines.lock().iter_mut().filter(|line| line.is_owed) {
-            line.give_back();
-        }
-    }
-}
-
-/// The observer of domains that end.
-pub(crate) struct Releases {
-    pub(crate) lines: Arc<Lines>,
-    pub(crate) queue: Arc<Queue>,
-}
-
-impl Observer for Releases {
-    const PATH: &'static CStr = c"@releaseDomain";
-
-    fn changed(&self, _path: &CStr) {
-        // Fails only if the work is already queued.
-        let _ = self.queue.enqueue(self.lines.clone());
     }
 }
 

@@ -4,7 +4,8 @@
 //!
 //! * [`seize`]: a function. Resets it in place of the stock driver, and holds its MSI-X table while
 //!   xen-pciback has it.
-//! * [`lines`]: the GSIs of functions, which are unmasked, and lent to guests.
+//! * [`lines`]: the GSIs of functions, which are unmasked, and lent to guests. [`owed`] asks Xen for
+//!   those that it did not give back.
 //! * [`graphics`]: what guests get of an Intel GPU.
 //! * [`functions`]: all functions. [`info`] has the properties of each, [`assignments`] the guest
 //!   that it is assigned to, and [`index`] the GSI answers for toolstacks.
@@ -22,6 +23,7 @@ mod index;
 mod info;
 mod ioctl;
 mod lines;
+mod owed;
 mod privcmd;
 mod request;
 mod seize;
@@ -48,7 +50,8 @@ use xen::{
 use crate::{
     events::Follower,
     functions::Functions,
-    lines::Lines, //
+    lines::Lines,
+    owed::Owed, //
 };
 
 module! {
@@ -117,7 +120,7 @@ struct PciDev {
     #[pin]
     backends: watch::Watch<backend::Watcher>,
     #[pin]
-    releases: watch::Watch<lines::Releases>,
+    releases: watch::Watch<owed::Releases>,
     #[pin]
     modules: module::Registration<events::Modules>,
     _privcmd: Arc<lookup::Registration<privcmd::Lookup>>,
@@ -132,13 +135,15 @@ impl kernel::InPlaceModule for PciDev {
             xen::require_pvh_dom0!()?;
             let functions = Functions::new()?;
             let lines = Lines::new()?;
-            let follower = Follower::new(functions.clone(), lines.clone())?;
+            let waiting = Arc::new(Queue::ordered(c"xen-pcidev-lines")?, GFP_KERNEL)?;
+            let owed = Arc::new(Owed::new(lines.clone(), waiting)?, GFP_KERNEL)?;
+            let follower = Follower::new(functions.clone(), lines, owed.clone())?;
             let queue = Arc::new(Queue::ordered(c"xen-pcidev")?, GFP_KERNEL)?;
             let privcmd = Arc::pin_init(
                 lookup::Registration::new(privcmd::Lookup(functions.clone())),
                 GFP_KERNEL,
             )?;
-            let reader = backend::Reader::new(functions.clone())?;
+            let reader = backend::Reader::new(functions.clone(), owed.clone())?;
             Ok(try_pin_init!(Self {
                 _queue: queue.clone(),
                 bus <- bus::Registration::new(events::Bus(follower.clone())),
@@ -151,10 +156,7 @@ impl kernel::InPlaceModule for PciDev {
                 _: {
                     follower.adopt();
                 },
-                releases <- watch::Watch::new(lines::Releases {
-                    lines,
-                    queue: queue.clone(),
-                }),
+                releases <- watch::Watch::new(owed::Releases(owed)),
                 backends <- watch::Watch::new(backend::Watcher { reader, queue }),
                 device <- miscdevice::Registration::new(ioctl::Device(functions)),
             }? Error))

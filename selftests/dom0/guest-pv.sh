@@ -173,21 +173,32 @@ hvm_guest_is_not_served() {
 }
 
 # As a hostile guest does: it binds the line of edu, which ahci shares, so that Xen lets nobody
-# share it.
+# share it. dom0 gets it back when the guest loses edu, and when it ends.
 takes_a_line() {
 	gsi=$(cat $devices/$edu/xen/gsi)
 	same "the GSI of $ahci" $gsi "$(cat $devices/$ahci/xen/gsi)"
-	pv_guest p $edu && loads_frontend p && has_function p 0000:00:00.0 && tell p <<-'END' || return
+	modprobe ahci
+	pv_guest p $edu && loads_frontend p && has_it_alone 1 || return
+	xl pci-detach p $edu || die "not detached"
+	dom0_gets_it 1
+	xl pci-attach p $edu && has_it_alone 2 || return
+	xl destroy p && until_gone p
+	dom0_gets_it 2
+}
+
+has_it_alone() { # TIMES
+	has_function p 0000:00:00.0 && tell p <<-'END' || return
 		modprobe xen-privcmd unrestricted=1
 		bind-pirq $((0x$(setpci -s 0:0.0 INTERRUPT_LINE)))
 	END
-	modprobe ahci
 	echo $ahci >$drivers/ahci/bind
-	log | grep "GSI $gsi: Xen does not bind it to dom0 (EBUSY)" || die "dom0 has the line"
+	same "refusals" $1 "$(log | grep -c "GSI $gsi: Xen does not bind it to dom0 (EBUSY)")"
 	! dom0_has_line $gsi || die "dom0 has it in Xen"
-	xl destroy p && until_gone p
+}
+
+dom0_gets_it() { # TIMES
 	wait_for 10 dom0_has_line $gsi
-	log | grep "GSI $gsi: dom0 has it again" || die "the log does not say so"
+	same "times that dom0 has it again" $1 "$(log | grep -c "GSI $gsi: dom0 has it again")"
 	echo $ahci >$drivers/ahci/unbind
 }
 
@@ -226,7 +237,7 @@ long "an HVM guest gets the function, and is not served" hvm_guest_is_not_served
 check "returned, it pings in dom0 by MSI-X" nic_in_dom0
 check "nobody else is warned" warned 1
 returned $ahci
-long "one that takes a line for itself alone keeps it until it ends" takes_a_line
+long "one that takes a line for itself alone keeps it until it loses the function or ends" takes_a_line
 serve N
 returned $edu
 finish

@@ -19,6 +19,8 @@ mod index;
 mod info;
 #[path = "../../../rust/pcidev/lines.rs"]
 mod lines;
+#[path = "../../../rust/pcidev/owed.rs"]
+mod owed;
 #[path = "../../../rust/pcidev/privcmd.rs"]
 mod privcmd;
 #[path = "../../../rust/pcidev/seize.rs"]
@@ -94,7 +96,8 @@ use backend::{Reader, Watcher};
 use events::{Bus, Follower, Modules};
 use functions::Functions;
 use info::{Holder, Info, Msix};
-use lines::{Lines, Releases};
+use lines::Lines;
+use owed::{Owed, Releases};
 use privcmd::Lookup;
 
 const PCIBACK: &CStr = c"pciback";
@@ -116,6 +119,9 @@ const SCENARIOS: &[Scenario] = &[
     ("let-go-while-seized", let_go_while_seized),
     ("line-wanted-while-lent", line_wanted_while_lent),
     ("line-owed-while-guest-ends", line_owed_while_guest_ends),
+    ("line-owed-while-guest-dies", line_owed_while_guest_dies),
+    ("line-owed-while-detached", line_owed_while_detached),
+    ("line-owed-for-memory", line_owed_for_memory),
     ("told-while-read", told_while_read),
     ("unloaded-while-unplugged", unloaded_while_unplugged),
 ];
@@ -139,6 +145,7 @@ struct Module {
     privcmd: Arc<lookup::Registration<Lookup>>,
     _bus: bus::Registration,
     queue: Arc<Queue>,
+    waiting: Arc<Queue>,
     follower: Arc<Follower>,
     functions: Arc<Functions>,
     releases: Releases,
@@ -153,8 +160,10 @@ impl Module {
     fn try_load() -> Result<Self> {
         let functions = Functions::new()?;
         let lines = Lines::new()?;
-        let follower = Follower::new(functions.clone(), lines.clone())?;
         let queue = Arc::new(Queue::ordered(c"xen-pcidev")?);
+        let waiting = Arc::new(Queue::ordered(c"xen-pcidev-lines")?);
+        let owed = Arc::new(Owed::new(lines.clone(), waiting.clone())?);
+        let follower = Follower::new(functions.clone(), lines, owed.clone())?;
         let privcmd = Arc::new(lookup::Registration::new(Lookup(functions.clone()))?);
         Ok(Self {
             _bus: bus::Registration::new(Bus(follower.clone())),
@@ -164,15 +173,13 @@ impl Module {
                 queue: queue.clone(),
             }),
             watcher: Watcher {
-                reader: Reader::new(functions.clone())?,
+                reader: Reader::new(functions.clone(), owed.clone())?,
                 queue: queue.clone(),
             },
-            releases: Releases {
-                lines,
-                queue: queue.clone(),
-            },
+            releases: Releases(owed),
             privcmd,
             queue,
+            waiting,
             follower,
             functions,
         })
@@ -435,10 +442,55 @@ fn line_owed_while_guest_ends() {
     world::all(|world| world.is_exclusive = false);
     module.releases.changed(Releases::PATH);
     join(other);
-    module.queue.drain();
-    // Given back late: the end of the guest was told before the driver was unbound.
+    module.waiting.drain();
+    module.has_given_back(&nic);
+}
+
+/// The end of another guest is told while the one that has a line alone is dying.
+fn line_owed_while_guest_dies() {
+    let module = Module::load();
+    let nic = dom0::plug(NIC);
+    dom0::bind(&nic, Driver::Stock);
+    world::all(|world| world.is_exclusive = true);
+    dom0::unbind(&nic);
+    module.waiting.drain();
+    world::all(|world| {
+        world.is_exclusive = false;
+        world.failures = 3;
+    });
     module.releases.changed(Releases::PATH);
+    module.waiting.drain();
+    module.has_given_back(&nic);
+}
+
+/// A function is taken from a guest that has its line alone, and lives on.
+fn line_owed_while_detached() {
+    let module = Module::load();
+    let nic = dom0::plug(NIC);
+    dom0::bind(&nic, Driver::Stock);
+    module.assign(&[NIC]);
+    world::all(|world| world.is_exclusive = true);
+    let leaving = nic.clone();
+    let other = spawn(move || dom0::unbind(&leaving));
+    // Xen unbinds the line from the guest before the toolstack removes the function.
+    world::all(|world| world.is_exclusive = false);
+    module.watcher.changed(c"backend/pci/1/0/num_devs");
+    join(other);
     module.queue.drain();
+    module.waiting.drain();
+    module.has_given_back(&nic);
+}
+
+/// There is no memory for a moment. No guest is there that might end.
+fn line_owed_for_memory() {
+    let module = Module::load();
+    let (nic, disk) = (dom0::plug(NIC), dom0::plug(DISK));
+    dom0::bind(&nic, Driver::Stock);
+    world::all(|world| world.failures = 2);
+    let other = spawn(move || dom0::unplug(&disk));
+    dom0::unbind(&nic);
+    join(other);
+    module.waiting.drain();
     module.has_given_back(&nic);
 }
 

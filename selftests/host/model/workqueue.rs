@@ -63,6 +63,9 @@ impl Queue {
     where
         T: WorkItem<Pointer = Arc<T>> + HasWork + 'static,
     {
+        if checker::without("work") {
+            return Ok(());
+        }
         let mut works = self.shared.works.lock().expect("nobody panics");
         if item.work().pending.swap(true, Ordering::Relaxed) {
             return Err(item);

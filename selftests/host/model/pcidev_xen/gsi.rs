@@ -7,7 +7,7 @@ pub use crate::route::{NoRoute, Polarity, Route, Trigger};
 use core::ffi::CStr;
 
 use kernel::{
-    error::{Result, EBUSY},
+    error::{Result, EBUSY, ENOMEM},
     pci::Device,
 };
 
@@ -61,6 +61,14 @@ impl Lent {
     pub fn give_back(&mut self) -> Result {
         if world::all(|world| world.is_exclusive) {
             return Err(EBUSY);
+        }
+        let fails = world::all(|world| {
+            let failures = world.failures;
+            world.failures = failures.saturating_sub(1);
+            failures > 0
+        });
+        if fails {
+            return Err(ENOMEM);
         }
         if !checker::without("give-back") {
             world::all(|world| world.lent.remove(&self.0.gsi()));
