@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The backends, one for each guest. A backend assigns the functions that the guest's directory
-//! names, and returns all others.
+//! The backends, one for each guest: what each of them has, and what it takes back. How it follows
+//! its directory is in another file, which is above this one.
 
 use kernel::{
-    fmt, new_mutex, new_work,
+    fmt,
+    new_mutex,
+    new_work,
     prelude::*,
     str::CString,
     sync::{
@@ -16,52 +18,27 @@ use kernel::{
         Arc,
         Mutex, //
     },
-    time::{
-        delay::fsleep,
-        Delta, //
-    },
-    workqueue::{
-        Work,
-        WorkItem, //
-    },
+    workqueue::Work, //
 };
 
 use xen::{
     linux::workqueue::Queue,
-    pci::DeviceExt,
     xenbus::{
         self,
-        pci_backend::{
-            Directory,
-            Entry, //
-        },
+        pci_backend::Directory,
         store,
         State, //
     },
 };
 
 use crate::{
-    answers,
-    assignment::Assignment,
     connection::Connection,
     frontend::Frontend,
-    function::Function,
     functions::Functions,
-    guest::{
-        Attached,
-        Guest, //
-    },
-    handshake::Link,
-    life::{
-        Domain,
-        ExportError, //
-    },
+    guest::Guest,
+    life::Domain,
     registry::AT_A_TIME,
-    served::Slot,
-    topology::{
-        self,
-        Placed, //
-    },
+    topology,
     PASSTHROUGH, //
 };
 
@@ -142,14 +119,14 @@ impl Backends {
 
     /// Removes a backend whose directory is gone. If the toolstack has created the directory again
     /// meanwhile, a new backend follows it.
-    fn forget(&self, backend: &Backend) {
+    pub(crate) fn forget(&self, backend: &Backend) {
         let mut all = self.all.lock();
         all.retain(|other| !core::ptr::eq(&**other, backend));
     }
 
     /// Returns whether `backend` still is the backend of its domain. If not, queues the current
     /// one.
-    fn has(self: &Arc<Self>, backend: &Backend) -> Result<bool> {
+    pub(crate) fn has(self: &Arc<Self>, backend: &Backend) -> Result<bool> {
         let current = self.of(backend.domain)?;
         if core::ptr::eq(&*current, backend) {
             return Ok(true);
@@ -159,22 +136,13 @@ impl Backends {
     }
 }
 
-/// The number of attempts to follow a directory. Without a retry, a function could stay assigned to
-/// a guest that is gone, as the directory may never change again.
-const ATTEMPTS: u32 = 10;
-/// The time between two attempts, in milliseconds.
-const PAUSE: i64 = 500;
-
-/// The number of attempts in which a frontend is waited for. A guest that is destroyed is paused.
-const PATIENCE: u32 = 4;
-
 /// The backend of one guest.
 #[pin_data]
 pub(crate) struct Backend {
     pub(crate) domain: Domain,
     pub(crate) frontend: Frontend,
     pub(crate) backends: Arc<Backends>,
-    topology: topology::Kind,
+    pub(crate) topology: topology::Kind,
     /// The xenbus device. `None` if xenbus has not probed one, or has removed it; the driver then
     /// writes no answers.
     #[pin]
@@ -187,42 +155,13 @@ pub(crate) struct Backend {
     #[pin]
     pub(crate) guest: Mutex<Guest>,
     /// Whether the directory may have changed since it was last followed.
-    is_changed: Atomic<bool>,
+    pub(crate) is_changed: Atomic<bool>,
     #[pin]
     work: Work<Backend>,
 }
 
 kernel::impl_has_work! {
     impl HasWork<Self> for Backend { self.work }
-}
-
-impl WorkItem for Backend {
-    type Pointer = Arc<Backend>;
-
-    fn run(this: Arc<Backend>) {
-        store::settle();
-        if !this.is_changed.xchg(false, Full) {
-            return;
-        }
-        for attempt in 0..ATTEMPTS {
-            match this.follow(attempt < PATIENCE) {
-                Ok(waits) if !waits => return,
-                // Its next state causes a notification, too.
-                Ok(_) => (),
-                Err(e) => {
-                    if attempt == 0 {
-                        this.report(e, fmt!("cannot follow backend/pci/{}/0", this.domain));
-                    }
-                    // Do not retry: the toolstack has to correct the directory, which causes a new
-                    // notification.
-                    if e == EINVAL || e == E2BIG {
-                        return;
-                    }
-                }
-            }
-            fsleep(Delta::from_millis(PAUSE));
-        }
-    }
 }
 
 impl Backend {
@@ -253,34 +192,13 @@ impl Backend {
         drop(old);
     }
 
-    fn device(&self) -> Option<ARef<xenbus::Device>> {
+    pub(crate) fn device(&self) -> Option<ARef<xenbus::Device>> {
         self.dev.lock().clone()
-    }
-
-    /// Assigns and returns functions as the directory says, and answers the toolstack. Returns
-    /// whether a frontend has to do something now, which is waited for with patience.
-    fn follow(self: &Arc<Self>, is_patient: bool) -> Result<bool> {
-        if self.device().is_none() {
-            self.disconnect();
-        }
-        if !self.backends.has(self)? {
-            return Ok(false);
-        }
-        let Some(directory) = self.release_stale()? else {
-            self.backends.forget(self);
-            return Ok(false);
-        };
-        for entry in &directory.entries {
-            if let Err(e) = self.attach(entry) {
-                self.refuse(entry, e)?;
-            }
-        }
-        self.answer(&directory, is_patient)
     }
 
     /// Reads the directory, and returns the functions from the guest that the directory does not
     /// name any more. Returns `None` if there is no directory. May sleep, but waits for no reset.
-    fn release_stale(&self) -> Result<Option<Directory>> {
+    pub(crate) fn release_stale(&self) -> Result<Option<Directory>> {
         if self.is_connected()
             && store::read_pci_backend(self.domain)?.is_none_or(|found| self.is_ending(&found))
         {
@@ -310,107 +228,24 @@ impl Backend {
         is_closing && !directory.is_online || self.frontend.has_ended(self.domain)
     }
 
-    /// Assigns the function of an entry to the guest, unless it already is.
-    fn attach(&self, entry: &Entry) -> Result {
-        let sbdf = entry.function.ok_or(EINVAL)?;
-        if let Some(attached) = self.guest.lock().attached(sbdf) {
-            return attached.assignment.usable();
-        }
-        let function = self.backends.functions.get(sbdf)?;
-        let assignment = self.export(&function)?;
-        let mut guest = self.guest.lock();
-        if !guest.wants(sbdf) {
-            // The toolstack has detached the function meanwhile.
-            return Ok(());
-        }
-        let alone = function.dev.is_virtfn();
-        let placed = Placed::new(self.topology, sbdf, alone, guest.placed())?;
-        let usable = assignment.usable();
-        let attached = Attached {
-            slot: Slot::new(&function, self.domain),
-            assignment,
-            placed,
-        };
-        guest.attached.push(attached, GFP_KERNEL)?;
-        usable
+    fn is_connected(&self) -> bool {
+        self.connection.lock().is_some()
     }
 
-    fn export(&self, function: &Arc<Function>) -> Result<Assignment> {
-        for other in function.guests().filter(|other| *other != self.domain) {
-            self.backends.release_stale(other);
+    /// Ends the connection, and takes all interrupts from the guest. May sleep.
+    pub(crate) fn disconnect(&self) {
+        let mut connection = self.connection.lock();
+        if connection.take().is_some() {
+            self.guest.lock().stop_serving();
         }
-        function
-            .export(self.domain)
-            .map_err(|refusal| match refusal {
-                ExportError::Gone => ENODEV,
-                ExportError::Busy => EBUSY,
-                ExportError::Failed(e) => e,
-            })
-    }
-
-    /// Reports the error of an entry, once.
-    fn refuse(&self, entry: &Entry, error: Error) -> Result {
-        if !self.guest.lock().is_first_refusal(entry)? {
-            return Ok(());
-        }
-        let Some(function) = entry.function else {
-            let index = entry.index;
-            self.report(
-                error,
-                fmt!("dev-{index} is no address such as 0000:03:00.0"),
-            );
-            return Ok(());
-        };
-        let why = match error {
-            ENODEV => "xen-pciback does not have it: xl pci-assignable-add",
-            EBUSY => "another domain has it",
-            EIO => "it could not be reset",
-            EAGAIN => "Linux is recovering from an error of it: xl pci-detach, and try again",
-            ENOSPC => "32 devices are the most that a guest can have",
-            _ => "see the error",
-        };
-        let domain = self.domain;
-        self.report(
-            error,
-            fmt!("cannot assign {function} to domain {domain}: {why}"),
-        );
-        Ok(())
     }
 
     /// Reports an error in the log, and in XenStore if there is a xenbus device.
-    fn report(&self, error: Error, message: fmt::Arguments<'_>) {
+    pub(crate) fn report(&self, error: Error, message: fmt::Arguments<'_>) {
         match (self.device(), CString::try_from_fmt(message)) {
             (Some(dev), Ok(message)) => dev.report(error, &message),
             (None, Ok(message)) => pr_err!("{:?}: {:?}\n", &*message, error),
             (_, Err(_)) => (),
-        }
-    }
-
-    /// Writes the answers to the toolstack.
-    fn answer(self: &Arc<Self>, directory: &Directory, is_patient: bool) -> Result<bool> {
-        let dev = self.device();
-        let link = dev.as_ref().map_or(Link::None, |dev| self.link(dev));
-        let guest = self.guest.lock();
-        match dev {
-            Some(dev) => {
-                let usable = guest.attached.iter();
-                let usable = usable.filter(|attached| attached.assignment.usable().is_ok());
-                let usable = usable.map(|attached| attached.placed);
-                answers::publish(
-                    &dev,
-                    directory,
-                    usable,
-                    self.frontend.state(),
-                    link,
-                    is_patient,
-                )
-            }
-            None => {
-                if !guest.attached.is_empty() {
-                    self.frontend.is_missing(self.domain);
-                }
-                Ok(false)
-            }
         }
     }
 }

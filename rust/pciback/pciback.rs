@@ -9,8 +9,8 @@
 //!   when it comes back.
 //! * [`reset`], [`card`], [`restore`], [`sleep`]: resets of a function, and its sleep.
 //! * [`assignment`]: the assignment of a function to a guest.
-//! * [`backends`], [`backend`], [`guest`], [`answers`], [`topology`], [`frontend`]: the directories
-//!   of guests in XenStore.
+//! * [`backends`], [`follow`], [`backend`], [`guest`], [`answers`], [`topology`], [`frontend`]: the
+//!   directories of guests in XenStore.
 //! * [`serving`], [`served`], [`handshake`], [`connection`], [`operation`], [`interrupts`],
 //!   [`space`], [`layout`], [`registers`]: what PV guests request.
 //! * [`files`], [`quirks`]: the sysfs files.
@@ -26,6 +26,7 @@ mod context;
 mod driver;
 mod files;
 mod flr;
+mod follow;
 mod frontend;
 mod function;
 mod functions;

@@ -105,16 +105,4 @@ impl Backend {
             }
         }
     }
-
-    pub(crate) fn is_connected(&self) -> bool {
-        self.connection.lock().is_some()
-    }
-
-    /// Ends the connection, and takes all interrupts from the guest. May sleep.
-    pub(crate) fn disconnect(&self) {
-        let mut connection = self.connection.lock();
-        if connection.take().is_some() {
-            self.guest.lock().stop_serving();
-        }
-    }
 }

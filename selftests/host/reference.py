@@ -209,7 +209,7 @@ TESTS: dict[str, Callable[[Tree], list[str]]] = {
         traces, TRACE, "__field(int, pirq)", "__field(int, pirq2)"),
     "another variable is noticed": notices(variables, "rust/pciback/driver.rs", "XEN_PCI_DOMAIN=", "XEN_PCI_GUEST="),
     "another message is noticed": notices(messages, "rust/pciback/driver.rs", "cannot notify udev", "could not notify udev"),
-    "another message in XenStore is noticed": notices(messages, "rust/pciback/backend.rs", "is no address", "is none"),
+    "another message in XenStore is noticed": notices(messages, "rust/pciback/follow.rs", "is no address", "is none"),
     "a message that is gone is noticed": notices(messages, MESSAGES, "``cannot notify udev", "``could not notify udev"),
     "another quotation is noticed": notices(quotations, QUOTING[0], "``left stopped``", "``left switched off``"),
     "a message of libxl that is not described is noticed": notices(

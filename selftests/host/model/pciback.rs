@@ -24,6 +24,8 @@ mod context;
 mod driver;
 #[path = "../../../rust/pciback/flr.rs"]
 mod flr;
+#[path = "../../../rust/pciback/follow.rs"]
+mod follow;
 #[path = "../../../rust/pciback/frontend.rs"]
 mod frontend;
 #[path = "../../../rust/pciback/function.rs"]
