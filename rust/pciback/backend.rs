@@ -199,19 +199,20 @@ impl Backend {
     /// Reads the directory, and returns the functions from the guest that the directory does not
     /// name any more. Returns `None` if there is no directory. May sleep, but waits for no reset.
     pub(crate) fn release_stale(&self) -> Result<Option<Directory>> {
-        if self.is_connected()
-            && store::read_pci_backend(self.domain)?.is_none_or(|found| self.is_ending(&found))
-        {
-            self.disconnect();
-        }
+        let mut connection = self.connection.lock();
         let mut guest = self.guest.lock();
         let mut directory = store::read_pci_backend(self.domain)?;
-        if let Some(directory) = directory
-            .as_mut()
-            .filter(|directory| self.is_ending(directory))
+        if directory
+            .as_ref()
+            .is_none_or(|directory| self.is_ending(directory))
         {
-            directory.entries.clear();
+            // The page is unmapped before anything is given back.
+            Self::end(&mut connection, &mut guest);
+            if let Some(directory) = &mut directory {
+                directory.entries.clear();
+            }
         }
+        drop(connection);
         guest.keep_only(
             directory
                 .as_ref()
@@ -228,15 +229,16 @@ impl Backend {
         is_closing && !directory.is_online || self.frontend.has_ended(self.domain)
     }
 
-    fn is_connected(&self) -> bool {
-        self.connection.lock().is_some()
-    }
-
     /// Ends the connection, and takes all interrupts from the guest. May sleep.
     pub(crate) fn disconnect(&self) {
         let mut connection = self.connection.lock();
+        let mut guest = self.guest.lock();
+        Self::end(&mut connection, &mut guest);
+    }
+
+    fn end(connection: &mut Option<Connection>, guest: &mut Guest) {
         if connection.take().is_some() {
-            self.guest.lock().stop_serving();
+            guest.stop_serving();
         }
     }
 

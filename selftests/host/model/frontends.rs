@@ -7,7 +7,7 @@ use core::{ffi::CStr, marker::PhantomData};
 use checker::{loom::sync::Mutex, InOrder};
 use kernel::{context, error::Result};
 
-use crate::backends::Device;
+use crate::{backends::Device, pci};
 
 /// The only PV guest.
 pub const PV_GUEST: u16 = 9;
@@ -22,6 +22,8 @@ struct Guest {
     /// The words of the request that were read.
     seen: Vec<usize>,
     is_mapped: bool,
+    /// Nothing is given back before the page is unmapped.
+    is_ending: bool,
     event: Option<Box<dyn Fn()>>,
     /// An event came, and others wait for [`EventChannel::done`].
     is_pending: bool,
@@ -95,6 +97,11 @@ pub fn is_connected() -> bool {
     guest(|guest| guest.is_mapped || guest.event.is_some())
 }
 
+/// The guest, which has left something in all of its functions, ends.
+pub fn end() {
+    guest(|guest| guest.is_ending = true);
+}
+
 /// As in the crate.
 pub trait Handler: 'static {
     fn event(&self);
@@ -160,6 +167,15 @@ impl SharedPage {
 
 impl Drop for SharedPage {
     fn drop(&mut self) {
-        guest(|guest| guest.is_mapped = false);
+        let is_ending = guest(|guest| {
+            guest.is_mapped = false;
+            guest.is_ending
+        });
+        if is_ending && !std::thread::panicking() {
+            for dev in pci::iter() {
+                let dirt = dev.registers(|registers| registers.dirt);
+                assert_eq!(dirt, PV_GUEST, "given back while a page is mapped");
+            }
+        }
     }
 }

@@ -21,6 +21,7 @@ use crate::{
 pub(crate) const ALL: &[Scenario] = &[
     ("served-while-detached", served_while_detached),
     ("served-while-it-ends", served_while_it_ends),
+    ("served-while-its-end-is-read", served_while_its_end_is_read),
     ("served-while-unbound", served_while_unbound),
     ("served-while-taken-in-xen", served_while_taken_in_xen),
     ("served-while-leaving", served_while_leaving),
@@ -189,6 +190,18 @@ fn served_while_leaving() {
 fn served_while_it_ends() {
     let served = Served::new();
     served.requests();
+    served.end().ends_free();
+}
+
+/// It ends while its directory is read: its page is unmapped first.
+fn served_while_its_end_is_read() {
+    let served = Served::new();
+    let device = served.machine.device.clone();
+    device.use_by(PV_GUEST);
+    device.registers(|registers| registers.in_xen = false);
+    xenbus::end();
+    Changes(served.machine.backends.clone()).changed(served.dev.node());
+    store::change(|store| store.remove(served.dev.node()));
     served.end().ends_free();
 }
 

@@ -99,7 +99,7 @@ pub mod xenbus {
     pub use crate::{
         backends::{Device, Driver, Probed},
         frontends::{
-            error, is_connected, request, send_event, spurious_events, EventChannel, Handler,
+            end, error, is_connected, request, send_event, spurious_events, EventChannel, Handler,
             SharedPage, PV_GUEST,
         },
         pci_backend,
