@@ -69,7 +69,7 @@ pub(crate) fn publish(
         is_patient,
     );
     if !nodes.is_empty() || state.is_some() {
-        dev.publish(&nodes, state)?;
+        dev.publish(&nodes, directory.state, state)?;
     }
     Ok(handshake::waits(state.unwrap_or(directory.state), link))
 }

@@ -37,6 +37,7 @@ use crate::{
         module, //
     },
     xenbus::{
+        pci_backend,
         store::Transaction,
         State, //
     }, //
@@ -103,18 +104,25 @@ impl Device {
     }
 
     /// Writes `nodes` (names and values) and `state` to the backend's directory in one transaction.
-    /// Does nothing if the directory is gone. May sleep.
+    /// Does nothing if the directory is gone, or is in another state than `from`: somebody else has
+    /// changed it, which causes a notification. May sleep.
     ///
     /// Unlike `xenbus_switch_state()`, this reports a failed write. Errors are those of
     /// [`Transaction::run`], and `ENOMEM`.
-    pub fn publish(&self, nodes: &[(CString, CString)], state: Option<State>) -> Result {
+    pub fn publish(
+        &self,
+        nodes: &[(CString, CString)],
+        from: State,
+        state: Option<State>,
+    ) -> Result {
         let value = match state {
             Some(state) => Some(CString::try_from_fmt(fmt!("{}", state as u32))?),
             None => None,
         };
         let is_there = Transaction::run(|transaction| {
             // Do not create a directory again that a toolstack has removed.
-            if transaction.read(self.node(), c"state")?.is_none() {
+            let found = transaction.read(self.node(), c"state")?;
+            if found.is_none_or(|found| pci_backend::state(found.bytes()) != from) {
                 return Ok(false);
             }
             for (node, value) in nodes {

@@ -14,7 +14,7 @@ use kernel::{
     },
 };
 
-use crate::{state::State, store};
+use crate::{pci_backend, state::State, store};
 
 /// A backend.
 pub struct Device {
@@ -46,9 +46,15 @@ impl Device {
         self.domain
     }
 
-    pub fn publish(&self, nodes: &[(CString, CString)], state: Option<State>) -> Result {
+    pub fn publish(
+        &self,
+        nodes: &[(CString, CString)],
+        from: State,
+        state: Option<State>,
+    ) -> Result {
         store::change(|store| {
-            if store.get(self.node(), c"state").is_none() {
+            let found = store.get(self.node(), c"state");
+            if found.is_none_or(|found| pci_backend::state(found.as_bytes()) != from) {
                 return;
             }
             for (node, value) in nodes {
