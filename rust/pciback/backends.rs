@@ -50,7 +50,7 @@ impl xenbus::Driver for BackendDriver {
     }
 
     fn other_end(&self, backend: ArcBorrow<'_, Backend>, state: State) {
-        if backend.frontend.changed(backend.domain, state) {
+        if backend.frontend.changed(state) {
             self.0.enqueue(&backend.into());
         }
     }

@@ -33,7 +33,6 @@ use crate::{
     backend::Backend,
     function::Function,
     guest::Attached,
-    handshake::Link,
     life::ExportError,
     served::Slot,
     topology::Placed, //
@@ -168,29 +167,18 @@ impl Backend {
 
     /// Writes the answers to the toolstack.
     fn answer(self: &Arc<Self>, directory: &Directory, is_patient: bool) -> Result<bool> {
-        let dev = self.device();
-        let link = dev.as_ref().map_or(Link::None, |dev| self.link(dev));
+        let Some(dev) = self.device() else {
+            if !self.guest.lock().attached.is_empty() {
+                self.frontend.is_missing(self.domain);
+            }
+            return Ok(false);
+        };
+        let frontend = self.frontend.look(self.domain)?;
+        let link = self.link(&dev, frontend);
         let guest = self.guest.lock();
-        match dev {
-            Some(dev) => {
-                let usable = guest.attached.iter();
-                let usable = usable.filter(|attached| attached.assignment.usable().is_ok());
-                let usable = usable.map(|attached| attached.placed);
-                answers::publish(
-                    &dev,
-                    directory,
-                    usable,
-                    self.frontend.state(),
-                    link,
-                    is_patient,
-                )
-            }
-            None => {
-                if !guest.attached.is_empty() {
-                    self.frontend.is_missing(self.domain);
-                }
-                Ok(false)
-            }
-        }
+        let usable = guest.attached.iter();
+        let usable = usable.filter(|attached| attached.assignment.usable().is_ok());
+        let usable = usable.map(|attached| attached.placed);
+        answers::publish(&dev, directory, usable, frontend, link, is_patient)
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The frontend of a guest, as XenStore tells of it. HVM guests need none: the driver reads only
-//! the state that they write, and nothing else. For PV guests see [`crate::serving`].
+//! the state that they write, and nothing else.
 
 use kernel::{
     prelude::*,
@@ -27,13 +27,27 @@ use crate::{
     PV, //
 };
 
+/// What kind of guest a frontend belongs to, by Xen's word.
+enum Kind {
+    Hvm,
+    Pv,
+    /// The control operations of this version of Xen are not known.
+    Unknown,
+    /// There is no such domain any more.
+    Gone,
+}
+
 /// The frontend of one guest. It can cause at most one line in the log.
 pub(crate) struct Frontend {
-    is_logged: Atomic<bool>,
-    /// Whether the guest is a PV guest.
-    is_pv: Atomic<bool>,
-    /// The state of a PV guest's frontend. That of an HVM guest stays [`State::Unknown`].
+    /// The state, as the guest has written it.
     state: Atomic<u32>,
+    /// Whether the frontend wanted to be served since the last look.
+    has_tried: Atomic<bool>,
+    is_logged: Atomic<bool>,
+    /// Whether the guest is a PV guest, once Xen has said so.
+    is_pv: Atomic<bool>,
+    /// Whether it is none, once Xen has said so.
+    is_hvm: Atomic<bool>,
     has_failed: Atomic<bool>,
     /// Whether the guest is a stub domain.
     is_stub: Atomic<bool>,
@@ -42,47 +56,94 @@ pub(crate) struct Frontend {
 impl Frontend {
     pub(crate) fn new() -> Self {
         Self {
+            state: Atomic::new(0),
+            has_tried: Atomic::new(false),
             is_logged: Atomic::new(false),
             is_pv: Atomic::new(false),
-            state: Atomic::new(0),
+            is_hvm: Atomic::new(false),
             has_failed: Atomic::new(false),
             is_stub: Atomic::new(false),
         }
     }
 
-    /// Called when the frontend has changed its state. Returns whether the backend has to look: not
-    /// for an HVM guest, nor if Xen cannot be asked.
-    pub(crate) fn changed(&self, domain: Domain, state: State) -> bool {
-        let is_pv = is_pv_guest(domain) == Ok(true);
-        if matches!(state, State::Initialised | State::Connected)
-            && !(is_pv && PV.get())
-            && self.is_first()
-        {
-            if is_pv {
-                pr_warn!(
-                    "domain {domain} is a PV guest, which is not served: see the parameter pv\n"
-                );
-            } else {
-                pr_warn!(
-                    "domain {domain} has a PCI frontend, which is not served: HVM guests need none\n"
-                );
-            }
+    /// Called when the frontend has changed its state, on the thread that serves all backends.
+    /// Returns whether the backend has to look. Of an HVM guest, once a line in the log is enough.
+    pub(crate) fn changed(&self, state: State) -> bool {
+        self.state.store(state as u32, Relaxed);
+        if matches!(state, State::Initialised | State::Connected) {
+            self.has_tried.store(true, Relaxed);
         }
-        if is_pv {
-            self.is_pv.store(true, Relaxed);
-            self.state.store(state as u32, Relaxed);
-        }
-        is_pv
+        !self.is_hvm.load(Relaxed) || self.has_tried.load(Relaxed) && !self.is_logged.load(Relaxed)
     }
 
-    /// Returns the state of a PV guest's frontend.
-    pub(crate) fn state(&self) -> State {
-        State::from(self.state.load(Relaxed))
+    /// Returns the state of the frontend, or [`State::Unknown`] for an HVM guest, of which it does
+    /// not matter. A guest that Xen does not tell about is turned away like a PV guest that is not
+    /// served: if it is an HVM guest, it does not need that.
+    ///
+    /// Errors are those of Xen.
+    pub(crate) fn look(&self, domain: Domain) -> Result<State> {
+        let state = State::from(self.state.load(Relaxed));
+        if state == State::Unknown {
+            return Ok(state);
+        }
+        let kind = self.kind(domain)?;
+        if self.has_tried.xchg(false, Relaxed) {
+            self.log_unserved(domain, &kind);
+        }
+        Ok(match kind {
+            Kind::Pv | Kind::Unknown => state,
+            Kind::Hvm | Kind::Gone => State::Unknown,
+        })
+    }
+
+    fn kind(&self, domain: Domain) -> Result<Kind> {
+        if self.is_pv() {
+            return Ok(Kind::Pv);
+        }
+        if self.is_hvm.load(Relaxed) {
+            return Ok(Kind::Hvm);
+        }
+        match is_pv_guest(domain) {
+            Ok(true) => {
+                self.is_pv.store(true, Relaxed);
+                Ok(Kind::Pv)
+            }
+            Ok(false) => {
+                self.is_hvm.store(true, Relaxed);
+                Ok(Kind::Hvm)
+            }
+            Err(e) if e == EACCES => Ok(Kind::Unknown),
+            Err(e) if e == ESRCH => Ok(Kind::Gone),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Logs that a frontend is not served, once.
+    fn log_unserved(&self, domain: Domain, kind: &Kind) {
+        match kind {
+            Kind::Gone => (),
+            Kind::Pv if PV.get() => (),
+            _ if !self.is_first() => (),
+            Kind::Pv => pr_warn!(
+                "domain {domain} is a PV guest, which is not served: see the parameter pv\n"
+            ),
+            Kind::Hvm => pr_warn!(
+                "domain {domain} has a PCI frontend, which is not served: HVM guests need none\n"
+            ),
+            Kind::Unknown => pr_warn!(
+                "domain {domain} has a PCI frontend, which is not served: cannot ask Xen what guest it is; update this module\n"
+            ),
+        }
+    }
+
+    /// Returns whether Xen has said that this is a PV guest.
+    pub(crate) fn is_pv(&self) -> bool {
+        self.is_pv.load(Relaxed)
     }
 
     /// Returns whether this is a PV guest, and has ended.
     pub(crate) fn has_ended(&self, domain: Domain) -> bool {
-        self.is_pv.load(Relaxed) && has_ended(domain) == Ok(true)
+        self.is_pv() && has_ended(domain) == Ok(true)
     }
 
     /// Records that the guest's offer was wrong.

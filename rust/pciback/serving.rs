@@ -7,7 +7,10 @@ use kernel::{
     sync::Arc, //
 };
 
-use xen::xenbus;
+use xen::xenbus::{
+    self,
+    State, //
+};
 
 use crate::{
     backend::Backend,
@@ -59,9 +62,9 @@ impl Backend {
 
     /// Connects to the frontend of a PV guest, or ends the connection, as its state wants it.
     /// Returns how it is served. May sleep.
-    pub(crate) fn link(self: &Arc<Self>, dev: &xenbus::Device) -> Link {
-        let state = self.frontend.state();
-        let offer = handshake::offers(state).then(|| Offer::read(dev));
+    pub(crate) fn link(self: &Arc<Self>, dev: &xenbus::Device, state: State) -> Link {
+        // Of other guests, nothing else is read.
+        let offer = (self.frontend.is_pv() && handshake::offers(state)).then(|| Offer::read(dev));
         let mut connection = self.connection.lock();
         // A frontend that begins anew offers something else.
         let is_current = |connection: &Connection| match offer {

@@ -176,7 +176,9 @@ pub mod hypercall {
             stopped.clone()
         }
 
+        /// Not where all others wait.
         pub fn is_pv_guest(domain: u16) -> Result<bool> {
+            kernel::context::might_sleep();
             Ok(domain == crate::frontends::PV_GUEST)
         }
 

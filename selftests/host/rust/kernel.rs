@@ -24,11 +24,13 @@ pub mod error {
     }
 
     pub const ENOENT: Error = Error(2);
+    pub const ESRCH: Error = Error(3);
     pub const EIO: Error = Error(5);
     pub const ENXIO: Error = Error(6);
     pub const E2BIG: Error = Error(7);
     pub const EAGAIN: Error = Error(11);
     pub const ENOMEM: Error = Error(12);
+    pub const EACCES: Error = Error(13);
     pub const EFAULT: Error = Error(14);
     pub const EBUSY: Error = Error(16);
     pub const ENODEV: Error = Error(19);
