@@ -15,28 +15,19 @@ use xen::xenbus::{
     State, //
 };
 
-use crate::{
-    handshake::{
-        self,
-        Link, //
-    },
-    topology::{
-        self,
-        Placed, //
-    }, //
+use crate::topology::{
+    self,
+    Placed, //
 };
 
-/// Writes all answers that `directory` lacks in one transaction. `usable` yields the functions that
-/// the guest can use, `frontend` and `link` are the state of its frontend. Returns whether to look
-/// again, if the frontend has done nothing by then. May sleep.
+/// Writes all answers that `directory` lacks in one transaction, and the `state` of the backend if
+/// it changes. `usable` yields the functions that the guest can use. May sleep.
 pub(crate) fn publish(
     dev: &Device,
     directory: &Directory,
     usable: impl Iterator<Item = Placed> + Clone,
-    frontend: State,
-    link: Link,
-    is_patient: bool,
-) -> Result<bool> {
+    state: Option<State>,
+) -> Result {
     let mut nodes = KVec::new();
     for entry in &directory.entries {
         let placed = usable
@@ -61,17 +52,10 @@ pub(crate) fn publish(
         }
         add(&mut nodes, fmt!("root_num"), fmt!("{roots}"))?;
     }
-    let state = handshake::next(
-        directory.state,
-        directory.is_online,
-        frontend,
-        link,
-        is_patient,
-    );
     if !nodes.is_empty() || state.is_some() {
         dev.publish(&nodes, directory.state, state)?;
     }
-    Ok(handshake::waits(state.unwrap_or(directory.state), link))
+    Ok(())
 }
 
 fn add(

@@ -36,6 +36,7 @@ use crate::{
     frontend::Frontend,
     functions::Functions,
     guest::Guest,
+    handshake::Handshake,
     life::Domain,
     registry::AT_A_TIME,
     topology,
@@ -154,6 +155,9 @@ pub(crate) struct Backend {
     /// Locked while XenStore is read, but not while functions are reset.
     #[pin]
     pub(crate) guest: Mutex<Guest>,
+    /// Only the work locks it.
+    #[pin]
+    pub(crate) handshake: Mutex<Handshake>,
     /// Whether the directory may have changed since it was last followed.
     pub(crate) is_changed: Atomic<bool>,
     #[pin]
@@ -179,6 +183,7 @@ impl Backend {
                 dev <- new_mutex!(None),
                 connection <- new_mutex!(None),
                 guest <- new_mutex!(Guest::new()),
+                handshake <- new_mutex!(Handshake::default()),
                 is_changed: Atomic::new(false),
                 work <- new_work!("pciback::Backend"),
             }),

@@ -33,6 +33,7 @@ use crate::{
     backend::Backend,
     function::Function,
     guest::Attached,
+    handshake::PATIENCE,
     life::ExportError,
     served::Slot,
     topology::Placed, //
@@ -44,9 +45,6 @@ const ATTEMPTS: u32 = 10;
 /// The time between two attempts, in milliseconds.
 const PAUSE: i64 = 500;
 
-/// The number of attempts in which a frontend is waited for. A guest that is destroyed is paused.
-const PATIENCE: u32 = 4;
-
 impl WorkItem for Backend {
     type Pointer = Arc<Backend>;
 
@@ -55,11 +53,12 @@ impl WorkItem for Backend {
         if !this.is_changed.xchg(false, Full) {
             return;
         }
+        let mut waited = 0u32;
         for attempt in 0..ATTEMPTS {
-            match this.follow(attempt < PATIENCE) {
+            match this.follow(waited < PATIENCE) {
                 Ok(waits) if !waits => return,
                 // Its next state causes a notification, too.
-                Ok(_) => (),
+                Ok(_) => waited = waited.saturating_add(1),
                 Err(e) => {
                     if attempt == 0 {
                         this.report(e, fmt!("cannot follow backend/pci/{}/0", this.domain));
@@ -175,10 +174,21 @@ impl Backend {
         };
         let frontend = self.frontend.look(self.domain)?;
         let link = self.link(&dev, frontend);
+        let mut handshake = self.handshake.lock();
+        let mut then = *handshake;
+        let state = then.next(
+            directory.state,
+            directory.is_online,
+            frontend,
+            link,
+            is_patient,
+        );
         let guest = self.guest.lock();
         let usable = guest.attached.iter();
         let usable = usable.filter(|attached| attached.assignment.usable().is_ok());
         let usable = usable.map(|attached| attached.placed);
-        answers::publish(&dev, directory, usable, frontend, link, is_patient)
+        answers::publish(&dev, directory, usable, state)?;
+        *handshake = then;
+        Ok(then.waits(state.unwrap_or(directory.state), link))
     }
 }

@@ -6,6 +6,10 @@
 //! ([`State::Initialised`]); the backend connects, and the guest looks for its functions. When a
 //! toolstack adds or removes one, it writes [`State::Reconfiguring`]: the guest lets go of those
 //! that leave, says so by the same state, and looks again at [`State::Reconfigured`].
+//!
+//! A toolstack changes nothing unless it finds the backend in [`State::Connected`]: libxl looks
+//! every 100 ms, for 10 s. A guest may do anything, or nothing. So it can take the backend out of
+//! that state a few times only, and not for long: see [`Handshake`].
 
 use xen::xenbus::State;
 
@@ -14,7 +18,7 @@ use xen::xenbus::State;
 pub(crate) enum Link {
     /// Not at all: the guest is no PV guest, or has no frontend yet.
     None,
-    /// A PV guest waits, and is turned away.
+    /// A guest waits, and is turned away.
     Refused,
     /// Its page is mapped, and its channel is bound.
     Connected,
@@ -44,38 +48,85 @@ pub(crate) fn unconnected(frontend: State) -> Link {
     }
 }
 
-/// Returns whether the backend waits in this state for its frontend.
-pub(crate) fn waits(state: State, link: Link) -> bool {
-    link == Link::Connected && matches!(state, State::Reconfiguring | State::Reconfigured)
+/// How often a backend looks for what its frontend does, before it goes on without. A guest that
+/// is destroyed is paused.
+pub(crate) const PATIENCE: u32 = 4;
+
+/// Whether a frontend was turned away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Farewell {
+    #[default]
+    NotYet,
+    /// The backend is closing, and waits for the frontend to close.
+    Now,
+    /// Once is enough: a driver that comes again finds a connected backend before it could see
+    /// this one close.
+    Said,
 }
 
-/// Returns the state that follows `state` of the backend, if it changes. A backend that is
-/// `online` stays until the toolstack has ended it. Without patience, the frontend is not waited
-/// for: libxl takes no function from a PV guest whose backend is in another state than
-/// [`State::Connected`].
-pub(crate) fn next(
-    state: State,
-    is_online: bool,
-    frontend: State,
-    link: Link,
-    is_patient: bool,
-) -> Option<State> {
-    let next = match (state, link) {
-        (State::Closing | State::Closed, _) if !is_online => State::Closed,
-        (_, Link::Closed) => State::Connected,
-        (State::Closing | State::Closed, _) => return None,
-        (_, Link::Refused) => State::Closing,
-        (_, Link::Connected) => match frontend {
-            _ if waits(state, link) && !is_patient => State::Connected,
-            State::Reconfiguring => State::Reconfigured,
-            State::Connected if state == State::Reconfigured => State::Connected,
-            _ if waits(state, link) => return None,
-            _ => State::Connected,
-        },
-        (State::Connected | State::Reconfigured, Link::None) => return None,
-        (_, Link::None) => State::Initialised,
-    };
-    (next != state).then_some(next)
+/// What a backend remembers of its frontend. It leaves [`State::Connected`] because of the guest
+/// twice at most for each change by a toolstack: to turn it away, which it does once in the
+/// guest's life, and when the guest lets go of functions late. Each time it waits for the guest no
+/// longer than it is patient.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Handshake {
+    /// The frontend has used its page, so that the guest is a PV guest.
+    has_come: bool,
+    /// The toolstack has changed something, and the frontend has not let go since.
+    is_asked: bool,
+    farewell: Farewell,
+}
+
+impl Handshake {
+    /// Returns whether the backend waits in this state for its frontend.
+    pub(crate) fn waits(&self, state: State, link: Link) -> bool {
+        let is_asking = matches!(state, State::Reconfiguring | State::Reconfigured);
+        is_asking && link == Link::Connected || self.farewell == Farewell::Now
+    }
+
+    /// Returns the state that follows `state` of the backend, if it changes. A backend that is
+    /// `online` stays until the toolstack has ended it. Without patience, the frontend is not
+    /// waited for.
+    pub(crate) fn next(
+        &mut self,
+        state: State,
+        is_online: bool,
+        frontend: State,
+        link: Link,
+        is_patient: bool,
+    ) -> Option<State> {
+        self.has_come |= link != Link::None;
+        // Only toolstacks write that.
+        self.is_asked |= state == State::Reconfiguring;
+        self.farewell = match self.farewell {
+            Farewell::NotYet if link == Link::Refused && is_patient => Farewell::Now,
+            Farewell::Now if link != Link::Refused || !is_patient => Farewell::Said,
+            farewell => farewell,
+        };
+        let is_closing = matches!(state, State::Closing | State::Closed);
+        let next = match link {
+            _ if is_closing && !is_online => {
+                self.farewell = Farewell::Said;
+                State::Closed
+            }
+            Link::Refused if self.farewell == Farewell::Now => State::Closing,
+            Link::Refused | Link::Closed => State::Connected,
+            Link::None if self.has_come => State::Connected,
+            Link::None if is_closing || state == State::Connected => return None,
+            Link::None => State::Initialised,
+            Link::Connected => match frontend {
+                _ if self.waits(state, link) && !is_patient => State::Connected,
+                State::Reconfiguring if self.is_asked && is_patient => {
+                    self.is_asked = false;
+                    State::Reconfigured
+                }
+                State::Connected if state == State::Reconfigured => State::Connected,
+                _ if self.waits(state, link) => return None,
+                _ => State::Connected,
+            },
+        };
+        (next != state).then_some(next)
+    }
 }
 
 #[kernel::macros::kunit_tests(xen_pciback_handshake)]
@@ -85,7 +136,9 @@ mod tests {
     /// Backends of HVM guests are ready at once, and stay so.
     #[test]
     fn hvm_guests_need_none() {
-        let next = |state, is_online| next(state, is_online, State::Unknown, Link::None, true);
+        let next = |state, is_online| {
+            Handshake::default().next(state, is_online, State::Unknown, Link::None, true)
+        };
         for state in [State::Initialising, State::InitWait, State::Reconfiguring] {
             assert_eq!(next(state, true), Some(State::Initialised));
         }
@@ -98,6 +151,7 @@ mod tests {
     /// As xen-pcifront goes through it, with a function that is attached later.
     #[test]
     fn pv_guests_are_led() {
+        let mut handshake = Handshake::default();
         for (state, frontend, wanted) in [
             (State::Initialised, State::Initialised, State::Connected),
             (State::Connected, State::Connected, State::Connected),
@@ -114,32 +168,32 @@ mod tests {
             ),
             (State::Reconfigured, State::Connected, State::Connected),
         ] {
-            let found = next(state, true, frontend, Link::Connected, true);
+            let found = handshake.next(state, true, frontend, Link::Connected, true);
             assert_eq!(found.unwrap_or(state), wanted);
         }
     }
 
-    /// A toolstack does not wait for a guest that does nothing, which may do so later.
+    /// A toolstack does not wait for a guest that does nothing, which may do so later, once.
     #[test]
     fn guests_do_not_block_toolstacks() {
-        for state in [State::Reconfiguring, State::Reconfigured] {
-            for frontend in [State::Connected, State::Reconfiguring] {
+        for frontend in [State::Connected, State::Reconfiguring] {
+            let mut handshake = Handshake::default();
+            let mut next = |state, frontend, is_patient| {
+                handshake.next(state, true, frontend, Link::Connected, is_patient)
+            };
+            let given_up = next(State::Reconfiguring, frontend, false);
+            assert_eq!(given_up, Some(State::Connected));
+            let late = next(State::Connected, State::Reconfiguring, true);
+            assert_eq!(late, Some(State::Reconfigured));
+            let given_up = next(State::Reconfigured, frontend, false);
+            assert_eq!(given_up, Some(State::Connected));
+            for is_patient in [true, false] {
                 assert_eq!(
-                    next(state, true, frontend, Link::Connected, false),
-                    Some(State::Connected)
+                    next(State::Connected, State::Reconfiguring, is_patient),
+                    None
                 );
             }
         }
-        assert_eq!(
-            next(
-                State::Connected,
-                true,
-                State::Reconfiguring,
-                Link::Connected,
-                false
-            ),
-            Some(State::Reconfigured)
-        );
     }
 
     /// A guest that is turned away sees that. Toolstacks see a backend that serves.
@@ -153,17 +207,126 @@ mod tests {
         ] {
             assert_eq!(unconnected(frontend), link);
         }
-        for (state, link, wanted) in [
-            (State::Initialised, Link::Refused, State::Closing),
-            (State::Closing, Link::Refused, State::Closing),
-            (State::Closing, Link::Closed, State::Connected),
-            (State::Reconfiguring, Link::Closed, State::Connected),
-        ] {
-            let found = next(state, true, State::Closed, link, true);
-            assert_eq!(found.unwrap_or(state), wanted);
+        for end in [Link::Closed, Link::None, Link::Connected] {
+            let mut handshake = Handshake::default();
+            for (state, link, wanted) in [
+                (State::Initialised, Link::Refused, State::Closing),
+                (State::Closing, Link::Refused, State::Closing),
+                (State::Closing, end, State::Connected),
+                (State::Reconfiguring, Link::Closed, State::Connected),
+                (State::Connected, Link::Refused, State::Connected),
+                (State::Reconfiguring, Link::Refused, State::Connected),
+            ] {
+                let found = handshake.next(state, true, State::Initialised, link, true);
+                assert_eq!(found.unwrap_or(state), wanted);
+            }
+            let ended = handshake.next(State::Closing, false, State::Closed, end, true);
+            assert_eq!(ended, Some(State::Closed));
+            assert!(!handshake.waits(State::Closed, end));
         }
-        let ended = next(State::Closing, false, State::Closed, Link::Closed, true);
-        assert_eq!(ended, Some(State::Closed));
         assert!(!uses(State::Closed) && !offers(State::Connected));
+    }
+
+    const FAREWELLS: [Farewell; 3] = [Farewell::NotYet, Farewell::Now, Farewell::Said];
+    const STATES: u32 = 9;
+
+    /// What a backend does next depends on this.
+    #[derive(Clone, Copy)]
+    struct Moment {
+        handshake: Handshake,
+        state: State,
+        /// How often it has waited by now.
+        waited: u32,
+    }
+
+    impl Moment {
+        const COUNT: usize = 2 * FAREWELLS.len() * STATES as usize * (PATIENCE as usize + 1);
+
+        /// All moments of a backend whose frontend has come once.
+        fn all() -> impl Iterator<Item = Self> {
+            let of = |is_asked, farewell| Handshake {
+                has_come: true,
+                is_asked,
+                farewell,
+            };
+            [false, true].into_iter().flat_map(move |is_asked| {
+                FAREWELLS.into_iter().flat_map(move |farewell| {
+                    (0..STATES).flat_map(move |state| {
+                        (0..=PATIENCE).map(move |waited| Self {
+                            handshake: of(is_asked, farewell),
+                            state: State::from(state),
+                            waited,
+                        })
+                    })
+                })
+            })
+        }
+
+        /// Its place in [`Self::all`].
+        fn place(&self) -> usize {
+            let memory = usize::from(self.handshake.is_asked) * FAREWELLS.len()
+                + self.handshake.farewell as usize;
+            (memory * STATES as usize + self.state as usize) * (PATIENCE as usize + 1)
+                + self.waited as usize
+        }
+
+        /// What follows if the frontend is in this state by then.
+        fn then(mut self, frontend: State, link: Link) -> Self {
+            let is_patient = self.waited < PATIENCE;
+            let next = self
+                .handshake
+                .next(self.state, true, frontend, link, is_patient);
+            self.state = next.unwrap_or(self.state);
+            self.waited = if self.handshake.waits(self.state, link) {
+                self.waited + 1
+            } else {
+                0
+            };
+            self
+        }
+    }
+
+    /// What a frontend can be when the backend looks.
+    fn frontends() -> impl Iterator<Item = (State, Link)> {
+        (0..STATES).map(State::from).flat_map(|frontend| {
+            let served = uses(frontend).then_some((frontend, Link::Connected));
+            [Some((frontend, unconnected(frontend))), served]
+                .into_iter()
+                .flatten()
+        })
+    }
+
+    /// Whatever its frontend does, a backend waits for it three times `PATIENCE` in all, until the
+    /// toolstack writes again: 6 s of the 10 s that libxl looks for one that is connected.
+    #[test]
+    fn backends_are_connected_again() {
+        const MOST: u32 = 3 * PATIENCE;
+        // How often it is found in another state from then on, at most.
+        let mut worst = [0u32; Moment::COUNT];
+        loop {
+            let mut is_known = true;
+            for moment in Moment::all() {
+                let mut found = 0;
+                for (frontend, link) in frontends() {
+                    let then = moment.then(frontend, link);
+                    assert!(
+                        then.waited <= PATIENCE,
+                        "it waits longer than it is patient"
+                    );
+                    let is_away = u32::from(then.state != State::Connected);
+                    found = found.max(is_away + worst[then.place()]);
+                }
+                assert!(
+                    found <= MOST,
+                    "a guest keeps its backend from being connected"
+                );
+                is_known &= found == worst[moment.place()];
+                worst[moment.place()] = found;
+            }
+            if is_known {
+                break;
+            }
+        }
+        assert_eq!(worst.into_iter().max(), Some(MOST));
     }
 }
