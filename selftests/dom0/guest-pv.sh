@@ -28,6 +28,30 @@ never_loads() {
 	pv_guest p $nic1 && destroy_unconnected p $nic1
 }
 
+# Whatever becomes of it.
+with_guest() { # COMMAND
+	pv_guest p $nic1 || return
+	("$@")
+	result=$?
+	destroy_unconnected p $nic1 && free $nic1 && return $result
+}
+
+# It has offered itself, and does nothing more.
+stays_unserved() {
+	frontend_does p stays 10 -s device/pci/0 3 && changes_hands
+}
+
+# It is served, and lets go of its functions for ever.
+stays_reconfiguring() {
+	frontend_does p stays 10 -s device/pci/0 3 7 && changes_hands
+}
+
+changes_hands() {
+	detaches p $nic1 && xl pci-attach p $nic1 || return
+	wait_for 5 grep -qx "assigned $(xl domid p)" $devices/$nic1/pciback/state
+	detaches p $nic1
+}
+
 # Each time the driver is loaded anew.
 ping_by() { # MODE KIND
 	tell p <<-END
@@ -206,13 +230,15 @@ long() { # SENTENCE COMMAND [ARG...]
 	if [ "${PV_LONG-}" ]; then check "$@"; else skip "$1" "takes minutes: PV_LONG=yes"; fi
 }
 
-plan 29
+plan 31
 check "a PV guest comes up" pv_guest p $nic1
 check "its frontend is told that nobody serves it" loads_frontend p
 check "so is the administrator, once" told
 check "it ends, and the function is free" freed
 check "a guest that never loads its frontend ends, and the function is clean" never_loads
+long "it offers itself for ever, and toolstacks take functions from it and give it some" with_guest stays_unserved
 serve Y
+long "so they do if it is served, and lets go of its functions for ever" with_guest stays_reconfiguring
 check "another PV guest comes up" pv_guest p $nic1 $ahci $edu
 check "its frontend connects" loads_frontend p
 check "it finds its functions" has_function p 0000:00:00.0

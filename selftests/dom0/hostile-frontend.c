@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * hostile-frontend SEED SECONDS DIR [ANSWERS]
+ * hostile-frontend -r|-w SEED SECONDS DIR
+ * hostile-frontend -s DIR STATE...
  *
  * Run in a guest: connects the PCI frontend in this directory of XenStore by
  * hand, and sends the backend every operation with arguments of every kind. Says
@@ -8,6 +10,11 @@
  * answered. With ANSWERS it stays connected, waits for most of the answers, ends when it has
  * so many, and directs one operation of ten at its first function; it says how many of these
  * were answered ("directed N"), and how many were done.
+ *
+ * With -r it connects again and again, in every state, with what it offers or,
+ * with -w, also with what it does not have. It goes on until it is killed, and
+ * says how often it did so within these SECONDS. With -s it goes through these
+ * states of a frontend, and stays in the last.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -170,22 +177,74 @@ static void operate(__u32 cmd)
 	done += is_directed && !__atomic_load_n(&op->err, __ATOMIC_ACQUIRE);
 }
 
-int main(int argc, char **argv)
+static void offer(void)
 {
-	unsigned long wanted = -1;
-	double end;
-
-	if (argc != 4 && argc != 5) {
-		fprintf(stderr, "usage: hostile-frontend SEED SECONDS DIR [ANSWERS]\n");
-		return 2;
-	}
 	if (xs_open() < 0)
 		die("/dev/xen/xenbus");
-	dir = argv[3];
-	begin(argv[1]);
 	offer_page();
 	offer_channel();
 	printf("grant %u port %u\n", grant, port);
+}
+
+static void reconnect(double end, int is_right)
+{
+	unsigned long connected = 0;
+
+	for (int is_told = 0;; connected++) {
+		if (is_right || below(4))
+			connect_to(grant, port, 3 + below(6));
+		else
+			connect_to(nasty(), nasty(), below(10));
+		for (int i = below(20); i; i--)
+			operate(below(OPERATIONS));
+		/* At times longer than a backend waits. */
+		usleep(below(10) ? below(100000) : below(3000000));
+		if (!is_told && now() > end) {
+			printf("connected %lu answered %lu\n", connected, answered);
+			fflush(stdout);
+			is_told = 1;
+		}
+	}
+}
+
+static void stay(char **states)
+{
+	for (; *states; states++) {
+		connect_to(grant, port, strtoul(*states, NULL, 0));
+		sleep(1);
+	}
+	printf("stays\n");
+	fflush(stdout);
+	pause();
+}
+
+int main(int argc, char **argv)
+{
+	const char *mode = argc > 1 ? argv[1] : "";
+	unsigned long wanted = -1;
+	double end;
+
+	if (!strcmp(mode, "-s") && argc > 3) {
+		dir = argv[2];
+		offer();
+		stay(argv + 3);
+		return 0;
+	}
+	if ((!strcmp(mode, "-r") || !strcmp(mode, "-w")) && argc == 5) {
+		dir = argv[4];
+		begin(argv[2]);
+		offer();
+		reconnect(now() + atof(argv[3]), mode[1] == 'r');
+	}
+	if (argc != 4 && argc != 5) {
+		fprintf(stderr, "usage: hostile-frontend SEED SECONDS DIR [ANSWERS]\n"
+				"       hostile-frontend -r|-w SEED SECONDS DIR\n"
+				"       hostile-frontend -s DIR STATE...\n");
+		return 2;
+	}
+	dir = argv[3];
+	begin(argv[1]);
+	offer();
 	connect_to(grant, port, 3);
 	stays = argc == 5;
 	if (stays) {

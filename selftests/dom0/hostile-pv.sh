@@ -14,6 +14,7 @@
 . "${0%/*}/picture"
 
 answers=${HOSTILE_ANSWERS:-2000} seconds=${HOSTILE_SECONDS:-600}
+reconnects=$((10 + answers / 5000))
 export HOSTILE_SEED=${HOSTILE_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
 wants $nic1 $nic2 $ahci
 
@@ -49,6 +50,29 @@ ends() {
 	xl destroy p && free $nic1 && ! differs $tmp/fresh $nic1
 }
 
+# Its frontend connects again and again all the time.
+reconnects() {
+	pv_guest f $nic1 $ahci || return
+	log | grep -c pciback >$tmp/lines
+	frontend_does f connected $((reconnects + 60)) -r $HOSTILE_SEED $reconnects device/pci/0 || return
+	detaches f $ahci && xl pci-attach f $ahci && detaches f $ahci || return
+	frontend_ends f | tee $tmp/reconnects | grep -q 'answered [1-9]' || die "never served: $(cat $tmp/reconnects)"
+}
+
+# It is not served any more after the first wrong offer.
+reconnects_wrongly() {
+	frontend_does f connected $((reconnects + 60)) -w $HOSTILE_SEED $reconnects device/pci/0 || return
+	detaches f $nic1 && xl pci-attach f $nic1 && detaches f $nic1 || return
+	frontend_ends f | tee -a $tmp/reconnects | grep '^connected'
+}
+
+# That of Xenbus for the wrong offer, and ours.
+log_has_two_lines() {
+	lines=$(($(log | grep -c pciback) - $(cat $tmp/lines)))
+	[ $lines -le 2 ] || die "$lines lines: $(log | grep pciback | tail -n $lines)"
+	xl destroy f && free $nic1 && ! differs $tmp/fresh $nic1
+}
+
 next_pings() {
 	pv_guest n $nic1 && loads_frontend n && has_function n 0000:00:00.0 || return
 	echo "modprobe e1000e && pings $mac1 $net1 '$msix'" | tell n || return
@@ -59,7 +83,7 @@ next_in_dom0() {
 	xl destroy b && free $nic2 && nic_in_dom0 && returned $ahci $nic2
 }
 
-plan 9
+plan 12
 check "a function is there" fresh
 check "a PV guest has another one, and pings" bystander_comes
 check "a PV guest gets the function, and a disk" hostile_comes
@@ -69,6 +93,10 @@ tried "$(counted_attacks directed)" of these directed at its function
 check "the log has no line of that" log_is_quiet
 check "the other guest has pinged all the time" has_pinged b 3
 check "the hostile one ends, and the function is as fresh as ever" ends
+check "another connects again and again in every state, and toolstacks take functions from it" reconnects
+check "so they do if it offers what it does not have" reconnects_wrongly
+tried "$(sed -n 's/^connected \([0-9]*\).*/\1/p' $tmp/reconnects | awk '{ n += $1 } END { print n }')" connections of a hostile frontend
+check "the log has two lines of that at most, and the function is as fresh as ever" log_has_two_lines
 check "the next owner pings by MSI-X" next_pings
 check "and so does dom0" next_in_dom0
 serve N
