@@ -126,13 +126,11 @@ impl Backend {
         for other in function.guests().filter(|other| *other != self.domain) {
             self.backends.release_stale(other);
         }
-        function
-            .export(self.domain)
-            .map_err(|error| match error {
-                ExportError::Gone => ENODEV,
-                ExportError::Busy => EBUSY,
-                ExportError::Failed(e) => e,
-            })
+        function.export(self.domain).map_err(|error| match error {
+            ExportError::Gone => ENODEV,
+            ExportError::Busy => EBUSY,
+            ExportError::Failed(e) => e,
+        })
     }
 
     /// Reports the error of an entry, once.

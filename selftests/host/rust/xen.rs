@@ -12,10 +12,10 @@ mod hiding;
 mod msix;
 #[path = "../../../rust/xen/igd/opregion.rs"]
 mod opregion;
-#[path = "../../../rust/xen/pci/reset_result.rs"]
-mod reset_result;
 #[path = "../../../rust/xen/xenbus/pci_backend.rs"]
 pub mod pci_backend;
+#[path = "../../../rust/xen/pci/reset_result.rs"]
+mod reset_result;
 #[path = "../../../rust/xen/igd/rom.rs"]
 mod rom;
 #[path = "../../../rust/xen/gsi/route.rs"]
