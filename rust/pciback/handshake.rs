@@ -309,17 +309,13 @@ mod tests {
                 let mut found = 0;
                 for (frontend, link) in frontends() {
                     let then = moment.then(frontend, link);
-                    assert!(
-                        then.waited <= PATIENCE,
-                        "it waits longer than it is patient"
-                    );
+                    // Else it waits longer than it is patient.
+                    assert!(then.waited <= PATIENCE);
                     let is_away = u32::from(then.state != State::Connected);
                     found = found.max(is_away + worst[then.place()]);
                 }
-                assert!(
-                    found <= MOST,
-                    "a guest keeps its backend from being connected"
-                );
+                // Else a guest keeps its backend from being connected.
+                assert!(found <= MOST);
                 is_known &= found == worst[moment.place()];
                 worst[moment.place()] = found;
             }
