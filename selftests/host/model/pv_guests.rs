@@ -4,7 +4,7 @@
 
 use core::ffi::CStr;
 
-use checker::{join, spawn, Scenario};
+use checker::Scenario;
 use kernel::{context, sync::aref::ARef};
 use xen::{
     hypercall::domain,
@@ -110,16 +110,22 @@ impl Served {
     }
 
     /// The function is unplugged.
-    fn unplug(&self) -> impl FnOnce() + 'static {
-        let functions = self.machine.functions.clone();
-        let removed = self.machine.device.clone();
+    fn unplug(&self) {
+        let device = &self.machine.device;
+        device.registers(|registers| registers.present = false);
+        driver::unbind(device);
+        Unplug(self.machine.functions.clone()).removing(device);
+        device.registers(|registers| {
+            assert!(!registers.in_xen, "Xen forgets a function that a guest has");
+        });
+    }
+
+    /// How a toolstack says that the guest is destroyed.
+    fn destroy(&self) -> impl Fn() + 'static {
+        let (dev, backends) = (self.dev.clone(), self.machine.backends.clone());
         move || {
-            removed.registers(|registers| registers.present = false);
-            driver::unbind(&removed);
-            Unplug(functions).removing(&removed);
-            removed.registers(|registers| {
-                assert!(!registers.in_xen, "Xen forgets a function that a guest has");
-            });
+            store::change(|store| store.remove(dev.node()));
+            Changes(backends.clone()).changed(dev.node());
         }
     }
 
@@ -127,11 +133,6 @@ impl Served {
         self.machine
             .device
             .registers(|registers| registers.in_xen = false);
-        self.disappears()
-    }
-
-    /// XenStore does not name it any more.
-    fn disappears(self) -> Machine {
         store::change(|store| store.remove(self.dev.node()));
         drop(self.backend);
         self.machine.backends.drain();
@@ -237,31 +238,32 @@ fn served_while_recovering() {
 fn served_while_unplugged() {
     let served = Served::new();
     served.requests();
-    let other = spawn(served.unplug());
-    let machine = served.end();
-    join(other);
-    assert!(domain::stopped().iter().all(|stopped| *stopped == PV_GUEST));
-    machine.unload();
+    let destroy = served.destroy();
+    let device = served.machine.device.clone();
+    domain::set_toolstack(Some(Box::new(move |_| {
+        device.registers(|registers| registers.in_xen = false);
+        destroy();
+    })));
+    served.unplug();
+    domain::set_toolstack(None);
+    assert_eq!(domain::stopped(), [PV_GUEST]);
+    served.end().unload();
 }
 
-/// A toolstack may take it from a stub domain before it destroys the stub domain's guest.
+/// Its guest has it in Xen, and may not go on with it, either.
 fn unplugged_from_a_stub_domain() {
     let served = Served::by_a_stub_domain();
     let device = served.machine.device.clone();
     device.registers(|registers| registers.in_xen = true);
-    let unplug = served.unplug();
-    let stops = spawn(move || {
-        unplug();
-        assert_eq!(domain::stopped(), [PV_GUEST, TARGET]);
-    });
-    while domain::stopped().is_empty() {
-        context::might_sleep();
-        checker::loom::thread::yield_now();
-    }
-    let machine = served.disappears();
-    device.registers(|registers| registers.in_xen = false);
-    join(stops);
-    machine.unload();
+    let destroy = served.destroy();
+    domain::set_toolstack(Some(Box::new(move |stopped| match stopped {
+        PV_GUEST => destroy(),
+        _ => device.registers(|registers| registers.in_xen = false),
+    })));
+    served.unplug();
+    domain::set_toolstack(None);
+    assert_eq!(domain::stopped(), [PV_GUEST, TARGET]);
+    served.end().unload();
 }
 
 /// A guest closes its frontend and connects again, while its toolstack takes the function away: it

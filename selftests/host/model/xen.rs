@@ -162,11 +162,21 @@ pub mod hypercall {
     pub mod domain {
         //! Guests.
 
+        use core::cell::RefCell;
+
         use checker::{loom::sync::Mutex, InOrder};
         use kernel::error::Result;
 
         thread_local! {
             static STOPPED: InOrder<Mutex<Vec<u16>>> = const { InOrder::new() };
+            static TOOLSTACK: InOrder<RefCell<Toolstack>> = const { InOrder::new() };
+        }
+
+        type Toolstack = Option<Box<dyn Fn(u16)>>;
+
+        /// What a toolstack does when a domain is stopped. It is to be `None` in the end.
+        pub fn set_toolstack(toolstack: Toolstack) {
+            TOOLSTACK.with(InOrder::get).replace(toolstack);
         }
 
         /// The domains that were stopped.
@@ -189,6 +199,9 @@ pub mod hypercall {
         pub fn crash(domain: u16) -> Result {
             let stopped = STOPPED.with(InOrder::get);
             stopped.lock().expect("nobody panics").push(domain);
+            if let Some(toolstack) = &*TOOLSTACK.with(InOrder::get).borrow() {
+                toolstack(domain);
+            }
             Ok(())
         }
     }
