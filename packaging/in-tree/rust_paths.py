@@ -5,40 +5,20 @@ item of a path such as `crate::pci::Hiding` is in. Tests at the end of a file as
 """
 
 import re
+import sys
 from pathlib import Path
 
-# A path, or the tree of a "use".
+sys.path.append(str(Path(__file__).resolve().parents[2] / "selftests/host"))
+
+from circles import SILENT, TESTS, expand  # noqa: E402
+
 PATH = re.compile(r"\b[a-zA-Z_]\w*(?:::[a-zA-Z_]\w*)+")
-USE = re.compile(r"^\s*(?:pub(?:\([^)]*\))?\s+)?use\s+([^;]*);", re.M)
+USE = re.compile(r"\buse ([^;]+);")
 
 
 def code(text):
     """Without tests, comments and what is between quotation marks."""
-    text = text.split("kunit_tests(")[0]
-    return re.sub(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', " ", text, flags=re.S)
-
-
-def branches(tree):
-    """The paths of "a::{b, c::d as e}", each with the name that it gets."""
-    tree = tree.strip()
-    head, brace, rest = tree.partition("{")
-    if not brace:
-        path, _, name = tree.partition(" as ")
-        parts = tuple(part.strip() for part in path.split("::"))
-        if parts[-1] == "self" and len(parts) > 1:
-            parts = parts[:-1]
-        return [(parts, name.strip() or parts[-1])] if tree else []
-    prefix = tuple(part.strip() for part in head.split("::") if part.strip())
-    parts, depth, start = [], 0, 0
-    inner = rest[:rest.rindex("}")]
-    for at, char in enumerate(inner + ","):
-        depth += (char == "{") - (char == "}")
-        if char == "," and not depth:
-            parts.append(inner[start:at])
-            start = at + 1
-    return [((*prefix, *path[:-1]) if path[-1] == "self" else (*prefix, *path),
-             prefix[-1] if path == ("self",) else name)
-            for part in parts for path, name in branches(part)]
+    return SILENT.sub("", TESTS.split(text)[0])
 
 
 class Crates:
@@ -61,7 +41,8 @@ class Crates:
 
     @staticmethod
     def uses(text):
-        return [branch for tree in USE.findall(text) for branch in branches(tree)]
+        """The paths that are imported, each with the name that it gets."""
+        return [(tuple(path), name) for tree in USE.findall(text) for path, name in expand(tree)]
 
     def absolute(self, module, path, names):
         """A path in `module`, in which `names` are imported, from the name of its crate on."""
