@@ -10,37 +10,15 @@
 
 . "${0%/*}/ktap.sh"
 . "${0%/*}/guests"
+. "${0%/*}/soak-counts"
 
 rounds=${SOAK_ROUNDS:-20}
 guests=${SOAK_GUESTS:-0}
 # Where this register of an NVMe controller is, and that FLR clears it, is known.
 register=0x14
 
-meminfo() { # FIELD
-	awk -v field=$1: '$1 == field { print $2 }' /proc/meminfo
-}
-
 xen_pages() { # free ones
 	sed -n 's/.*; \([0-9]*\) pages/\1/p' $tmp/rounds | tail -n 1
-}
-
-# "WHAT NUMBER SLACK" per line: by how much the last may exceed the tenth. What the
-# kernel caches comes and goes.
-counts() {
-	sync
-	echo 3 >/proc/sys/vm/drop_caches
-	sleep 2
-	dump i "IRQ information" >$tmp/irqs
-	echo "kB_of_memory $(($(meminfo MemTotal) - $(meminfo MemFree))) 1024"
-	echo "kB_of_slab $(meminfo SUnreclaim) 256"
-	echo "kB_of_Xen $(($(xl info total_memory) * 1024 - $(xen_pages) * 4)) 64"
-	echo "interrupts $(grep -c ' IRQ: ' $tmp/irqs) 0"
-	echo "interrupts_of_dom0 $(grep -c ' IRQ:.* d0:' $tmp/irqs) 0"
-	echo "MSIs $(dump M "MSI information" | grep -c '^(XEN) *MSI') 0"
-	echo "event_channels $(grep -c xen- /proc/interrupts) 0"
-	echo "domains $(xl list | wc -l) 0"
-	echo "nodes_of_XenStore $(xenstore-ls -f / | wc -l) 0"
-	echo "open_files $(cut -f1 /proc/sys/fs/file-nr) 16"
 }
 
 # handover ends with its standard input: the pipe that descriptor 9 keeps open.
@@ -82,38 +60,14 @@ soak() { # ROUNDS [leak]
 	wait $!
 }
 
-# WHAT FIRST TENTH LAST VERDICT
-table() {
-	awk '{
-		if (FILENAME != file) number++
-		file = FILENAME
-		count[$1, number] = $2
-		slack[$1] = $3
-		if (number == 1) names[++n] = $1
-	}
-	END {
-		for (i = 1; i <= n; i++) {
-			name = names[i]
-			verdict = count[name, 3] - count[name, 2] > slack[name] ? "grows" : "flat"
-			printf("%-20s %10s %10s %10s  %s\n", name, count[name, 1], count[name, 2], count[name, 3], verdict)
-		}
-	}' $tmp/first $tmp/tenth $tmp/last
-}
-
-flat() {
-	table >$tmp/table
-	[ $(wc -l <$tmp/table) = 10 ] || die "not all was counted: $(cat $tmp/table)"
-	! grep -w grows $tmp/table
-}
-
-# Something of each kind was left: the proof that it would be seen.
+# Something of each kind was left: the proof that it would be seen. For grants it takes a guest.
 seen_to_grow() {
 	soak 12 leak || return
 	give_back $other
 	rmmod nvme
 	! flat || die "nothing of it was seen"
 	for what in $(cut -d' ' -f1 $tmp/table); do
-		case $what in kB_of_slab | open_files) continue ;; esac
+		case $what in kB_of_slab | grants_in_use | open_files) continue ;; esac
 		grep -q "^$what .*grows" $tmp/table || die "$what was left, and not seen"
 	done
 }
