@@ -4,8 +4,8 @@
 //!
 //! When Linux tells Xen of the removal, Xen frees the interrupts of the function. If they are still
 //! bound to the guest, destroying the guest crashes Xen. This driver therefore stops the guest, and
-//! gives its toolstack time to destroy it, before Linux tells Xen. A toolstack may take the function
-//! from a stub domain before it destroys the stub domain's guest: Xen is asked, too.
+//! gives its toolstack time to destroy it, before Linux tells Xen. A toolstack may take the
+//! function from a stub domain before it destroys the stub domain's guest: Xen is asked, too.
 
 use kernel::{
     pci::Device,

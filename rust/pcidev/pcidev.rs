@@ -4,8 +4,8 @@
 //!
 //! * [`seize`]: a function. Resets it in place of the stock driver, and holds its MSI-X table while
 //!   xen-pciback has it.
-//! * [`lines`]: the GSIs of functions, which are unmasked, and lent to guests. [`owed`] asks Xen for
-//!   those that it did not give back.
+//! * [`lines`]: the GSIs of functions, which are unmasked, and lent to guests. [`owed`] asks Xen
+//!   for those that it did not give back.
 //! * [`graphics`]: what guests get of an Intel GPU.
 //! * [`functions`]: all functions. [`info`] has the properties of each, [`assignments`] the guest
 //!   that it is assigned to, and [`index`] the GSI answers for toolstacks.

@@ -7,8 +7,8 @@
 
 . "${0%/*}/ktap.sh"
 
-suites="xen_sbdf xen_header xen_msix_table xen_hiding xen_opregion xen_igd_rom xen_pci_backend
-	xen_pcidev_assignments xen_pcidev_index xen_pcidev_info
+suites="xen_sbdf xen_header xen_msix_table xen_hiding xen_reset_result xen_opregion xen_igd_rom
+	xen_pci_backend xen_pcidev_assignments xen_pcidev_index xen_pcidev_info
 	xen_pciback_handshake xen_pciback_identity xen_pciback_interrupts xen_pciback_life
 	xen_pciback_operation xen_pciback_quirks xen_pciback_slots xen_pciback_space xen_pciback_topology"
 kunit=/sys/kernel/debug/kunit

@@ -49,7 +49,7 @@ pub struct World {
     pub lent: BTreeSet<u32>,
     /// A guest has them alone.
     pub is_exclusive: bool,
-    /// How often binding one to dom0 fails yet: there is no memory, or a guest that has it is dying.
+    /// How often binding one to dom0 fails yet: there is no memory, or its guest is dying.
     pub failures: u32,
     /// Counts of the module.
     pub pins: u32,
