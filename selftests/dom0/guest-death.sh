@@ -13,8 +13,19 @@ nvme=0000:00:07.0	# with FLR
 [ -e $pciback/do_flr ] || skip_all "not for the stock driver"
 wants $nvme $behind $port
 
-crash() {
+again() { # SBDF: it is assignable, maybe by itself
+	[ "$(driver_of $1)" ] || xl pci-assignable-add $1
+}
+
+unloaded_idle() {
 	assignable $nvme
+	rmmod xen_pciback || die "it cannot be unloaded"
+	modprobe xen-pciback
+	again $nvme
+}
+
+# Of the function that has been there as the driver was loaded.
+crash() {
 	create c $nvme
 	xen-hvmcrash $(xl domid c)
 	until_gone c
@@ -31,14 +42,12 @@ killed_device_model() {
 }
 
 in_use() {
-	create u $nvme
+	create b $nvme
 	! rmmod xen_pciback 2>/dev/null || die "the module could be unloaded"
-	xl destroy u
-	free $nvme
 }
 
+# The guest of in_use.
 unbound() {
-	create b $nvme
 	echo $nvme >$pciback/unbind
 	log | grep -qE "$nvme: (unbound while assigned to domain|.*still in-use)" || die "the log does not say what the guest loses"
 	xl destroy b
@@ -49,42 +58,33 @@ unbound() {
 	free $nvme
 }
 
-a_guest_has_it() { # SBDF
-	[ "$(driver_of $1)" ] || xl pci-assignable-add $1
-	create p $1
-	xl destroy p
-	free $1
+unplugged_idle() {
+	assignable $behind
+	unplug
+	plug
+	again $behind
 }
 
+# Of the function that has been plugged.
 unplugged() {
-	assignable $behind
 	create p $behind
 	unplug
 	xl destroy p 2>/dev/null
 	until_gone p
 	log | grep -q "$behind:.*unplugged while assigned" || die "the log does not say so"
 	plug
-	a_guest_has_it $behind
-}
-
-unplugged_idle() {
-	unplug
-	plug
-	a_guest_has_it $behind
-}
-
-unloaded_idle() {
-	rmmod xen_pciback || die "it cannot be unloaded"
-	modprobe xen-pciback
-	a_guest_has_it $nvme
+	again $behind
+	create p $behind
+	xl destroy p
+	free $behind
 }
 
 plan 7
+check "xen-pciback is unloaded with an assignable function, and loaded again" unloaded_idle
 check "a guest that crashes leaves its function free" crash
 check "so does one whose device model was killed" killed_device_model
 check "the module stays while a guest has a function" in_use
 check "a guest is destroyed whose function was unbound, the next one gets it" unbound
 check "a function that is assignable is unplugged, and plugged again" unplugged_idle
-check "xen-pciback is unloaded with an assignable function, and loaded again" unloaded_idle
 check "a guest is stopped whose function is unplugged, and destroyed before Xen can fall" unplugged
 finish
