@@ -128,7 +128,7 @@ fn standard_parts(function: &Function, integrated: bool) -> Vec<Part> {
         let mut bytes = vec![1, 0, 3, 0, 0, 0, 0, 0];
         bytes[4] = u8::from(pm.no_soft_reset) << 3;
         let part = Part::new("pm", What::Pm, pm.at, bytes);
-        let states = 3 | u8::from(pm.fickle) << 3;
+        let states = 3 | (u8::from(pm.fickle) << 3);
         parts.push(part.can_write(4, &[states, 1]).can_clear(5, &[0x80]));
     }
     if let Some(msi) = &function.msi {
