@@ -127,7 +127,7 @@ fn letters(bytes: &[u8], traits: &Traits) -> (Letters, Vec<Switch>, u16) {
             own(
                 &mut all,
                 at + 4,
-                bar(index + 1, true) & shown,
+                bar(index, true) & shown,
                 (writable >> 32) as u32,
             );
             index += 1;
