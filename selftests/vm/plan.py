@@ -24,6 +24,7 @@ class Boot:
     name: str
     tests: list[str]
     fails: list[str]
+    may_skip: list[str]
     before: str
     part: str
     options: dict[str, str | int]
@@ -76,10 +77,11 @@ def read_plan(path: str) -> Iterator[Boot]:
         fails = entry.pop("fails", [])
         for mended, points in entry.pop("fails_before", {}).items():
             fails += points if linux() < numbers(mended) else []
-        boot = Boot(name, entry.pop("tests"), fails, entry.pop("before", ""), entry.pop("part", ""), entry)
+        boot = Boot(name, entry.pop("tests"), fails, entry.pop("may_skip", []), entry.pop("before", ""),
+                    entry.pop("part", ""), entry)
         if unknown := set(entry) - set(OPTIONS):
             sys.exit(f"{path}: boot {name}: unknown: {', '.join(sorted(unknown))}")
-        if stray := [point for point in boot.fails if point.partition(":")[0] not in boot.tests]:
+        if stray := [point for point in boot.fails + boot.may_skip if point.partition(":")[0] not in boot.tests]:
             sys.exit(f"{path}: boot {name}: not a test of it: {stray[0]}")
         known.setdefault(name, entry)
         if not boot.tests:

@@ -34,7 +34,7 @@ ATTEMPTS = 8
 
 async def run_boot(boot: Boot) -> Count:
     """Boot, again for the tests that have not ended if the emulator broke down, and follow them."""
-    suite = Suite(boot.name, list(boot.tests), boot.fails)
+    suite = Suite(boot.name, list(boot.tests), boot.fails, boot.may_skip)
     for attempt in range(1, ATTEMPTS + 1):
         with tempfile.NamedTemporaryFile("w", encoding="utf-8") as script:
             script.write(boot.script(suite.tests))
