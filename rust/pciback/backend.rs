@@ -241,7 +241,7 @@ impl Backend {
         Self::end(&mut connection, &mut guest);
     }
 
-    fn end(connection: &mut Option<Connection>, guest: &mut Guest) {
+    pub(crate) fn end(connection: &mut Option<Connection>, guest: &mut Guest) {
         if connection.take().is_some() {
             guest.stop_serving();
         }

@@ -33,7 +33,6 @@ use crate::{
     backend::Backend,
     function::Function,
     guest::Attached,
-    handshake::PATIENCE,
     life::ExportError,
     served::Slot,
     topology::Placed, //
@@ -53,12 +52,11 @@ impl WorkItem for Backend {
         if !this.is_changed.xchg(false, Full) {
             return;
         }
-        let mut waited = 0u32;
         for attempt in 0..ATTEMPTS {
-            match this.follow(waited < PATIENCE) {
+            match this.follow() {
                 Ok(waits) if !waits => return,
                 // Its next state causes a notification, too.
-                Ok(_) => waited = waited.saturating_add(1),
+                Ok(_) => (),
                 Err(e) => {
                     if attempt == 0 {
                         this.report(e, fmt!("cannot follow backend/pci/{}/0", this.domain));
@@ -77,8 +75,8 @@ impl WorkItem for Backend {
 
 impl Backend {
     /// Assigns and returns functions as the directory says, and answers the toolstack. Returns
-    /// whether a frontend has to do something now, which is waited for with patience.
-    fn follow(self: &Arc<Self>, is_patient: bool) -> Result<bool> {
+    /// whether a frontend has to do something now.
+    fn follow(self: &Arc<Self>) -> Result<bool> {
         if self.device().is_none() {
             self.disconnect();
         }
@@ -94,7 +92,7 @@ impl Backend {
                 self.refuse(entry, e)?;
             }
         }
-        self.answer(&directory, is_patient)
+        self.answer(&directory)
     }
 
     /// Assigns the function of an entry to the guest, unless it already is.
@@ -163,7 +161,7 @@ impl Backend {
     }
 
     /// Writes the answers to the toolstack.
-    fn answer(self: &Arc<Self>, directory: &Directory, is_patient: bool) -> Result<bool> {
+    fn answer(self: &Arc<Self>, directory: &Directory) -> Result<bool> {
         let Some(dev) = self.device() else {
             if !self.guest.lock().attached.is_empty() {
                 self.frontend.is_missing(self.domain);
@@ -171,16 +169,10 @@ impl Backend {
             return Ok(false);
         };
         let frontend = self.frontend.look(self.domain)?;
-        let link = self.link(&dev, frontend);
+        let link = self.link(&dev, frontend)?;
         let mut handshake = self.handshake.lock();
         let mut then = *handshake;
-        let state = then.next(
-            directory.state,
-            directory.is_online,
-            frontend,
-            link,
-            is_patient,
-        );
+        let state = then.next(directory.state, directory.is_online, frontend, link);
         let guest = self.guest.lock();
         let usable = guest.attached.iter();
         let usable = usable.filter(|attached| attached.assignment.usable().is_ok());

@@ -50,7 +50,7 @@ pub(crate) fn unconnected(frontend: State) -> Link {
 
 /// How often a backend looks for what its frontend does, before it goes on without. A guest that
 /// is destroyed is paused.
-pub(crate) const PATIENCE: u32 = 4;
+const PATIENCE: u32 = 4;
 
 /// Whether a frontend was turned away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +75,8 @@ pub(crate) struct Handshake {
     /// The toolstack has changed something, and the frontend has not let go since.
     is_asked: bool,
     farewell: Farewell,
+    /// How often the backend has looked in vain for what its frontend does.
+    waited: u32,
 }
 
 impl Handshake {
@@ -85,16 +87,15 @@ impl Handshake {
     }
 
     /// Returns the state that follows `state` of the backend, if it changes. A backend that is
-    /// `online` stays until the toolstack has ended it. Without patience, the frontend is not
-    /// waited for.
+    /// `online` stays until the toolstack has ended it.
     pub(crate) fn next(
         &mut self,
         state: State,
         is_online: bool,
         frontend: State,
         link: Link,
-        is_patient: bool,
     ) -> Option<State> {
+        let is_patient = self.waited < PATIENCE;
         self.has_come |= link != Link::None;
         // Only toolstacks write that.
         self.is_asked |= state == State::Reconfiguring;
@@ -112,18 +113,25 @@ impl Handshake {
             Link::Refused if self.farewell == Farewell::Now => State::Closing,
             Link::Refused | Link::Closed => State::Connected,
             Link::None if self.has_come => State::Connected,
-            Link::None if is_closing || state == State::Connected => return None,
+            Link::None if is_closing || state == State::Connected => state,
             Link::None => State::Initialised,
             Link::Connected => match frontend {
                 _ if self.waits(state, link) && !is_patient => State::Connected,
                 State::Reconfiguring if self.is_asked && is_patient => {
                     self.is_asked = false;
+                    // From here on it has time to see that.
+                    self.waited = 0;
                     State::Reconfigured
                 }
                 State::Connected if state == State::Reconfigured => State::Connected,
-                _ if self.waits(state, link) => return None,
+                _ if self.waits(state, link) => state,
                 _ => State::Connected,
             },
+        };
+        self.waited = if self.waits(next, link) {
+            self.waited.saturating_add(1)
+        } else {
+            0
         };
         (next != state).then_some(next)
     }
@@ -137,7 +145,7 @@ mod tests {
     #[test]
     fn hvm_guests_need_none() {
         let next = |state, is_online| {
-            Handshake::default().next(state, is_online, State::Unknown, Link::None, true)
+            Handshake::default().next(state, is_online, State::Unknown, Link::None)
         };
         for state in [State::Initialising, State::InitWait, State::Reconfiguring] {
             assert_eq!(next(state, true), Some(State::Initialised));
@@ -168,31 +176,59 @@ mod tests {
             ),
             (State::Reconfigured, State::Connected, State::Connected),
         ] {
-            let found = handshake.next(state, true, frontend, Link::Connected, true);
+            let found = handshake.next(state, true, frontend, Link::Connected);
             assert_eq!(found.unwrap_or(state), wanted);
+        }
+    }
+
+    /// Looks until the backend has given up a frontend that stays as it is, in `state`.
+    fn give_up(handshake: &mut Handshake, state: State, frontend: State) {
+        for look in 1..=PATIENCE {
+            let next = handshake.next(state, true, frontend, Link::Connected);
+            let is_last = look == PATIENCE;
+            assert_eq!(next, is_last.then_some(State::Connected));
         }
     }
 
     /// A toolstack does not wait for a guest that does nothing, which may do so later, once.
     #[test]
     fn guests_do_not_block_toolstacks() {
-        for frontend in [State::Connected, State::Reconfiguring] {
-            let mut handshake = Handshake::default();
-            let mut next = |state, frontend, is_patient| {
-                handshake.next(state, true, frontend, Link::Connected, is_patient)
-            };
-            let given_up = next(State::Reconfiguring, frontend, false);
-            assert_eq!(given_up, Some(State::Connected));
-            let late = next(State::Connected, State::Reconfiguring, true);
-            assert_eq!(late, Some(State::Reconfigured));
-            let given_up = next(State::Reconfigured, frontend, false);
-            assert_eq!(given_up, Some(State::Connected));
-            for is_patient in [true, false] {
-                assert_eq!(
-                    next(State::Connected, State::Reconfiguring, is_patient),
-                    None
-                );
-            }
+        let mut handshake = Handshake::default();
+        handshake.next(
+            State::Reconfiguring,
+            true,
+            State::Connected,
+            Link::Connected,
+        );
+        give_up(&mut handshake, State::Reconfiguring, State::Connected);
+        for (state, wanted) in [
+            (State::Connected, Some(State::Reconfigured)),
+            (State::Reconfigured, None),
+        ] {
+            let late = handshake.next(state, true, State::Reconfiguring, Link::Connected);
+            assert_eq!(late, wanted);
+        }
+    }
+
+    /// A guest that lets go at the last moment has time to see the answer, once.
+    #[test]
+    fn slow_guests_see_the_answer() {
+        let mut handshake = Handshake::default();
+        for _ in 1..PATIENCE {
+            handshake.next(
+                State::Reconfiguring,
+                true,
+                State::Connected,
+                Link::Connected,
+            );
+        }
+        let frontend = State::Reconfiguring;
+        let answer = handshake.next(State::Reconfiguring, true, frontend, Link::Connected);
+        assert_eq!(answer, Some(State::Reconfigured));
+        give_up(&mut handshake, State::Reconfigured, frontend);
+        for _ in 0..2 * PATIENCE {
+            let next = handshake.next(State::Connected, true, frontend, Link::Connected);
+            assert_eq!(next, None);
         }
     }
 
@@ -217,10 +253,10 @@ mod tests {
                 (State::Connected, Link::Refused, State::Connected),
                 (State::Reconfiguring, Link::Refused, State::Connected),
             ] {
-                let found = handshake.next(state, true, State::Initialised, link, true);
+                let found = handshake.next(state, true, State::Initialised, link);
                 assert_eq!(found.unwrap_or(state), wanted);
             }
-            let ended = handshake.next(State::Closing, false, State::Closed, end, true);
+            let ended = handshake.next(State::Closing, false, State::Closed, end);
             assert_eq!(ended, Some(State::Closed));
             assert!(!handshake.waits(State::Closed, end));
         }
@@ -235,8 +271,6 @@ mod tests {
     struct Moment {
         handshake: Handshake,
         state: State,
-        /// How often it has waited by now.
-        waited: u32,
     }
 
     impl Moment {
@@ -244,18 +278,18 @@ mod tests {
 
         /// All moments of a backend whose frontend has come once.
         fn all() -> impl Iterator<Item = Self> {
-            let of = |is_asked, farewell| Handshake {
+            let of = |is_asked, farewell, waited| Handshake {
                 has_come: true,
                 is_asked,
                 farewell,
+                waited,
             };
             [false, true].into_iter().flat_map(move |is_asked| {
                 FAREWELLS.into_iter().flat_map(move |farewell| {
                     (0..STATES).flat_map(move |state| {
                         (0..=PATIENCE).map(move |waited| Self {
-                            handshake: of(is_asked, farewell),
+                            handshake: of(is_asked, farewell, waited),
                             state: State::from(state),
-                            waited,
                         })
                     })
                 })
@@ -267,21 +301,13 @@ mod tests {
             let memory = usize::from(self.handshake.is_asked) * FAREWELLS.len()
                 + self.handshake.farewell as usize;
             (memory * STATES as usize + self.state as usize) * (PATIENCE as usize + 1)
-                + self.waited as usize
+                + self.handshake.waited as usize
         }
 
         /// What follows if the frontend is in this state by then.
         fn then(mut self, frontend: State, link: Link) -> Self {
-            let is_patient = self.waited < PATIENCE;
-            let next = self
-                .handshake
-                .next(self.state, true, frontend, link, is_patient);
+            let next = self.handshake.next(self.state, true, frontend, link);
             self.state = next.unwrap_or(self.state);
-            self.waited = if self.handshake.waits(self.state, link) {
-                self.waited + 1
-            } else {
-                0
-            };
             self
         }
     }
@@ -310,7 +336,7 @@ mod tests {
                 for (frontend, link) in frontends() {
                     let then = moment.then(frontend, link);
                     // Else it waits longer than it is patient.
-                    assert!(then.waited <= PATIENCE);
+                    assert!(then.handshake.waited <= PATIENCE);
                     let is_away = u32::from(then.state != State::Connected);
                     found = found.max(is_away + worst[then.place()]);
                 }

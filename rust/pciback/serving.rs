@@ -61,10 +61,16 @@ impl Backend {
     }
 
     /// Connects to the frontend of a PV guest, or ends the connection, as its state wants it.
-    /// Returns how it is served. May sleep.
-    pub(crate) fn link(self: &Arc<Self>, dev: &xenbus::Device, state: State) -> Link {
+    /// Returns how it is served. May sleep. If XenStore cannot be read, fails and changes nothing.
+    pub(crate) fn link(self: &Arc<Self>, dev: &xenbus::Device, state: State) -> Result<Link> {
         // Of other guests, nothing else is read.
         let offer = (self.frontend.is_pv() && handshake::offers(state)).then(|| Offer::read(dev));
+        if let Some(Err(e)) = offer {
+            // That would be the guest's fault.
+            if e != EINVAL {
+                return Err(e);
+            }
+        }
         let mut connection = self.connection.lock();
         // A frontend that begins anew offers something else.
         let is_current = |connection: &Connection| match offer {
@@ -75,16 +81,15 @@ impl Backend {
             .as_ref()
             .is_some_and(|connection| !is_current(connection))
         {
-            *connection = None;
-            self.guest.lock().stop_serving();
+            Self::end(&mut connection, &mut self.guest.lock());
         }
         if connection.is_none() && PV.get() {
             *connection = offer.and_then(|offer| self.connect(dev, offer));
         }
-        match &*connection {
+        Ok(match &*connection {
             Some(_) => Link::Connected,
             None => handshake::unconnected(state),
-        }
+        })
     }
 
     /// Connects to the frontend, but not again after a failure: a guest may offer anything.
