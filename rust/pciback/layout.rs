@@ -110,6 +110,8 @@ const MOST_EXTENDED: u16 = 480;
 /// for one of 64 bits: the next register holds the upper half of the address.
 const TYPE: u32 = 0x7;
 const TYPE_64: u32 = 0x4;
+/// The bits of [`INTERRUPT`] that name the pin: 0 if the function has none.
+const PIN: u32 = 0xff00;
 /// Where extended configuration space begins.
 const EXTENDED: u16 = 0x100;
 
@@ -121,7 +123,10 @@ impl Layout {
             msix_entries: 0,
             switches: KVec::new(),
         };
-        layout.add_switch(COMMAND, INTX_DISABLE, false)?;
+        // A function without a pin need not have the bit.
+        if read(config, INTERRUPT)? & PIN != 0 {
+            layout.add_switch(COMMAND, INTX_DISABLE, false)?;
+        }
         if let Some(function) = traits.virtual_function {
             let id = Rule {
                 value: function.id(),
@@ -283,8 +288,8 @@ impl Layout {
         let mut at = EXTENDED;
         for _ in 0..MOST_EXTENDED {
             let head = match read(config, at) {
-                // There is none if nobody reaches it: without MMCONFIG.
-                Err(_) if at == EXTENDED => break,
+                // There is none if nobody reaches it, without MMCONFIG, but the function answers.
+                Err(_) if at == EXTENDED && read(config, ID).is_ok() => break,
                 head => head?,
             };
             if head == 0 || head == u32::MAX {

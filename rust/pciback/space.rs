@@ -445,6 +445,22 @@ mod tests {
         Ok(())
     }
 
+    /// A function without a pin may have no switch for INTx: it is off.
+    #[test]
+    fn messages_need_no_pin() -> Result {
+        let function = function();
+        function.write(at(0x3c, 4), 0x0000_000b)?;
+        let traits = Traits {
+            controls_interrupts: true,
+            ..TRAITS
+        };
+        let mut space = Space::new(&function, &traits)?;
+        space.write(&function, at(0x72, 2), 0x8000)?;
+        assert_eq!(function.word(0x70), 0x8004_8011);
+        assert_eq!(space.write(&function, at(0x52, 2), 1), Err(EBUSY));
+        Ok(())
+    }
+
     /// Quirks open registers that no table names, and no others.
     #[test]
     fn quirks_open_registers() -> Result {

@@ -144,7 +144,10 @@ fn letters(bytes: &[u8], traits: &Traits) -> (Letters, Vec<Switch>, u16) {
     own(&mut all, 0x30, word(0x30) & shown, writable as u32 | enable);
 
     let mut entries = 0;
-    let mut switches = vec![(5, 2, false)];
+    let mut switches = Vec::new();
+    if bytes[0x3d] != 0 {
+        switches.push((5, 2, false));
+    }
     let mut at = usize::from(bytes[0x34] / 4) * 4;
     for _ in 0..48 {
         if bytes[6] & 0x10 == 0 || at < 0x40 {
@@ -397,8 +400,8 @@ pub(crate) fn run(input: &[u8]) {
             let written = space.write(&function, access, value);
             let is_refused = naive.write(offset, size, value);
             assert_eq!(written, if is_refused { Err(EBUSY) } else { Ok(()) });
-            let messages = naive.switches.iter().skip(1).copied();
-            let is_off = !messages.into_iter().any(|switch| naive.is_on(switch));
+            let mut messages = naive.switches.iter().filter(|(_, _, on)| *on);
+            let is_off = !messages.any(|switch| naive.is_on(*switch));
             assert_eq!(space.require_no_messages(&function).is_ok(), is_off);
         }
         assert_eq!(space.read(&function, access), Ok(naive.read(offset, size)));
