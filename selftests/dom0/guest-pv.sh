@@ -28,9 +28,9 @@ never_loads() {
 	pv_guest p $nic1 && destroy_unconnected p $nic1
 }
 
-# Whatever becomes of it.
+# Whatever becomes of it. With its last function it would lose its directories, and begin anew.
 with_guest() { # COMMAND
-	pv_guest p $nic1 || return
+	pv_guest p $nic1 $edu || return
 	("$@")
 	result=$?
 	destroy_unconnected p $nic1 && free $nic1 && return $result
@@ -196,18 +196,20 @@ hvm_guest_is_not_served() {
 	freed
 }
 
-# As a hostile guest does: it binds the line of edu, which ahci shares, so that Xen lets nobody
-# share it. dom0 gets it back when the guest loses edu, and when it ends.
+# As a hostile guest does: it binds the line of a NIC, which another one shares, so that Xen lets
+# nobody share it. dom0 gets it back when the guest loses the NIC, and when it ends.
 takes_a_line() {
-	gsi=$(cat $devices/$edu/xen/gsi)
-	same "the GSI of $ahci" $gsi "$(cat $devices/$ahci/xen/gsi)"
-	modprobe ahci
-	pv_guest p $edu && loads_frontend p && has_it_alone 1 || return
-	xl pci-detach p $edu || die "not detached"
+	gsi=$(cat $devices/$nic1/xen/gsi)
+	same "the GSI of $nic2" $gsi "$(cat $devices/$nic2/xen/gsi)"
+	modprobe e1000e
+	echo $nic2 >$drivers/e1000e/unbind
+	pv_guest p $nic1 && loads_frontend p && has_it_alone 1 || return
+	xl pci-detach p $nic1 || die "not detached"
 	dom0_gets_it 1
-	xl pci-attach p $edu && has_it_alone 2 || return
+	xl pci-attach p $nic1 && has_it_alone 2 || return
 	xl destroy p && until_gone p
 	dom0_gets_it 2
+	returned $nic1
 }
 
 has_it_alone() { # TIMES
@@ -215,7 +217,7 @@ has_it_alone() { # TIMES
 		modprobe xen-privcmd unrestricted=1
 		bind-pirq $((0x$(setpci -s 0:0.0 INTERRUPT_LINE)))
 	END
-	echo $ahci >$drivers/ahci/bind
+	echo $nic2 >$drivers/e1000e/bind
 	same "refusals" $1 "$(log | grep -c "GSI $gsi: Xen does not bind it to dom0 (EBUSY)")"
 	! dom0_has_line $gsi || die "dom0 has it in Xen"
 }
@@ -223,7 +225,7 @@ has_it_alone() { # TIMES
 dom0_gets_it() { # TIMES
 	wait_for 10 dom0_has_line $gsi
 	same "times that dom0 has it again" $1 "$(log | grep -c "GSI $gsi: dom0 has it again")"
-	echo $ahci >$drivers/ahci/unbind
+	echo $nic2 >$drivers/e1000e/unbind
 }
 
 long() { # SENTENCE COMMAND [ARG...]
