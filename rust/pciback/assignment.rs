@@ -118,11 +118,11 @@ impl Function {
         self.note_pv_guest();
         self.permissive.store(false, Relaxed);
         self.interrupt_control.store(false, Relaxed);
-        self.is_leaving.store(false, Relaxed);
         self.allow_unreset.store(false, Relaxed);
         {
             // Release last: the next guest may get the function immediately.
             let mut inner = self.inner.lock();
+            self.is_leaving.store(false, Relaxed);
             inner.error_logged = false;
             inner.guest_stopped = false;
             inner.life.release();

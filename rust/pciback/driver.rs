@@ -167,7 +167,7 @@ impl Driver for PciBack {
                 Severity::Permanent => "permanent error",
                 _ => "fatal error",
             };
-            stop(dev, function, guest, cause);
+            stop(dev, function, cause);
             if let Err(e) = ConfigSpace::of(dev).quiesce() {
                 dev_warn!(dev, "does not answer ({:?})\n", e);
             }
@@ -178,9 +178,7 @@ impl Driver for PciBack {
     fn slot_reset(&self, dev: &Locked, bound: ArcBorrow<'_, Bound>) -> Result {
         // After a nonfatal error, Linux resets the link if another driver behind it asks for that.
         let function = &bound.function;
-        if let Some(guest) = function.guest() {
-            stop(dev, function, guest, "link reset after an error");
-        }
+        stop(dev, function, "link reset after an error");
         let result = function.slot_reset(dev);
         function.look_after();
         result

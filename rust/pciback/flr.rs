@@ -48,7 +48,11 @@ impl Function {
                     return Err(EAGAIN);
                 }
                 inner.requested_at = Some(Instant::now());
-                inner.life.flr()
+                let wanted = inner.life.flr();
+                if wanted == Flr::Quiesce {
+                    self.is_leaving.store(true, Relaxed);
+                }
+                wanted
             };
             if wanted != Flr::Quiesce && self.vpci.is_assigned() {
                 // The guest may use the function until the toolstack has taken it away in Xen.
@@ -59,7 +63,6 @@ impl Function {
             match wanted {
                 Flr::Nothing if self.is_as_saved() => return Ok(()),
                 Flr::Quiesce => {
-                    self.is_leaving.store(true, Relaxed);
                     let config = ConfigSpace::of(&dev);
                     return match self.pv_guest() {
                         // It may access what it has mapped (XSA-120).

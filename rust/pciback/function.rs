@@ -67,6 +67,7 @@ pub(crate) struct Function {
     /// See `permissive`.
     pub(crate) interrupt_control: Atomic<bool>,
     /// Whether a toolstack is taking the function from its guest. PV guests cannot reach it then.
+    /// Written with `inner` locked.
     pub(crate) is_leaving: Atomic<bool>,
     /// Whether the next guest gets the function without the reset that it waits for.
     pub(crate) allow_unreset: Atomic<bool>,
@@ -203,16 +204,20 @@ impl Function {
         self.inner.lock().life.guest()
     }
 
-    /// Fails with `EBUSY` if a guest still has the function.
+    /// Fails with `EBUSY` if a guest still has the function, in Xen at least.
     pub(crate) fn refuse_assigned(&self, dev: &Locked) -> Result {
-        let Some(domain) = self.guest() else {
-            return Ok(());
-        };
-        dev_err!(
-            dev,
-            "not seized: still assigned to domain {}; xl pci-detach or xl destroy first\n",
-            domain
-        );
+        match self.guest() {
+            Some(domain) => dev_err!(
+                dev,
+                "not seized: still assigned to domain {}; xl pci-detach or xl destroy first\n",
+                domain
+            ),
+            None if self.vpci.is_assigned() => dev_err!(
+                dev,
+                "not seized: Xen has assigned it to a guest that XenStore does not name; xl destroy it first\n"
+            ),
+            None => return Ok(()),
+        }
         Err(EBUSY)
     }
 
@@ -318,8 +323,10 @@ impl Function {
         inner.guest_stopped || inner.life.is_recovering()
     }
 
-    /// Returns whether this is the first call since the current guest has the function.
-    pub(crate) fn is_first_stop(&self) -> bool {
-        !core::mem::replace(&mut self.inner.lock().guest_stopped, true)
+    /// Records that the current guest is stopped. Returns the guest, unless it was already stopped.
+    pub(crate) fn stop_guest(&self) -> Option<Domain> {
+        let mut inner = self.inner.lock();
+        let guest = inner.life.guest()?;
+        (!core::mem::replace(&mut inner.guest_stopped, true)).then_some(guest)
     }
 }

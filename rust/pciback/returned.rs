@@ -69,20 +69,23 @@ impl Function {
         if guest.is_some() {
             return false;
         }
+        if (!is_seized || is_due) && self.vpci.is_assigned() {
+            if !patience {
+                dev_err!(
+                    dev,
+                    "not reset: Xen has assigned it to a guest that XenStore does not name\n"
+                );
+                if !is_seized {
+                    self.registry.remove(self.sbdf, self);
+                }
+            }
+            return patience;
+        }
         dev.clear_assigned();
         if !is_seized {
             self.registry.remove(self.sbdf, self);
             self.reset_unbound(&dev);
         } else if is_due {
-            if self.vpci.is_assigned() {
-                if !patience {
-                    dev_err!(
-                        dev,
-                        "not reset: Xen has assigned it to a guest that XenStore does not name\n"
-                    );
-                }
-                return patience;
-            }
             // `reset()` has already logged an error.
             let is_postponed = self.reset(&dev, patience) == Ok(Outcome::Postponed);
             return patience && is_postponed && self.has_to_poll();

@@ -85,8 +85,9 @@ impl Function {
             (life.guest(), life.needs_reset(), inner.seized.take())
         };
         let Some(mut found) = found else { return };
+        let is_assigned = guest.is_none() && self.vpci.is_assigned();
         let is_fit = is_present
-            && (guest.is_some() || !self.vpci.is_assigned())
+            && !is_assigned
             && (!needs_reset && self.is_as_saved()
                 || self
                     .reset_in_callback(dev, false)
@@ -102,7 +103,10 @@ impl Function {
             found.leave_stopped(dev);
         }
         found.restore(dev);
-        if guest.is_none() {
+        if is_assigned {
+            // Who unplugs it has to wait for its guest.
+            self.queue();
+        } else if guest.is_none() {
             self.warn_of_mappings(None);
             dev.clear_assigned();
             self.registry.remove(self.sbdf, self);

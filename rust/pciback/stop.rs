@@ -19,16 +19,16 @@ use crate::{
 
 /// Stops the guest that has the function, unless it was already stopped. If that is a stub domain,
 /// also stops its guest, to which Xen has assigned the function. Logs `cause`. May sleep.
-pub(crate) fn stop(dev: &Device, function: &Function, guest: Domain, cause: &str) {
-    if !function.is_first_stop() {
+pub(crate) fn stop(dev: &Device, function: &Function, cause: &str) {
+    let Some(guest) = function.stop_guest() else {
         return;
-    }
+    };
     crash(dev, guest, cause);
     // Xen does not tell whose stub domain a domain is. A toolstack does, by a node in the domain's
     // own directory: this and what is created in it belong to dom0, and the domain may only read
     // them. So no stub domain can name somebody else. Only HVM guests have one.
     match store::read_target(guest) {
-        Ok(Some(target)) if domain::is_pv_guest(target) == Ok(false) => {
+        Ok(Some(target)) if domain::is_pv_guest(target) != Ok(true) => {
             dev_err!(
                 dev,
                 "domain {} is the stub domain of domain {}\n",

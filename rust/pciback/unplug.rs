@@ -37,15 +37,11 @@ impl bus::Observer for Unplug {
         let Ok(function) = dev.sbdf().and_then(|sbdf| self.0.get(sbdf)) else {
             return;
         };
-        let Some(guest) = function.guest() else {
-            return;
-        };
-        stop(dev, &function, guest, "unplugged");
+        stop(dev, &function, "unplugged");
         if !self.0.wait_until_released(&function, SECONDS) {
             dev_err!(
                 dev,
-                "domain {} was not destroyed within {} s: destroying it now may crash the host; shut down other guests first\n",
-                guest,
+                "its guest was not destroyed within {} s: destroying it now may crash the host; shut down other guests first\n",
                 SECONDS
             );
         }

@@ -5,7 +5,11 @@
 use core::cell::RefCell;
 use std::sync::Arc;
 
-use kernel::{context, pci::Device, sync::aref::ARef};
+use kernel::{
+    context,
+    pci::Device,
+    sync::{aref::ARef, atomic::Relaxed},
+};
 use xen::pci::{self, driver, Sbdf};
 
 use crate::{
@@ -72,6 +76,10 @@ impl Machine {
         self.backends.drain();
         self.functions.drain();
         assert_eq!(self.guest(), None, "it stays with a guest that is gone");
+        if let Some(function) = self.function() {
+            let is_denied = function.has_failed() || function.is_leaving.load(Relaxed);
+            assert!(!is_denied, "the next guest is not served");
+        }
         assert!(!self.device.core(|core| core.assigned));
         driver::unbind(&self.device);
         let device = self.device.clone();

@@ -34,6 +34,8 @@ pub struct Registers {
     pub present: bool,
     /// Xen has assigned it to a guest.
     pub in_xen: bool,
+    /// Its guest is destroyed when Xen was asked so often; 0: nobody destroys it.
+    pub destroyed_after: u32,
     /// It may do DMA.
     pub dma: bool,
     /// It sends messages.
@@ -44,6 +46,16 @@ pub struct Registers {
     pub intx_off: bool,
     /// A toolstack has taken its line from a PV guest.
     pub line_taken: bool,
+}
+
+impl Registers {
+    /// Xen is asked.
+    pub fn ask_xen(&mut self) -> bool {
+        let is_assigned = self.in_xen;
+        self.in_xen &= self.destroyed_after != 1;
+        self.destroyed_after = self.destroyed_after.saturating_sub(1);
+        is_assigned
+    }
 }
 
 /// A driver's callbacks, for the driver core.
@@ -179,6 +191,7 @@ impl Device {
                 sick: false,
                 present: true,
                 in_xen: false,
+                destroyed_after: 0,
                 dma: false,
                 messages: false,
                 pirqs: 0,

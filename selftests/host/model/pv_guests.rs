@@ -30,6 +30,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ("served-while-unplugged", served_while_unplugged),
     ("served-while-it-closes", served_while_it_closes),
     ("unplugged-from-a-stub-domain", unplugged_from_a_stub_domain),
+    ("unplugged-of-unknown-kind", unplugged_of_unknown_kind),
     ("served-before-assigned", served_before_assigned),
     ("xsa-43-not-logged", xsa_43_not_logged),
     ("xsa-155-read-once", xsa_155_read_once),
@@ -265,6 +266,12 @@ fn unplugged_from_a_stub_domain() {
     domain::set_toolstack(None);
     assert_eq!(domain::stopped(), [PV_GUEST, TARGET]);
     served.end().unload();
+}
+
+/// So it is with a Xen whose control operations are not known.
+fn unplugged_of_unknown_kind() {
+    domain::forget_kinds_of([TARGET]);
+    unplugged_from_a_stub_domain();
 }
 
 /// A guest closes its frontend and connects again, while its toolstack takes the function away: it

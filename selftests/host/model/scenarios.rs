@@ -15,6 +15,7 @@ use crate::{
 
 pub(crate) const ALL: &[Scenario] = &[
     ("flr-while-handed-over", flr_while_handed_over),
+    ("flr-while-returned", flr_while_returned),
     ("flr-while-unbound", flr_while_unbound),
     ("reset-while-handed-over", reset_while_handed_over),
     ("taken-while-handed-over", taken_while_handed_over),
@@ -23,7 +24,9 @@ pub(crate) const ALL: &[Scenario] = &[
     ("broken-while-handed-over", broken_while_handed_over),
     ("rebound-while-given-up", rebound_while_given_up),
     ("recovered-while-returned", recovered_while_returned),
+    ("failed-while-returned", failed_while_returned),
     ("unplugged", unplugged),
+    ("unplugged-while-in-xen", unplugged_while_in_xen),
     ("hidden-while-bound", hidden_while_bound),
     ("hidden-while-falling-asleep", hidden_while_falling_asleep),
     ("unloaded-while-returned", unloaded_while_returned),
@@ -43,6 +46,17 @@ fn flr_while_handed_over() {
     assert!(guest.lives(&device));
     join(other);
     drop(guest);
+    machine.ends_free();
+}
+
+/// A toolstack resets a function that its guest returns.
+fn flr_while_returned() {
+    let machine = Machine::seized();
+    let guest = machine.create(1);
+    assert!(guest.lives(&machine.device));
+    let other = spawn(machine.flr());
+    drop(guest);
+    join(other);
     machine.ends_free();
 }
 
@@ -200,7 +214,7 @@ fn recovered_while_returned() {
     assert!(
         !got || machine
             .function()
-            .is_some_and(|function| !function.is_first_stop())
+            .is_some_and(|function| function.has_failed())
             || device.registers(|registers| registers.dirt == 2),
         "reset under a guest"
     );
@@ -225,6 +239,35 @@ fn unplugged() {
     drop(guest);
     join(other);
     machine.unload();
+}
+
+/// Only Xen knows of the guest: its toolstack has taken the function from the stub domain, and has
+/// not destroyed the guest yet.
+fn unplugged_while_in_xen() {
+    let machine = Machine::seized();
+    let device = machine.device.clone();
+    device.registers(|registers| {
+        (registers.present, registers.in_xen) = (false, true);
+        registers.destroyed_after = 4;
+    });
+    driver::unbind(&device);
+    Unplug(machine.functions.clone()).removing(&device);
+    device.registers(|registers| {
+        assert!(!registers.in_xen, "Xen forgets a function that a guest has");
+    });
+    machine.unload();
+}
+
+/// An error of a function that its guest returns.
+fn failed_while_returned() {
+    let machine = Machine::seized();
+    let guest = machine.create(1);
+    assert!(guest.lives(&machine.device));
+    let device = machine.device.clone();
+    let other = spawn(move || driver::recover(&device));
+    drop(guest);
+    join(other);
+    machine.ends_free();
 }
 
 /// A function of the parameter `hide` is bound by hand, and offered to a driver of dom0's own.

@@ -165,11 +165,12 @@ pub mod hypercall {
         use core::cell::RefCell;
 
         use checker::{loom::sync::Mutex, InOrder};
-        use kernel::error::Result;
+        use kernel::error::{Result, EACCES};
 
         thread_local! {
             static STOPPED: InOrder<Mutex<Vec<u16>>> = const { InOrder::new() };
             static TOOLSTACK: InOrder<RefCell<Toolstack>> = const { InOrder::new() };
+            static UNKNOWN: InOrder<RefCell<Vec<u16>>> = const { InOrder::new() };
         }
 
         type Toolstack = Option<Box<dyn Fn(u16)>>;
@@ -186,9 +187,17 @@ pub mod hypercall {
             stopped.clone()
         }
 
+        /// Xen does not tell what they are.
+        pub fn forget_kinds_of(domains: impl Into<Vec<u16>>) {
+            UNKNOWN.with(InOrder::get).replace(domains.into());
+        }
+
         /// Not where all others wait.
         pub fn is_pv_guest(domain: u16) -> Result<bool> {
             kernel::context::might_sleep();
+            if UNKNOWN.with(InOrder::get).borrow().contains(&domain) {
+                return Err(EACCES);
+            }
             Ok(domain == crate::frontends::PV_GUEST)
         }
 
@@ -260,7 +269,8 @@ pub mod vpci {
 
         pub fn is_assigned(&self) -> bool {
             !checker::without("question-to-xen")
-                && pci::find(self.0).is_some_and(|dev| dev.registers(|registers| registers.in_xen))
+                && pci::find(self.0)
+                    .is_some_and(|dev| dev.registers(|registers| registers.ask_xen()))
         }
 
         pub fn ask_assigned(&self) -> Result<bool> {
