@@ -214,7 +214,7 @@ impl Function {
             ),
             None if self.vpci.is_assigned() => dev_err!(
                 dev,
-                "not seized: Xen has assigned it to a guest that XenStore does not name; xl destroy it first\n"
+                "not seized: Xen has assigned it to a guest that XenStore does not name; xl destroy that guest first\n"
             ),
             None => return Ok(()),
         }
