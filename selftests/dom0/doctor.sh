@@ -253,11 +253,11 @@ check "a healthy dom0 has no finding" clean
 when "$pinless" "a function without reset" without_reset
 when "$unrouted" "an unrouted INTx pin" without_route
 when "$pair" "a line shared by two functions" shares
-check "a table that is not held, and the parameter that causes it" not_held
-check "a function that dom0 itself uses" in_use
-check "a driver_override for another driver" kept_by_override
-check "a function left in quarantine" in_quarantine
-check "modules that are not loaded" missing
+long "a table that is not held, and the parameter that causes it" not_held
+long "a function that dom0 itself uses" in_use
+long "a driver_override for another driver" kept_by_override
+long "a function left in quarantine" in_quarantine
+long "modules that are not loaded" missing
 when "$pinless" "the stock xen-pciback" stock
 when "$boot_vga" "the firmware's display" display
 check "the configuration of a guest" configuration

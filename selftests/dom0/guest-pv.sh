@@ -6,7 +6,7 @@
 # interrupts of a kind or loses them when it loads its driver again, a function that is not returned
 # or of no use to its next owner, and whatever a hostile guest can do to dom0 in some seconds.
 #
-# PV_LONG=yes: hostile guests, guests of both kinds by turns, a crash, and the host's addresses, too.
+# LONG=yes: hostile guests, guests of both kinds by turns, a crash, and the host's addresses, too.
 
 . "${0%/*}/ktap.sh"
 . "${0%/*}/guests"
@@ -227,10 +227,6 @@ dom0_gets_it() { # TIMES
 	wait_for 10 dom0_has_line $gsi
 	same "times that dom0 has it again" $1 "$(log | grep -c "GSI $gsi: dom0 has it again")"
 	echo $nic2 >$drivers/e1000e/unbind
-}
-
-long() { # SENTENCE COMMAND [ARG...]
-	if [ "${PV_LONG-}" ]; then check "$@"; else skip "$1" "takes minutes: PV_LONG=yes"; fi
 }
 
 plan 31

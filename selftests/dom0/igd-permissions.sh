@@ -6,7 +6,7 @@
 # map what its guest's driver wants, one that may map more than that or longer than its
 # guest has the GPU, and an error that is not told.
 #
-# IGD_LONG=yes: also let each call fail.
+# LONG=yes: also let each call fail.
 
 . "${0%/*}/ktap.sh"
 . "${0%/*}/toolstack"
@@ -230,14 +230,8 @@ check "a stub domain may map OpRegion and VBT to its guest, and nothing else" ex
 check "until the GPU is taken from it" until_it_is_taken
 check "neither dom0 nor a domain of Xen's own gets a permission, or loses one" no_guest
 check "a guest whose device model is in dom0 gets a copy of the OpRegion" copied
-walk="if anything fails, that is told, and the next change mends it"
-if [ "${IGD_LONG-}" ]; then
-	check "$walk" failures
-	check "so is a copy that fails" copy_failures
-else
-	skip "$walk" "takes minutes: IGD_LONG=yes"
-	skip "so is a copy that fails" "takes minutes: IGD_LONG=yes"
-fi
+long "if anything fails, that is told, and the next change mends it" failures
+long "so is a copy that fails" copy_failures
 check "if the guest has no room for the VBT, that is told" no_room
 check "the GPU can be returned" returned_gpu
 finish

@@ -2,7 +2,7 @@
 #
 # Sourced by the tests: results in KTAP, and what several of them need.
 #
-# A test is "plan N", N points by "check" or "skip", and "finish", which adds a
+# A test is "plan N", N points by "check", "long" or "skip", and "finish", which adds a
 # point of its own: that the kernel had nothing to complain about meanwhile.
 
 export LC_ALL=C PATH="${0%/*}/../../build/bin:$PATH:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -51,6 +51,12 @@ check() { # SENTENCE COMMAND [ARG...]
 skip() { # SENTENCE REASON
 	points=$((points + 1))
 	echo "ok $points $1 # SKIP $2"
+}
+
+# A point for the hard tests, which set LONG: it takes a minute or more here, or shows what others
+# show, too.
+long() { # SENTENCE COMMAND [ARG...]
+	if [ "${LONG-}" ]; then check "$@"; else skip "$1" "long: LONG=yes"; fi
 }
 
 # A row of the table at the end of all tests.

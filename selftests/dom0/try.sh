@@ -5,7 +5,7 @@
 # one that does not and is said to, a function that is not given back, a guest that is left,
 # also if it is interrupted, and a function that is taken from dom0 while that uses it.
 #
-# TRY_LONG=yes: more kinds, and interrupted at more moments.
+# LONG=yes: more kinds, and interrupted at more moments.
 
 . "${0%/*}/ktap.sh"
 . "${0%/*}/guests"
@@ -104,7 +104,7 @@ is_interrupted() {
 	back="$nic is with e1000e again"
 	interrupted "taken from dom0" 0 ctrl-c "2 pcidev: interrupted by SIGINT: $back"
 	interrupted "in a guest" 0 ended "15 pcidev: interrupted by SIGTERM: $back"
-	[ "${TRY_LONG-}" ] || return 0
+	[ "${LONG-}" ] || return 0
 	interrupted "in a guest" 5 ctrl-c "2 pcidev: interrupted by SIGINT: $back"
 	interrupted "reset" 0 closed "1 "
 }
@@ -202,10 +202,6 @@ refused() {
 }
 
 [ -e $devices/$edu ] && command -v pcidev >/dev/null || skip_all "see tests.toml"
-
-long() { # SENTENCE COMMAND
-	if [ "${TRY_LONG-}" ]; then check "$@"; else skip "$1" "takes a minute: TRY_LONG=yes"; fi
-}
 
 plan 11
 check "a NIC" a_nic

@@ -271,7 +271,7 @@ check "the others are reset if one is unplugged" one_unplugged
 check "a card that is pulled out is waited for by nobody, and is as new when it comes back" pulled_out
 check "all are given back" all_given_back
 check "a function with a reset of its own is reset alone, the others of its card by their bus" first_alone
-check "all of them are reset after one guest" flr_one_guest
-check "the one after its guest, the others after theirs and that one's" flr_two_guests
-check "the one also while another one is in dom0" flr_in_dom0
+long "all of them are reset after one guest" flr_one_guest
+long "the one after its guest, the others after theirs and that one's" flr_two_guests
+long "the one also while another one is in dom0" flr_in_dom0
 finish

@@ -6,7 +6,7 @@
 # DMA that goes on while a function waits for its reset; and a loss of INTx, MSI, MSI-X or
 # DMA on the way to a guest. zoo-cards has the rest, with a guest that is played.
 #
-# ZOO_LONG=yes: two guests with a card, too.
+# LONG=yes: two guests with a card, too.
 
 . "${0%/*}/ktap.sh"
 . "${0%/*}/toolstack"
@@ -166,10 +166,6 @@ one_in_dom0() {
 	same "tattoo" 0x55 "$(read_bar $display 0 $TATTOO)"
 	seize $sound
 	all_reset
-}
-
-long() { # SENTENCE COMMAND
-	if [ "${ZOO_LONG-}" ]; then check "$@"; else skip "$1" "takes minutes: ZOO_LONG=yes"; fi
 }
 
 plan 12
