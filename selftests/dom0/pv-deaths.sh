@@ -70,12 +70,14 @@ in_operations() {
 	[ $(events) -gt $((served + 20)) ] || die "it sends no more: $(echo 'cat /run/frontend' | tell p)"
 }
 
+# xl crashes if xl pci-detach takes one of several functions meanwhile.
 destroyed_now() {
-	xl destroy p
+	xl destroy p || { [ "$detach" ] && xl destroy p; }
 }
 
+# It has no time to answer.
 crashed_now() {
-	echo '(busybox usleep 200000; echo c >/proc/sysrq-trigger) &' | tell p
+	! echo 'echo c >/proc/sysrq-trigger' | tell p >/dev/null 2>&1
 }
 
 ends() { # STATE DEATH
@@ -84,8 +86,12 @@ ends() { # STATE DEATH
 	$1 $2 || die "it does not get there: $(log | tail -n 5)"
 	$2_now || die "it is not $2"
 	until_gone p
-	[ ! "$detach" ] || wait $detach
-	free $nic1 && free_unreset $ahci || return
+	if [ "$detach" ]; then
+		wait $detach
+		free_unreset $nic1
+	else
+		free $nic1
+	fi && free_unreset $ahci || return
 	same "table" held "$(cat $devices/$nic1/xen/msix)"
 	dom0_uses_them && nothing_left
 }
