@@ -471,7 +471,7 @@ fn line_owed_while_detached() {
     module.assign(&[NIC]);
     world::all(|world| world.is_exclusive = true);
     dom0::unbind(&nic);
-    // In vain. Xen unbinds the line from the guest later, before the toolstack removes the function.
+    // In vain. Later, Xen unbinds the line before the toolstack removes the function.
     module.waiting.drain();
     world::all(|world| world.is_exclusive = false);
     module.watcher.changed(c"backend/pci/1/0/num_devs");
