@@ -210,6 +210,7 @@ takes_a_line() {
 	has_it_alone 2 || return
 	xl destroy p && until_gone p
 	dom0_gets_it 2
+	modprobe -r e1000e
 	returned $nic1
 }
 
