@@ -27,6 +27,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ("failed-while-returned", failed_while_returned),
     ("unplugged", unplugged),
     ("unplugged-while-in-xen", unplugged_while_in_xen),
+    ("seized-while-in-xen", seized_while_in_xen),
     ("hidden-while-bound", hidden_while_bound),
     ("hidden-while-falling-asleep", hidden_while_falling_asleep),
     ("unloaded-while-returned", unloaded_while_returned),
@@ -256,6 +257,18 @@ fn unplugged_while_in_xen() {
         assert!(!registers.in_xen, "Xen forgets a function that a guest has");
     });
     machine.unload();
+}
+
+/// Only Xen knows of the guest, and an administrator unbinds and binds the function.
+fn seized_while_in_xen() {
+    let machine = Machine::seized();
+    let device = machine.device.clone();
+    device.registers(|registers| registers.in_xen = true);
+    driver::unbind(&device);
+    assert!(!machine.driver.bind(&device), "seized under its guest");
+    device.registers(|registers| registers.in_xen = false);
+    assert!(machine.driver.bind(&device));
+    machine.ends_stopped();
 }
 
 /// An error of a function that its guest returns.
