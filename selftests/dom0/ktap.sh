@@ -18,6 +18,8 @@ failures=0
 faults='BUG[: ]|WARNING:|Oops|general protection|UBSAN|KFENCE|refcount_t:|corruption|Redzone|Poison overwritten'
 faults="$faults|non-static key|Call Trace:|blocked for more than|rcu:.*stall|nobody cared|Internal error|panicked at"
 
+[ ! -e "${0%/*}/modprobe" ] || . "${0%/*}/modprobe"
+
 plan() { # POINTS
 	[ "$(id -u)" = 0 ] || skip_all "needs root"
 	marker="selftest $test_name $$"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Which failures to load a module in a guest are the emulator's, and tried again: those, and no others. Prints KTAP."""
+"""Which failures to load a module are the emulator's, and tried again: those, and no others. Prints KTAP."""
 
 import contextlib
 import io
@@ -29,13 +29,13 @@ said=$(sed -n "$(wc -l <asked)p" ends)
 
 
 def run(script: str, *ends: str) -> tuple[subprocess.CompletedProcess[str], int]:
-    """A script of a guest, whose modprobe ends so each time; and how often it was tried."""
+    """A script whose modprobe ends so each time; and how often it was tried."""
     with tempfile.TemporaryDirectory() as folder:
         modprobe, asked = Path(folder, "modprobe"), Path(folder, "asked")
         modprobe.write_text(MODPROBE)
         modprobe.chmod(0o755)
         Path(folder, "ends").write_text("".join(f"{end}\n" for end in ends))
-        script = f". {SELFTESTS}/dom0/ktap.sh; . {SELFTESTS}/dom0/in-guest; PATH={folder}:$PATH; {script}"
+        script = f". {SELFTESTS}/dom0/ktap.sh; . {SELFTESTS}/dom0/modprobe; PATH={folder}:$PATH; {script}"
         ended = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
         tries = asked.read_text().splitlines()
         assert set(tries) == {"e1000e IntMode=1"}
