@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# A guest that writes to its side of XenStore as fast as it can; dom0, which is
+# An HVM guest that writes to its side of XenStore as fast as it can; dom0, which is
 # faster, plays it. Would catch: work, memory or log lines that a guest can cause,
 # a thread of the kernel that it can hold up, and ways to keep xen-pciback from
 # knowing what it has.
@@ -47,6 +47,18 @@ storm_watched() {
 	storm $seconds >$tmp/storm &
 	watch-latency /selftest $((seconds - 1)) >$tmp/latency
 	wait
+}
+
+# Xen says what it is. It does not run.
+created() {
+	cat >$tmp/cfg <<-END
+		type = "hvm"
+		name = "h"
+		memory = 64
+		vga = "none"
+		vnc = 0
+	END
+	xl create -p -q $tmp/cfg
 }
 
 ready() {
@@ -98,9 +110,10 @@ prompt() {
 	[ $1 -le $longest ] && [ $3 -gt $seconds ]
 }
 
-dead() {
-	gone
+without_function() {
+	xenstore-rm $backend
 	is $a clean
+	xl destroy h
 }
 
 # The guest takes its frontend away before anybody has looked.
@@ -144,9 +157,11 @@ set -- $(spare_functions has_msix)
 a=$1 b=$2
 tmp=$(mktemp -d)
 
-plan 11
+plan 12
 for function in $a $b; do seize $function; done
-check "a guest has a function" ready
+check "an HVM guest is there" created
+plays $(xl domid h)
+check "it has a function" ready
 survey
 tried $(awk 'END { print $2 }' $tmp/storm) writes to XenStore in $seconds s, seed $seed
 check "most of what it wrote was taken" mostly_written
@@ -155,7 +170,8 @@ check "the log has one line at most" quiet
 check "xen-pciback does nothing, which would be seen" idle
 check "the kernel has no more memory than before (XSA-349)" small
 check "the kernel tells others of changes within $longest ms" prompt
-check "the function is free when the guest is gone" dead
+check "the function is free when the guest has lost it" without_function
+plays $nobody
 check "a guest without a frontend is known to have its functions, and loses them" without_frontend
 check "so is one whose frontend comes and goes" to_and_fro
 functions="$a $b"
