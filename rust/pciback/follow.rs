@@ -108,11 +108,12 @@ impl Backend {
             // The toolstack has detached the function meanwhile.
             return Ok(());
         }
+        let is_pv = self.frontend.ask_is_pv(self.domain);
         let alone = function.dev.is_virtfn();
         let placed = Placed::new(self.topology, sbdf, alone, guest.placed())?;
         let usable = assignment.usable();
         let attached = Attached {
-            slot: Slot::new(&function, self.domain),
+            slot: Slot::new(&function, self.domain, is_pv),
             assignment,
             placed,
         };

@@ -136,6 +136,12 @@ impl Frontend {
         }
     }
 
+    /// Returns whether this is a PV guest, by Xen's word. Called when the guest gets a function, as
+    /// it may remove its frontend before anybody looks. Its end has to be seen all the same.
+    pub(crate) fn ask_is_pv(&self, domain: Domain) -> bool {
+        matches!(self.kind(domain), Ok(Kind::Pv))
+    }
+
     /// Returns whether Xen has said that this is a PV guest.
     pub(crate) fn is_pv(&self) -> bool {
         self.is_pv.load(Relaxed)

@@ -13,7 +13,6 @@ use kernel::{
 };
 
 use xen::{
-    hypercall::domain::is_pv_guest,
     pci::{
         ConfigSpace,
         DeviceExt,
@@ -62,13 +61,14 @@ struct Served {
     function: Arc<Function>,
     space: Space,
     interrupts: Interrupts<Hardware>,
+    is_started: bool,
 }
 
 impl Slot {
     /// Called when the function is attached. A toolstack has mapped its line by then; later, it may
     /// have unmapped it, and not have said so. May sleep.
-    pub(crate) fn new(function: &Function, domain: Domain) -> Self {
-        let gsi = (is_pv_guest(domain) == Ok(true)).then(|| function.gsi());
+    pub(crate) fn new(function: &Function, domain: Domain, is_pv: bool) -> Self {
+        let gsi = is_pv.then(|| function.gsi());
         let line = gsi.flatten().map(|gsi| guest::line(domain, gsi));
         Self {
             line: line
@@ -92,7 +92,8 @@ impl Slot {
     ///
     /// A toolstack has a function reset, and takes it away in Xen, before it says so in XenStore.
     /// It waits for no operation. But it assigns the function of a stub domain, to this domain's
-    /// guest, only after the stub domain had the time to look for it.
+    /// guest, only after the stub domain had the time to look for it. Until then, the stub domain
+    /// only looks.
     pub(crate) fn operate(
         &mut self,
         function: &Arc<Function>,
@@ -103,11 +104,13 @@ impl Slot {
     ) {
         // Nobody resets or unbinds it meanwhile.
         let _lock = DeviceLock::new(&function.dev);
-        let is_early = is_stub && !self.was_assigned;
         // Xen may log each question.
-        let asks = is_early || self.served.is_none() || !matches!(operation, Operation::Read(_));
+        let asks = is_stub && !self.was_assigned
+            || self.served.is_none()
+            || !matches!(operation, Operation::Read(_));
         let is_assigned = asks && function.vpci.ask_assigned() == Ok(true);
         self.was_assigned |= is_assigned;
+        let is_early = is_stub && !self.was_assigned;
         let is_theirs = function.is_seized()
             && !function.is_leaving.load(Relaxed)
             && !function.has_failed()
@@ -116,6 +119,7 @@ impl Slot {
             self.served = Served::new(function, domain, self.line).ok();
         }
         let done = match &mut self.served {
+            Some(served) if is_theirs && is_early => served.try_look(&operation, answer),
             Some(served) if is_theirs => served.try_operate(&operation, answer),
             Some(_) if operation == Operation::Disable => {
                 self.served = None;
@@ -127,7 +131,7 @@ impl Slot {
         if done.is_err() {
             answer(Answer::Refused(Refusal::Failed));
         }
-        if is_theirs && asks && function.vpci.ask_assigned() == Ok(false) {
+        if is_assigned && is_theirs && function.vpci.ask_assigned() != Ok(true) {
             // A function that does not answer does no DMA.
             let _ = ConfigSpace::of(&function.dev).stop_sending();
         }
@@ -135,8 +139,7 @@ impl Slot {
 }
 
 impl Served {
-    /// Prepares the function for the guest: it decodes its BARs, and may raise INTx. The caller
-    /// holds the device lock.
+    /// Looks at the function for the guest. The caller holds the device lock.
     fn new(function: &Arc<Function>, domain: Domain, line: u8) -> Result<Self> {
         let dev = &function.dev;
         let hardware = Hardware::new(dev, domain)?;
@@ -157,16 +160,35 @@ impl Served {
         for quirk in function.quirks.lock().iter() {
             space.allow(quirk)?;
         }
-        hardware.start()?;
         Ok(Self {
             function: function.clone(),
             space,
             interrupts: Interrupts::new(hardware),
+            is_started: false,
         })
+    }
+
+    /// Does an operation without an effect on the function, which is not the guest's yet: its DMA
+    /// would reach the memory of dom0.
+    fn try_look(&mut self, operation: &Operation, answer: &dyn Fn(Answer<'_>)) -> Result {
+        let config = &Unwritten(&self.interrupts.actions().config);
+        match operation {
+            Operation::Read(access) => answer(Answer::Value(self.space.read(config, *access)?)),
+            Operation::Write(access, value) => {
+                self.space.write(config, *access, *value)?;
+                answer(Answer::Done);
+            }
+            _ => return Err(EACCES),
+        }
+        Ok(())
     }
 
     fn try_operate(&mut self, operation: &Operation, answer: &dyn Fn(Answer<'_>)) -> Result {
         let hardware = self.interrupts.actions();
+        if !self.is_started {
+            hardware.start()?;
+            self.is_started = true;
+        }
         let (config, has_table) = (&hardware.config, hardware.table.is_some());
         match operation {
             Operation::Read(access) => answer(Answer::Value(self.space.read(config, *access)?)),
@@ -290,6 +312,19 @@ impl Actions for Hardware {
 
     fn disable(&mut self, _kind: Kind) {
         self.stop_messages();
+    }
+}
+
+/// A function's configuration space, in which writes have no effect.
+struct Unwritten<'a>(&'a ConfigSpace);
+
+impl Config for Unwritten<'_> {
+    fn read(&self, access: Access) -> Result<u32> {
+        Config::read(self.0, access)
+    }
+
+    fn write(&self, _access: Access, _value: u32) -> Result {
+        Ok(())
     }
 }
 

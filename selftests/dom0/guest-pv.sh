@@ -24,6 +24,18 @@ freed() {
 	xl destroy p && free $nic1
 }
 
+removes_frontend() {
+	pv_guest p && tell p <<-'END' || return
+		hostile-store 1 60 -r device/pci/0 >/run/removed 2>&1 &
+		sleep 1
+		grep tried /run/removed
+	END
+	xl pci-attach p $nic1
+	wait_for 10 grep -qx "assigned $(xl domid p)" $devices/$nic1/pciback/state
+	! xenstore-exists /local/domain/$(xl domid p)/device/pci/0 || die "it has not removed its frontend"
+	destroy_unconnected p $nic1
+}
+
 never_loads() {
 	pv_guest p $nic1 && destroy_unconnected p $nic1
 }
@@ -230,12 +242,13 @@ dom0_gets_it() { # TIMES
 	echo $nic2 >$drivers/e1000e/unbind
 }
 
-plan 31
+plan 32
 check "a PV guest comes up" pv_guest p $nic1
 check "its frontend is told that nobody serves it" loads_frontend p
 check "so is the administrator, once" told
 check "it ends, and the function is free" freed
 check "a guest that never loads its frontend ends, and the function is clean" never_loads
+long "so it is if a guest removes its frontend before anybody has seen it" removes_frontend
 long "it offers itself for ever, and toolstacks take functions from it and give it some" with_guest stays_unserved
 serve Y
 long "so they do if it is served, and lets go of its functions for ever" with_guest stays_reconfiguring

@@ -53,6 +53,7 @@ impl ConfigSpace {
             if offset == 0x04 {
                 registers.command = value & 2 != 0;
                 registers.dma = value & 4 != 0;
+                registers.had_dma |= registers.dma;
                 registers.intx_off = value & 0x400 != 0;
             }
         });

@@ -38,6 +38,8 @@ pub struct Registers {
     pub destroyed_after: u32,
     /// It may do DMA.
     pub dma: bool,
+    /// So it could once.
+    pub had_dma: bool,
     /// It sends messages.
     pub messages: bool,
     /// How many of them are mapped to a PV guest.
@@ -193,6 +195,7 @@ impl Device {
                 in_xen: false,
                 destroyed_after: 0,
                 dma: false,
+                had_dma: false,
                 messages: false,
                 pirqs: 0,
                 intx_off: false,

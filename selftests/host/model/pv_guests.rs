@@ -13,7 +13,7 @@ use xen::{
 };
 
 use crate::{
-    backends::{BackendDriver, Changes},
+    backends::{BackendDriver, Changes, Ends},
     machine::{Machine, SBDF},
     unplug::Unplug,
 };
@@ -32,6 +32,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ("unplugged-from-a-stub-domain", unplugged_from_a_stub_domain),
     ("unplugged-of-unknown-kind", unplugged_of_unknown_kind),
     ("served-before-assigned", served_before_assigned),
+    ("ended-without-a-frontend", ended_without_a_frontend),
     ("xsa-43-not-logged", xsa_43_not_logged),
     ("xsa-155-read-once", xsa_155_read_once),
     ("xsa-332-events-wait", xsa_332_events_wait),
@@ -66,18 +67,8 @@ impl Served {
     }
 
     fn connected(machine: Machine) -> Self {
-        let dev = xenbus::Device::new(PV_GUEST);
+        let dev = directory();
         store::change(|store| {
-            for (node, value) in [
-                (c"dev-0", SBDF.to_string()),
-                (c"state-0", "1".into()),
-                (c"num_devs", "1".into()),
-                (c"online", "1".into()),
-                (c"state", "1".into()),
-                (c"frontend", "/front".into()),
-            ] {
-                store.set(dev.node(), node, value);
-            }
             for (node, value) in [(c"magic", 7), (c"pci-op-ref", 8), (c"event-channel", 9)] {
                 store.set(c"/front", node, value);
             }
@@ -145,6 +136,24 @@ impl Served {
         });
         self.machine
     }
+}
+
+/// What a toolstack writes for a guest with a function.
+fn directory() -> ARef<xenbus::Device> {
+    let dev = xenbus::Device::new(PV_GUEST);
+    store::change(|store| {
+        for (node, value) in [
+            (c"dev-0", SBDF.to_string()),
+            (c"state-0", "1".into()),
+            (c"num_devs", "1".into()),
+            (c"online", "1".into()),
+            (c"state", "1".into()),
+            (c"frontend", "/front".into()),
+        ] {
+            store.set(dev.node(), node, value);
+        }
+    });
+    dev
 }
 
 /// A toolstack takes the function away.
@@ -310,7 +319,7 @@ fn served_before_assigned() {
     served.does_dma();
     served.machine.backends.drain();
     assert_eq!(xenbus::error(), 0, "it finds no function");
-    device.registers(|registers| assert!(!registers.dma, "DMA of what is not assigned"));
+    device.registers(|registers| assert!(!registers.had_dma, "DMA of what is not assigned"));
     served.does_dma();
     device.registers(|registers| registers.in_xen = true);
     served.machine.backends.drain();
@@ -319,6 +328,7 @@ fn served_before_assigned() {
     served.machine.backends.drain();
     device.registers(|registers| {
         assert!(registers.dma, "it gets no DMA");
+        assert!(!registers.intx_off, "it gets no INTx");
         registers.in_xen = false;
     });
     served.backend.other_end(State::Closing);
@@ -329,6 +339,23 @@ fn served_before_assigned() {
     served.machine.backends.drain();
     assert_eq!(xenbus::error(), -1, "it reaches a function that it lost");
     served.end().ends_free();
+}
+
+/// A guest has removed its frontend before anybody looked, and ends. Its directory stays.
+fn ended_without_a_frontend() {
+    let machine = Machine::seized();
+    let dev = directory();
+    let backend = Probed::new(BackendDriver(machine.backends.clone()), &dev);
+    machine.backends.drain();
+    assert_eq!(machine.guest(), Some(PV_GUEST));
+    domain::end([PV_GUEST]);
+    Ends(machine.backends.clone()).changed(Ends::PATH);
+    machine.backends.drain();
+    machine.functions.drain();
+    assert_eq!(machine.guest(), None, "it stays with a guest that is gone");
+    store::change(|store| store.remove(dev.node()));
+    drop(backend);
+    machine.ends_free();
 }
 
 /// Whatever a guest requests: it could fill dom0's log.

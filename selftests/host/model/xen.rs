@@ -171,6 +171,7 @@ pub mod hypercall {
             static STOPPED: InOrder<Mutex<Vec<u16>>> = const { InOrder::new() };
             static TOOLSTACK: InOrder<RefCell<Toolstack>> = const { InOrder::new() };
             static UNKNOWN: InOrder<RefCell<Vec<u16>>> = const { InOrder::new() };
+            static ENDED: InOrder<RefCell<Vec<u16>>> = const { InOrder::new() };
         }
 
         type Toolstack = Option<Box<dyn Fn(u16)>>;
@@ -201,8 +202,13 @@ pub mod hypercall {
             Ok(domain == crate::frontends::PV_GUEST)
         }
 
-        pub fn has_ended(_domain: u16) -> Result<bool> {
-            Ok(false)
+        /// These have ended.
+        pub fn end(domains: impl Into<Vec<u16>>) {
+            ENDED.with(InOrder::get).replace(domains.into());
+        }
+
+        pub fn has_ended(domain: u16) -> Result<bool> {
+            Ok(ENDED.with(InOrder::get).borrow().contains(&domain))
         }
 
         pub fn crash(domain: u16) -> Result {
