@@ -97,8 +97,8 @@ pub fn has_ended(domain: u16) -> Result<bool> {
 }
 
 /// Stops a domain as if it had crashed (`SCHEDOP_remote_shutdown` with `SHUTDOWN_crash`). The
-/// toolstack then destroys the domain, or does what the domain's `on_crash` says. The domain does
-/// not run any more when this returns.
+/// toolstack then destroys the domain, or does what the domain's `on_crash` says. Does not wait
+/// until all processors of the domain have stopped, nor for what its device model has begun.
 ///
 /// Errors: `ESRCH` if there is no such domain, or if `domain` is this domain.
 ///

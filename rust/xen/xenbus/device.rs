@@ -134,9 +134,9 @@ impl Device {
             Ok(true)
         })?;
         if let (true, Some(state)) = (is_there, state) {
-            // xenbus reads the field to detect that the directory was created again. SAFETY: By the
-            // type invariant the device is valid. While a driver is bound, xenbus only reads the
-            // field.
+            // sysfs shows the field. SAFETY: By the type invariant the device is valid, so that its
+            // field is aligned. While a driver is bound, xenbus only reads it; as with
+            // `WRITE_ONCE()`, readers and other callers see one of the values.
             unsafe { (&raw mut (*self.0.get()).state).write_volatile(state as u32) };
         }
         Ok(())

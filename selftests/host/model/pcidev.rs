@@ -123,6 +123,7 @@ const SCENARIOS: &[Scenario] = &[
     ("line-owed-while-detached", line_owed_while_detached),
     ("line-owed-for-memory", line_owed_for_memory),
     ("told-while-read", told_while_read),
+    ("told-while-unreadable", told_while_unreadable),
     ("unloaded-while-unplugged", unloaded_while_unplugged),
 ];
 
@@ -521,6 +522,21 @@ fn told_while_read() {
         let domain = module.functions.info(sbdf(devfn)).map(|(_, domain)| domain);
         assert_eq!(domain, Ok(None), "a change is missed");
     }
+}
+
+/// XenStore cannot be read for a moment: a guest keeps its function until it is read again.
+fn told_while_unreadable() {
+    let module = Module::load();
+    dom0::plug(NIC);
+    module.assign(&[NIC]);
+    let owner = || module.functions.info(sbdf(NIC)).map(|(_, domain)| domain);
+    world::all(|world| world.failed_reads = 1);
+    module.watcher.changed(c"backend/pci/1");
+    module.queue.drain();
+    assert_eq!(owner(), Ok(Some(1)), "what cannot be read counts as returned");
+    module.watcher.changed(c"backend/pci/2/0/num_devs");
+    module.queue.drain();
+    assert_eq!(owner(), Ok(None), "it is not read again");
 }
 
 /// The module is unloaded while a function is unplugged.

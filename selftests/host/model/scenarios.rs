@@ -5,7 +5,10 @@
 use core::ffi::CStr;
 
 use checker::{join, spawn, Scenario};
-use xen::pci::{bus::Observer as _, driver, DeviceLock};
+use xen::{
+    hypercall::domain,
+    pci::{bus::Observer as _, driver, DeviceLock},
+};
 
 use crate::{
     hide,
@@ -25,6 +28,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ("rebound-while-given-up", rebound_while_given_up),
     ("recovered-while-returned", recovered_while_returned),
     ("failed-while-returned", failed_while_returned),
+    ("failed-while-used", failed_while_used),
     ("unplugged", unplugged),
     ("unplugged-while-in-xen", unplugged_while_in_xen),
     ("seized-while-in-xen", seized_while_in_xen),
@@ -280,6 +284,22 @@ fn failed_while_returned() {
     let other = spawn(move || driver::recover(&device));
     drop(guest);
     join(other);
+    machine.ends_free();
+}
+
+/// A function fails, and its guest allows DMA up to the moment in which it is stopped.
+fn failed_while_used() {
+    let machine = Machine::seized();
+    let guest = machine.create(1);
+    assert!(guest.lives(&machine.device));
+    let device = machine.device.clone();
+    domain::set_toolstack(Some(Box::new(move |_| {
+        device.registers(|registers| registers.dma = true);
+    })));
+    driver::recover(&machine.device);
+    domain::set_toolstack(None);
+    assert_eq!(domain::stopped(), [1]);
+    drop(guest);
     machine.ends_free();
 }
 

@@ -54,6 +54,8 @@ pub struct World {
     /// Counts of the module.
     pub pins: u32,
     pub store: BTreeMap<u16, Vec<Sbdf>>,
+    /// How often reading it fails yet.
+    pub failed_reads: u32,
 }
 
 thread_local! {

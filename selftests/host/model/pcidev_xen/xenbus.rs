@@ -11,7 +11,7 @@ pub mod store {
     use std::ffi::CString;
 
     use kernel::{
-        error::{Result, ENOENT},
+        error::{Result, EIO, ENOENT},
         prelude::{KVec, GFP_KERNEL},
     };
 
@@ -51,7 +51,13 @@ pub mod store {
 
     pub fn read_pci_backend(domain: u16) -> Result<Option<Directory>> {
         kernel::context::might_sleep();
-        let functions = world::all(|world| world.store.get(&domain).cloned());
+        let functions = world::all(|world| {
+            if world.failed_reads > 0 {
+                world.failed_reads -= 1;
+                return Err(EIO);
+            }
+            Ok(world.store.get(&domain).cloned())
+        })?;
         let mut entries = KVec::new();
         for function in functions.iter().flatten() {
             let entry = Entry {
