@@ -37,6 +37,9 @@ init() {
 		for entry in 0 4 5; do
 			echo "entry \$entry \$(map-pirq target $nic1 \$entry \$table)"
 		done
+		echo "no-INTx \$((0x\$(setpci -s 0:0.0 COMMAND) & 0x400))"
+		echo "beside \$(setpci -s 0:0.0 CAP_MSIX+2.w=8000 && setpci -s 0:0.0 CAP_MSIX+2.w)"
+		setpci -s 0:0.0 COMMAND=400:400
 		echo "MSI-X \$(setpci -s 0:0.0 CAP_MSIX+2.w=8000 && setpci -s 0:0.0 CAP_MSIX+2.w)"
 		echo "elsewhere \$(map-pirq target $other 0 \$table)"
 		for domain in 0 $(xl domid g); do
@@ -97,6 +100,8 @@ its_own() {
 }
 
 enables() {
+	answer no-INTx 0
+	answer beside 0003
 	answer MSI-X 8003
 	same "enabled in the function" 8000 "$(printf '%x' $((0x$(setpci -s $nic1 CAP_MSIX+2.w) & 0x8000)))"
 }
@@ -140,7 +145,7 @@ ends() {
 plan 7
 check "a stub domain finds its guest's function" prepare_and_start
 check "it may map interrupts of the function to its guest" its_own
-check "with allow_interrupt_control it enables MSI-X itself" enables
+check "with allow_interrupt_control it enables MSI-X itself, and not beside INTx" enables
 check "it may map none to others, nor of other functions" nobody_elses
 check "both end, and the function is free" ends
 check "both are stopped when a function is unplugged, and Xen hears of that when they are gone" unplugged

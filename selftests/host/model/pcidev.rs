@@ -533,7 +533,11 @@ fn told_while_unreadable() {
     world::all(|world| world.failed_reads = 1);
     module.watcher.changed(c"backend/pci/1");
     module.queue.drain();
-    assert_eq!(owner(), Ok(Some(1)), "what cannot be read counts as returned");
+    assert_eq!(
+        owner(),
+        Ok(Some(1)),
+        "what cannot be read counts as returned"
+    );
     module.watcher.changed(c"backend/pci/2/0/num_devs");
     module.queue.drain();
     assert_eq!(owner(), Ok(None), "it is not read again");
