@@ -113,8 +113,8 @@ xen::bool_param!(
 
 xen::bool_param!(
     /// Whether PV guests are served.
-    writable PV: c"pv" = false,
-    "Serve PV guests (default: N)"
+    writable PV: c"pv" = true,
+    "Serve PV guests (default: Y)"
 );
 
 xen::bool_param!(

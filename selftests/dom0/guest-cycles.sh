@@ -35,7 +35,6 @@ check "the device is made assignable" assignable $nic1
 idle=$(xen_counts)
 for n in $(seq $guests); do
 	if [ "${CYCLE_PV-}" ] && [ $((n % 2)) = 0 ]; then
-		echo Y >/sys/module/xen_pciback/parameters/pv
 		check "guest $n, PV, pings by MSI-X and leaves nothing in Xen" cycle --pv
 	else
 		check "guest $n pings by MSI-X and leaves nothing in Xen" cycle

@@ -169,10 +169,10 @@ enabled() {
 # Its functions have the host's addresses.
 sees_real_addresses() {
 	returned $nic1 $ahci
-	rmmod xen-pciback && modprobe xen-pciback passthrough=1 pv=Y || return
+	rmmod xen-pciback && modprobe xen-pciback passthrough=1 || return
 	pv_guest p $nic1 $ahci && loads_frontend p && has_function p $nic1 && has_function p $ahci && uses && freed || return
 	returned $nic1 $ahci
-	rmmod xen-pciback && modprobe xen-pciback pv=Y && assignable $nic1 $ahci
+	rmmod xen-pciback && modprobe xen-pciback && assignable $nic1 $ahci
 }
 
 # Registers that are the backend's: COMMAND, a BAR, MSI-X, MSI.
@@ -243,6 +243,7 @@ dom0_gets_it() { # TIMES
 }
 
 plan 32
+serve N
 check "a PV guest comes up" pv_guest p $nic1
 check "its frontend is told that nobody serves it" loads_frontend p
 check "so is the administrator, once" told
@@ -277,6 +278,5 @@ check "returned, it pings in dom0 by MSI-X" nic_in_dom0
 check "nobody else is warned" warned 1
 returned $ahci
 long "one that takes a line for itself alone keeps it until it loses the function or ends" takes_a_line
-serve N
 returned $edu
 finish

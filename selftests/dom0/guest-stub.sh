@@ -52,7 +52,6 @@ init() {
 
 # Another guest, and what libxl starts.
 prepare() {
-	echo Y >/sys/module/xen_pciback/parameters/pv
 	guest-run --pv --name g --keep "$(echo true | in_guest)" || die "no PV guest"
 	library=$(ldd "$(command -v xl)" | awk '/libxenlight/ { print $3 }')
 	cp "${0%/*}/stub-model" "$(grep -aoE '/[-a-z0-9_./]+/vchan-socket-proxy' $library)" || die "libxl starts something else"

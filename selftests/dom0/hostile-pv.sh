@@ -19,7 +19,6 @@ export HOSTILE_SEED=${HOSTILE_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
 wants $nic1 $nic2 $ahci
 
 fresh() {
-	serve Y
 	assignable $nic1 $ahci
 	free $nic1
 	hardware $nic1 >$tmp/fresh
@@ -106,5 +105,4 @@ tried "$(sed -n 's/^connected \([0-9]*\).*/\1/p' $tmp/reconnects | awk '{ n += $
 check "the log has two lines of that at most, and the function is as fresh as ever" log_has_two_lines
 check "the next owner pings by MSI-X" next_pings
 check "and so does dom0" next_in_dom0
-serve N
 finish

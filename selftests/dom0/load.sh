@@ -70,6 +70,10 @@ parameters() {
 	same "default of primary" Y "$(cat /sys/module/xen_pcidev/parameters/primary)"
 	same "default of vbt" Y "$(cat /sys/module/xen_pcidev/parameters/vbt)"
 	same "default of guard" Y "$(cat /sys/module/xen_pcidev/parameters/guard)"
+	load_pciback
+	# The stock driver has no such parameter.
+	[ ! -e $pciback/do_flr ] || same "default of pv" Y "$(cat /sys/module/xen_pciback/parameters/pv)"
+	unload_pciback
 	unload_pcidev
 	load_pcidev unmask=0 hold=0
 	same unmask N "$(cat /sys/module/xen_pcidev/parameters/unmask)"

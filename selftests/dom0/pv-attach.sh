@@ -42,7 +42,6 @@ dom0_gets_it() { # MODE KIND
 }
 
 plan 9
-serve Y
 assignable $nic1
 check "dom0 pings" nics_in_dom0 0 "$dom0_intx" $nic1 $mac1 $net1
 idle=$(counts_of_guests) unused=$(xen_counts)
@@ -56,6 +55,5 @@ for mode in 2 0; do
 	check "the guest is destroyed in use, and the NIC is free" ends
 	check "dom0 pings by $name, and nothing is left" dom0_gets_it $mode "$dom0s"
 done
-serve N
 returned $nic1
 finish

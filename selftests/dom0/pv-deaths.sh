@@ -108,7 +108,6 @@ dom0_uses_them() {
 }
 
 plan 11
-serve Y
 assignable $nic1 $ahci
 check "dom0 uses a NIC and a disk" dom0_uses_them
 # What dom0 once has it keeps.
@@ -120,6 +119,5 @@ for death in destroyed crashed; do
 	check "one that does not let go of what is detached is $death" ends in_a_detach $death
 	check "one that sends requests is $death" ends in_operations $death
 done
-serve N
 returned $nic1 $ahci
 finish

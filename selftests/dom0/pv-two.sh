@@ -42,7 +42,6 @@ on_one_line() {
 }
 
 plan 13
-serve Y
 assignable $nic1 $nic2 $card0 $card1
 check "dom0 pings by all" nics_in_dom0 0 "$dom0_intx" \
 	$nic1 $mac1 $net1 $nic2 $mac2 $net2 $card0 $mac3 $net3 $card1 $mac4 $net4
@@ -61,6 +60,5 @@ check "the first on the line comes back and pings, the second has pinged all the
 	first_returns "$pcifront_intx" $nic1 0000:00:00.0 $mac1 $net1 $mac2 $net2
 check "the guest with both is destroyed, and nothing is left" both_end $nic1 $nic2
 check "dom0 pings by both on the line" nics_in_dom0 0 "$dom0_intx" $nic1 $mac1 $net1 $nic2 $mac2 $net2
-serve N
 returned $nic1 $nic2 $card0 $card1
 finish

@@ -79,7 +79,6 @@ seen_to_grow() {
 }
 
 plan 5
-serve Y
 assignable $nic1 $ahci
 idle=$(counts_of_guests)
 check "a PV guest pings by MSI-X" comes_to_stay
@@ -91,6 +90,5 @@ check "what is left behind on purpose is seen" seen_to_grow
 xl destroy q
 xl destroy p
 check "nothing is left of it" eval 'until_gone p && until_gone q && free $nic1 && free_unreset $ahci && nothing_left'
-serve N
 returned $nic1 $ahci
 finish

@@ -91,10 +91,7 @@ measure() { # DRIVER GUEST KIND
 	who=$1
 	swap_to $who
 	pv=
-	if [ $2 = pv-guest ]; then
-		pv=--pv
-		is_pv || echo Y >/sys/module/xen_pciback/parameters/pv
-	fi
+	[ $2 != pv-guest ] || pv=--pv
 	if guest-run $pv --name work --keep --pci $nic1 --pci $edu $(first_ping $3) >$tmp/said 2>&1; then
 		sample $2-ping-$3 $who - $(sed -n "s/.* to the script's end: \(.*\) s/\1/p" $tmp/said)
 		work $2 $3

@@ -202,7 +202,7 @@ fn kind(config: &GuestConfig, pciback: Option<Pciback>) -> Option<Finding> {
             }),
         ) => (
             "xen-pciback pv=0: a PV guest gets no function",
-            "load xen-pciback with pv=1, or type = \"hvm\"",
+            "load xen-pciback without pv=0, or type = \"hvm\"",
         ),
         ("pvh", _) => (
             "xl gives PVH guests no functions (\"passthrough not yet supported for x86 PVH \
