@@ -49,18 +49,6 @@ storm_watched() {
 	wait
 }
 
-# Xen says what it is. It does not run.
-created() {
-	cat >$tmp/cfg <<-END
-		type = "hvm"
-		name = "h"
-		memory = 64
-		vga = "none"
-		vnc = 0
-	END
-	xl create -p -q $tmp/cfg
-}
-
 ready() {
 	xenstore-write /selftest 0
 	assign $a
@@ -159,7 +147,7 @@ tmp=$(mktemp -d)
 
 plan 12
 for function in $a $b; do seize $function; done
-check "an HVM guest is there" created
+check "an HVM guest is there" idle_guest h
 plays $(xl domid h)
 check "it has a function" ready
 survey

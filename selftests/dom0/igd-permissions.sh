@@ -44,14 +44,7 @@ start() {
 	# Linux reads a register of AMD's chip sets, which a PV guest cannot.
 	guest-run --name stub --keep --cmdline initcall_blacklist=print_s5_reset_status_mmio --option 'type = "pv"' --option 'passthrough = "disabled"' \
 		"$(echo modprobe xen-privcmd unrestricted=1 | in_guest)" || die "no PV guest"
-	cat >$tmp/target.cfg <<-END
-		type = "hvm"
-		name = "target"
-		memory = 64
-		vga = "none"
-		vnc = 0
-	END
-	xl create -p -q $tmp/target.cfg || die "no target"
+	idle_guest target || die "no target"
 	python3 -c '
 import ctypes
 import sys
