@@ -70,13 +70,13 @@ impl<A: Actions> Interrupts<A> {
 
     /// Enables MSI-X with these entries of a table that has `size`. Returns their pirqs.
     ///
-    /// Errors: `EINVAL` if the table does not have an entry, or one is named twice; else those of
+    /// Errors: `EACCES` if the table does not have an entry, or one is named twice; else those of
     /// [`Interrupts::enable_msi`].
     pub(crate) fn enable_msix(&mut self, entries: &Entries, size: u16) -> Result<&[u16]> {
         let all = entries.iter();
         for (index, entry) in all.clone().enumerate() {
             if entry >= size || all.clone().take(index).any(|other| other == entry) {
-                return Err(EINVAL);
+                return Err(EACCES);
             }
         }
         self.enable(Kind::Msix, all.map(Message::Msix))
@@ -230,9 +230,9 @@ mod tests {
             &[0, 3, 2, 0],
             &[0xffff],
         ] {
-            assert_eq!(interrupts.enable_msix(&entries(wrong), 4), Err(EINVAL));
+            assert_eq!(interrupts.enable_msix(&entries(wrong), 4), Err(EACCES));
         }
-        assert_eq!(interrupts.enable_msix(&entries(&[0]), 0), Err(EINVAL));
+        assert_eq!(interrupts.enable_msix(&entries(&[0]), 0), Err(EACCES));
         drop(interrupts);
         assert_eq!(machine.next, 0);
     }

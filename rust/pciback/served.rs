@@ -2,6 +2,8 @@
 
 //! A function as a PV guest uses it: its configuration space and its message interrupts.
 
+use core::mem;
+
 use kernel::{
     pci::Device,
     prelude::*,
@@ -53,6 +55,8 @@ pub(crate) struct Slot {
     served: Option<Served>,
     /// Whether Xen had assigned the function when it was asked.
     was_assigned: bool,
+    /// Whether a failure was logged. A guest may cause any number.
+    was_told: bool,
 }
 
 /// A function that a PV guest uses. Dropping it stops the function, and takes its interrupts from
@@ -68,14 +72,31 @@ impl Slot {
     /// Called when the function is attached. A toolstack has mapped its line by then; later, it may
     /// have unmapped it, and not have said so. May sleep.
     pub(crate) fn new(function: &Function, domain: Domain, is_pv: bool) -> Self {
-        let gsi = is_pv.then(|| function.gsi());
-        let line = gsi.flatten().map(|gsi| guest::line(domain, gsi));
-        Self {
-            line: line
-                .and_then(|line| line.ok()?.try_into().ok())
-                .unwrap_or(0),
+        let mut slot = Self {
+            line: 0,
             served: None,
             was_assigned: false,
+            was_told: false,
+        };
+        if let Some(gsi) = is_pv.then(|| function.gsi()).flatten() {
+            match guest::line(domain, gsi).and_then(|line| Ok(line.try_into()?)) {
+                Ok(line) => slot.line = line,
+                Err(ENOENT) => (),
+                Err(error) => slot.tell(function, domain, "find its interrupt line", error),
+            }
+        }
+        slot
+    }
+
+    fn tell(&mut self, function: &Function, domain: Domain, what: &str, error: Error) {
+        if !mem::replace(&mut self.was_told, true) {
+            dev_warn!(
+                function.dev,
+                "cannot {} for domain {}: {:?}; later failures are not logged\n",
+                what,
+                domain,
+                error
+            );
         }
     }
 
@@ -115,9 +136,11 @@ impl Slot {
             && !function.is_leaving.load(Relaxed)
             && !function.has_failed()
             && (!asks || is_assigned || is_early);
-        if is_theirs && self.served.is_none() {
-            self.served = Served::new(function, domain, self.line).ok();
-        }
+        let looked = if is_theirs && self.served.is_none() {
+            Served::new(function, domain, self.line).map(|served| self.served = Some(served))
+        } else {
+            Ok(())
+        };
         let done = match &mut self.served {
             Some(served) if is_theirs && is_early => served.try_look(&operation, answer),
             Some(served) if is_theirs => served.try_operate(&operation, answer),
@@ -125,11 +148,15 @@ impl Slot {
                 self.served = None;
                 return answer(Answer::Done);
             }
-            _ if is_theirs => Err(EIO),
+            _ if is_theirs => looked,
             _ => return answer(Answer::Refused(Refusal::NoFunction)),
         };
-        if done.is_err() {
+        if let Err(error) = done {
             answer(Answer::Refused(Refusal::Failed));
+            // What the guest may not do is its own fault.
+            if !matches!(error, EACCES | EBUSY) {
+                self.tell(function, domain, what(&operation), error);
+            }
         }
         if is_assigned && is_theirs && function.vpci.ask_assigned() != Ok(true) {
             // A function that does not answer does no DMA.
@@ -235,6 +262,17 @@ impl Drop for Served {
         }
         // What unmaps the interrupts would turn INTx on.
         hardware.is_ours = false;
+    }
+}
+
+/// Returns what the operation does, for the log.
+fn what(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::Read(_) => "read a register",
+        Operation::Write(..) => "write a register",
+        Operation::EnableMsi => "enable MSI",
+        Operation::EnableMsix(_) => "enable MSI-X",
+        Operation::Disable => "disable the interrupts",
     }
 }
 

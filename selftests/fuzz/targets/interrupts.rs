@@ -123,7 +123,7 @@ pub(crate) fn run(input: &[u8]) {
                     .any(|(n, entry)| *entry >= size || wanted[..n].contains(entry));
                 let fails = what & 4 != 0 && machine.borrow().fails == Some(0);
                 if is_wrong {
-                    assert_eq!(done, Err(EINVAL));
+                    assert_eq!(done, Err(EACCES));
                 } else if on.is_some() {
                     assert_eq!(done, Err(EBUSY));
                 } else if let Err(e) = done {
