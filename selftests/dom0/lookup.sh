@@ -155,7 +155,7 @@ interrupts_name_the_driver() {
 	for net in $devices/*/net/*; do
 		function=$(basename ${net%/net/*})
 		irq=$(cat $devices/$function/xen/irq)
-		grep -q "^ *$irq:.*IO-APIC.*[ ,]$(basename $net)\$" /proc/interrupts ||
+		grep -qE "^ *$irq:.*IO-APIC.*[ ,]$(basename $net)(,|\$)" /proc/interrupts ||
 			die "$function: irq $irq does not name $(basename $net): $(grep "^ *$irq:" /proc/interrupts)"
 	done
 }

@@ -23,7 +23,7 @@ first_ping() { # KIND
 			busybox usleep 100000
 		done
 		has=intx
-		! grep -E " \$name(-|\$)" /proc/interrupts | grep -qE '$msix' || has=msix
+		! grep -E " \$name([-,]|\$)" /proc/interrupts | grep -qE '$msix' || has=msix
 		[ \$has = $1 ] || { echo "the NIC has \$has"; exit 1; }
 		for i in \$(seq 60); do
 			! ping -c 1 -W 1 $net1.2 >/dev/null || exit 0
@@ -42,7 +42,7 @@ pings() { # NUMBER
 			echo bench >/dev/kmsg
 			dmesg | sed -n 's/^\\[ *\\([0-9.]*\\)\\] bench\$/\\1/p' | tail -n 1
 			cat /sys/class/net/\$name/statistics/[rt]x_packets
-			counted " \$name(-|\$)"
+			counted " \$name([-,]|\$)"
 		}
 		before=\$(count)
 		ping -A -q -c $1 -s 1000 $net1.2 | grep -q ' 0% packet loss' || { echo "pings are lost"; exit 1; }
