@@ -48,6 +48,8 @@ pub struct Registers {
     pub intx_off: bool,
     /// A toolstack has taken its line from a PV guest.
     pub line_taken: bool,
+    /// Whether Xen maps no interrupt of it.
+    pub unmappable: bool,
 }
 
 impl Registers {
@@ -200,6 +202,7 @@ impl Device {
                 pirqs: 0,
                 intx_off: false,
                 line_taken: false,
+                unmappable: false,
             }),
             core: RefCell::default(),
         }))

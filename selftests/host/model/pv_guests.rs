@@ -34,6 +34,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ("served-before-assigned", served_before_assigned),
     ("ended-without-a-frontend", ended_without_a_frontend),
     ("xsa-43-not-logged", xsa_43_not_logged),
+    ("failure-logged-once", failure_logged_once),
     ("xsa-155-read-once", xsa_155_read_once),
     ("xsa-332-events-wait", xsa_332_events_wait),
     ("xsa-349-only-queued", xsa_349_only_queued),
@@ -374,6 +375,23 @@ fn xsa_43_not_logged() {
         assert_ne!(xenbus::error(), 0);
     }
     assert_eq!(context::lines(), lines, "a guest causes lines in the log");
+    served.end().ends_free();
+}
+
+/// What fails is logged, but a guest that asks again and again does not fill the log.
+fn failure_logged_once() {
+    let served = Served::new();
+    let device = &served.machine.device;
+    device.registers(|registers| registers.unmappable = true);
+    let lines = context::lines();
+    for _ in 0..3 {
+        xenbus::request(&[(0, 4), (7, 1)]);
+        served.machine.backends.drain();
+        assert_ne!(xenbus::error(), 0);
+        assert_eq!(context::lines(), lines + 1, "a failure is not logged once");
+    }
+    device.registers(|registers| registers.unmappable = false);
+    served.requests();
     served.end().ends_free();
 }
 

@@ -228,13 +228,21 @@ pub mod vpci {
     pub mod guest {
         //! A guest's interrupts of a function.
 
-        use kernel::{error::Result, pci::Device};
+        use kernel::{
+            error::{Result, ENOSPC},
+            pci::Device,
+        };
 
         use crate::pci::{self, MsixTable};
 
         pub fn map_msi(_domain: u16, dev: &Device) -> Result<u16> {
-            dev.registers(|registers| registers.pirqs += 1);
-            Ok(17)
+            dev.registers(|registers| {
+                if registers.unmappable {
+                    return Err(ENOSPC);
+                }
+                registers.pirqs += 1;
+                Ok(17)
+            })
         }
 
         pub fn map_msix(domain: u16, dev: &Device, _: MsixTable, _entry: u16) -> Result<u16> {
