@@ -109,9 +109,12 @@ begins_anew() {
 	assignable $nic1 && free $nic1
 }
 
-is_told() {
-	grep -iE 'error|fail|not ready' $tmp/said ||
-		dmesg -r | sed -n "/$marker/,\$p" | tail -n +$((lines + 1)) |
+# By xl, if it is used. What the guest says is no help in dom0.
+is_told() { # WHAT
+	case $1 in
+	moves | ends) ! grep -iE 'error|fail|not ready' $tmp/said || return 0 ;;
+	esac
+	dmesg -r | sed -n "/$marker/,\$p" | tail -n +$((lines + 1)) |
 		grep -E '^<[0-4]>.*pc(iback|idev)' | grep -vE 'fault injected|forcefully removed'
 }
 
@@ -141,7 +144,7 @@ step() { # WHAT CALL
 		echo "$failed" >>$tmp/absorbed
 		[ $1 = ends ] || touch $tmp/is_in_use
 	else
-		is_told || echo "$1, call $2: $failed" >>$tmp/untold
+		is_told $1 || echo "$1, call $2: $failed" >>$tmp/untold
 		! gives_up $1 || begins_anew || die "$failed: it is of no use any more: $(log | tail -n 10)"
 	fi
 }
@@ -159,7 +162,7 @@ all_fail() { # WHAT MINIMUM
 		call=$((call + each))
 	done
 	[ $call -gt $2 ] || die "only $call calls"
-	gone p || closes && same "left in the guest" "$unused" "$(xen_counts)"
+	gone p || closes && same "left in the guest, after $(tail -n 3 $tmp/absorbed)" "$unused" "$(xen_counts)"
 	begins_anew && nothing_left
 }
 
@@ -183,9 +186,9 @@ assignable $nic1
 idle=$(counts_of_guests) unused=$(xen_counts)
 touch $tmp/tried $tmp/absorbed $tmp/untold
 walk "calls fail while a frontend connects and a function is used, and nothing is left behind" connects 100
-walk "so it does while a frontend closes" closes 1
-walk "so it does while the function is detached and attached" moves 20
-walk "so it does while the guest is destroyed" ends 20
+walk "so they do while a frontend closes" closes 1
+walk "so they do while the function is detached and attached" moves 20
+walk "so they do while the guest is destroyed" ends 20
 check "what fails for good is told, by the log or by xl" all_are_told
 tried $(grep -c . $tmp/tried) "failing calls of xen-pciback that serve a PV guest, $(grep -c . $tmp/absorbed) of them without consequence"
 check "then a PV guest pings by MSI-X" serves
