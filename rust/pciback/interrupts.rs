@@ -4,7 +4,8 @@
 //!
 //! A PV guest requests MSI and MSI-X from its backend, in any order and with any arguments. Here is
 //! which kind is on, and what is mapped to the guest. Whatever the guest requests, all that is
-//! mapped is unmapped, once.
+//! mapped is unmapped, once. What could not be unmapped is tried again before anything is mapped,
+//! and in the end.
 
 use kernel::prelude::*;
 
@@ -30,7 +31,7 @@ pub(crate) trait Actions {
     /// Maps a message to the guest, and returns its pirq.
     fn map(&mut self, message: Message) -> Result<u16>;
     /// Unmaps a pirq.
-    fn unmap(&mut self, pirq: u16);
+    fn unmap(&mut self, pirq: u16) -> Result;
     /// Lets the function send messages of this kind, and no INTx.
     fn enable(&mut self, kind: Kind) -> Result;
     /// Undoes `enable`, even one that failed.
@@ -86,8 +87,11 @@ impl<A: Actions> Interrupts<A> {
         if self.on.is_some() {
             return Err(EBUSY);
         }
-        self.try_enable(kind, messages)
-            .inspect_err(|_| self.unmap())?;
+        self.unmap()?;
+        if let Err(error) = self.try_enable(kind, messages) {
+            let _ = self.unmap();
+            return Err(error);
+        }
         self.on = Some(kind);
         Ok(&self.pirqs)
     }
@@ -104,25 +108,30 @@ impl<A: Actions> Interrupts<A> {
             .inspect_err(|_| self.actions.disable(kind))
     }
 
-    /// Ends whatever kind is on.
-    pub(crate) fn disable(&mut self) {
+    /// Ends whatever kind is on. Errors are those of unmapping.
+    pub(crate) fn disable(&mut self) -> Result {
         if let Some(kind) = self.on.take() {
             self.actions.disable(kind);
         }
-        self.unmap();
+        self.unmap()
     }
 
-    fn unmap(&mut self) {
-        for pirq in self.pirqs.iter().rev() {
-            self.actions.unmap(*pirq);
-        }
-        self.pirqs.clear();
+    /// Keeps those that fail.
+    fn unmap(&mut self) -> Result {
+        let mut done = Ok(());
+        self.pirqs.retain(|pirq| {
+            let unmapped = self.actions.unmap(*pirq);
+            done = done.and(unmapped);
+            unmapped.is_err()
+        });
+        done
     }
 }
 
 impl<A: Actions> Drop for Interrupts<A> {
     fn drop(&mut self) {
-        self.disable();
+        // Xen has unmapped those of a guest that has ended.
+        let _ = self.disable();
     }
 }
 
@@ -143,13 +152,16 @@ mod tests {
         mapped: KVec<(u16, Message)>,
         next: u16,
         enabled: Option<Kind>,
-        /// How many actions succeed.
-        left: u16,
+        /// How many actions succeed before one fails.
+        left: Option<u16>,
     }
 
     impl Machine {
         fn may_fail(&mut self) -> Result {
-            self.left = self.left.checked_sub(1).ok_or(EIO)?;
+            match self.left.take() {
+                Some(0) => return Err(EIO),
+                left => self.left = left.map(|left| left - 1),
+            }
             Ok(())
         }
     }
@@ -163,11 +175,13 @@ mod tests {
             Ok(self.next)
         }
 
-        fn unmap(&mut self, pirq: u16) {
+        fn unmap(&mut self, pirq: u16) -> Result {
+            assert_eq!(self.enabled, None);
+            self.may_fail()?;
             let before = self.mapped.len();
             self.mapped.retain(|(other, _)| *other != pirq);
             assert_eq!(self.mapped.len() + 1, before);
-            assert_eq!(self.enabled, None);
+            Ok(())
         }
 
         fn enable(&mut self, kind: Kind) -> Result {
@@ -196,18 +210,15 @@ mod tests {
     /// XSA-157: operations in a wrong order are refused, and change nothing.
     #[test]
     fn xsa_157_one_kind_at_a_time() {
-        let mut machine = Machine {
-            left: 100,
-            ..Machine::default()
-        };
+        let mut machine = Machine::default();
         let mut interrupts = Interrupts::new(&mut machine);
-        interrupts.disable();
+        assert_eq!(interrupts.disable(), Ok(()));
         assert_eq!(interrupts.enable_msi(), Ok(1));
         assert_eq!(interrupts.enable_msi(), Err(EBUSY));
         assert_eq!(interrupts.enable_msix(&entries(&[0]), 4), Err(EBUSY));
         assert_eq!(interrupts.actions.enabled, Some(Kind::Msi));
-        interrupts.disable();
-        interrupts.disable();
+        assert_eq!(interrupts.disable(), Ok(()));
+        assert_eq!(interrupts.disable(), Ok(()));
         assert_eq!(interrupts.actions.enabled, None);
         assert_eq!(
             interrupts.enable_msix(&entries(&[3, 0]), 4),
@@ -242,15 +253,50 @@ mod tests {
     fn failures_are_undone() {
         for left in 0..5 {
             let mut machine = Machine {
-                left,
+                left: Some(left),
                 ..Machine::default()
             };
             let mut interrupts = Interrupts::new(&mut machine);
             let done = interrupts.enable_msix(&entries(&[0, 1, 2]), 3).map(|_| ());
             assert_eq!(done, if left < 4 { Err(EIO) } else { Ok(()) });
-            assert_eq!(interrupts.actions.enabled.is_some(), left == 4);
+            let actions = interrupts.actions();
+            assert_eq!(actions.enabled.is_some(), left == 4);
+            assert_eq!(actions.mapped.is_empty(), left < 4);
+            actions.left = None;
             drop(interrupts);
             assert_eq!((machine.mapped.len(), machine.enabled), (0, None));
         }
+    }
+
+    /// What could not be unmapped is not forgotten.
+    #[test]
+    fn unmapping_is_tried_again() {
+        for (left, and_enables) in [(0, false), (1, true), (2, false), (2, true)] {
+            let mut machine = Machine::default();
+            let mut interrupts = Interrupts::new(&mut machine);
+            assert!(interrupts.enable_msix(&entries(&[0, 1, 2]), 3).is_ok());
+            interrupts.actions().left = Some(left);
+            assert_eq!(interrupts.disable(), Err(EIO));
+            assert_eq!(interrupts.actions().mapped.len(), 1);
+            if and_enables {
+                assert_eq!(interrupts.enable_msi(), Ok(4));
+                assert_eq!(interrupts.actions().mapped.len(), 1);
+            }
+            drop(interrupts);
+            assert_eq!((machine.mapped.len(), machine.enabled), (0, None));
+        }
+    }
+
+    /// As long as it cannot be unmapped, nothing else is mapped.
+    #[test]
+    fn nothing_is_mapped_beside_it() {
+        let mut machine = Machine::default();
+        let mut interrupts = Interrupts::new(&mut machine);
+        assert_eq!(interrupts.enable_msi(), Ok(1));
+        interrupts.actions().left = Some(0);
+        assert_eq!(interrupts.disable(), Err(EIO));
+        interrupts.actions().left = Some(0);
+        assert_eq!(interrupts.enable_msi(), Err(EIO));
+        assert_eq!(interrupts.enable_msi(), Ok(2));
     }
 }

@@ -238,7 +238,7 @@ impl Served {
                 answer(Answer::Pirqs(entries, pirqs));
             }
             Operation::Disable => {
-                self.interrupts.disable();
+                self.interrupts.disable()?;
                 answer(Answer::Done);
             }
         }
@@ -339,9 +339,12 @@ impl Actions for Hardware {
         }
     }
 
-    fn unmap(&mut self, pirq: u16) {
-        // Xen has unmapped those of a guest that has ended.
-        let _ = guest::unmap(self.domain, pirq);
+    fn unmap(&mut self, pirq: u16) -> Result {
+        match guest::unmap(self.domain, pirq) {
+            // It is not mapped.
+            Err(EINVAL) => Ok(()),
+            unmapped => unmapped,
+        }
     }
 
     fn enable(&mut self, kind: Kind) -> Result {

@@ -66,10 +66,12 @@ impl Actions for Shared<'_> {
         Ok(pirq)
     }
 
-    fn unmap(&mut self, pirq: u16) {
+    fn unmap(&mut self, pirq: u16) -> Result {
         let mut machine = self.0.borrow_mut();
         assert_eq!(machine.enabled, None, "unmapped under the function");
+        machine.act()?;
         assert!(machine.mapped.remove(&pirq).is_some(), "unmapped twice");
+        Ok(())
     }
 
     fn enable(&mut self, kind: Kind) -> Result {
@@ -90,6 +92,8 @@ pub(crate) fn run(input: &[u8]) {
     let mut interrupts = Interrupts::new(Shared(&machine));
     // What is on, and which entries, in order.
     let mut on: Option<Vec<Option<u16>>> = None;
+    // Whether something may have failed that unmaps.
+    let mut has_failed = false;
     while !source.is_empty() {
         let what = source.byte();
         machine.borrow_mut().fails = (what & 4 != 0).then(|| source.byte());
@@ -128,6 +132,7 @@ pub(crate) fn run(input: &[u8]) {
                     assert_eq!(done, Err(EBUSY));
                 } else if let Err(e) = done {
                     assert!(fails && e == EIO);
+                    has_failed = true;
                 } else {
                     let named = if is_msix {
                         wanted.into_iter().map(Some).collect()
@@ -145,7 +150,8 @@ pub(crate) fn run(input: &[u8]) {
                 }
             }
             _ => {
-                interrupts.disable();
+                has_failed = interrupts.disable().is_err();
+                assert_eq!(has_failed, !machine.borrow().mapped.is_empty());
                 on = None;
             }
         }
@@ -154,8 +160,12 @@ pub(crate) fn run(input: &[u8]) {
             .as_ref()
             .map(|on| if on == &[None] { Kind::Msi } else { Kind::Msix });
         assert_eq!(machine.enabled, kind);
-        assert_eq!(machine.mapped.len(), on.as_ref().map_or(0, Vec::len));
+        match &on {
+            Some(on) => assert_eq!(machine.mapped.len(), on.len()),
+            None => assert!(has_failed || machine.mapped.is_empty(), "not unmapped"),
+        }
     }
+    machine.borrow_mut().fails = None;
     drop(interrupts);
     let machine = machine.borrow();
     assert!(

@@ -48,7 +48,7 @@ pub struct Registers {
     pub intx_off: bool,
     /// A toolstack has taken its line from a PV guest.
     pub line_taken: bool,
-    /// Whether Xen maps no interrupt of it.
+    /// Whether Xen maps and unmaps no interrupt of it.
     pub unmappable: bool,
 }
 

@@ -35,6 +35,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ("ended-without-a-frontend", ended_without_a_frontend),
     ("xsa-43-not-logged", xsa_43_not_logged),
     ("failure-logged-once", failure_logged_once),
+    ("unmapped-again", unmapped_again),
     ("xsa-155-read-once", xsa_155_read_once),
     ("xsa-332-events-wait", xsa_332_events_wait),
     ("xsa-349-only-queued", xsa_349_only_queued),
@@ -402,6 +403,25 @@ fn xsa_155_read_once() {
         served.requests();
         served.machine.backends.drain();
     }
+    served.end().ends_free();
+}
+
+/// Xen did not unmap an interrupt when the guest disabled it.
+fn unmapped_again() {
+    let served = Served::new();
+    let device = &served.machine.device;
+    served.requests();
+    served.machine.backends.drain();
+    device.registers(|registers| registers.unmappable = true);
+    let lines = context::lines();
+    xenbus::request(&[(0, 5)]);
+    served.machine.backends.drain();
+    assert_ne!(xenbus::error(), 0);
+    assert_eq!(context::lines(), lines + 1, "the failure is not logged");
+    device.registers(|registers| {
+        assert!(!registers.messages, "the function still sends messages");
+        registers.unmappable = false;
+    });
     served.end().ends_free();
 }
 

@@ -260,7 +260,13 @@ pub mod vpci {
         /// The only function that any scenario has with a PV guest.
         pub fn unmap(_domain: u16, _pirq: u16) -> Result {
             for dev in pci::iter() {
-                dev.registers(|registers| registers.pirqs = registers.pirqs.saturating_sub(1));
+                dev.registers(|registers| {
+                    if registers.unmappable {
+                        return Err(ENOSPC);
+                    }
+                    registers.pirqs = registers.pirqs.saturating_sub(1);
+                    Ok(())
+                })?;
             }
             Ok(())
         }
