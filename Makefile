@@ -16,9 +16,9 @@ export CLOCK SMP MEMORY DOM0_MEMORY TIMEOUT ZOO XEN_DIST XEN_QEMU TESTS PART QUI
 help:
 	@echo 'make run       assign a NIC to a guest, use it, return it; print a table, and PASS or FAIL'
 	@echo 'make test      run the standard tests and count them; TESTS=GLOB: a part of them'
-	@echo 'make test-hard run the long tests, for an hour and more: faults, hostile guests, races,'
-	@echo '               fuzzers, soak, a debug kernel; PART=debug|faults|fuzz|hostile|install|'
-	@echo '               patches|races|soak: one part'
+	@echo 'make test-hard run the long tests, for several hours: faults, hostile guests, races,'
+	@echo '               fuzzers, soak, a debug kernel; PART=debug|faults|fuzz|guests|hostile|'
+	@echo '               install|patches|races|soak|stock: one part'
 	@echo 'make bench     measure the stock driver and ours; leave a table, JSON and plots in'
 	@echo '               build/bench; QUICK=1: only show that everything can be measured'
 	@echo 'make vm        open a shell in the emulated dom0; SCRIPT=FILE: run FILE there as root'
