@@ -25,7 +25,8 @@ wants $nic1
 # A guest that waits for what fails would wait long for each.
 connects() {
 	tell p <<-END
-		[ -e $pcifront/pci-0 ] || echo pci-0 >$pcifront/bind || exit
+		[ -e $pcifront/pci-0 ] || echo pci-0 >$pcifront/bind ||
+			{ echo "bind fails"; dmesg | tail -n 10; exit 1; }
 		for i in \$(seq 50); do
 			[ "\$(cat /sys/bus/xen/devices/pci-0/state)" != Initialised ] || busybox usleep 100000
 		done
