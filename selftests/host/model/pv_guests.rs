@@ -36,6 +36,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ("xsa-43-not-logged", xsa_43_not_logged),
     ("failure-logged-once", failure_logged_once),
     ("unmapped-again", unmapped_again),
+    ("unmapped-by-others", unmapped_by_others),
     ("xsa-155-read-once", xsa_155_read_once),
     ("xsa-332-events-wait", xsa_332_events_wait),
     ("xsa-349-only-queued", xsa_349_only_queued),
@@ -422,6 +423,19 @@ fn unmapped_again() {
         assert!(!registers.messages, "the function still sends messages");
         registers.unmappable = false;
     });
+    served.end().ends_free();
+}
+
+/// Xen does not have the interrupt any more that the guest disables.
+fn unmapped_by_others() {
+    let served = Served::new();
+    let device = &served.machine.device;
+    served.requests();
+    served.machine.backends.drain();
+    device.registers(|registers| registers.pirqs = 0);
+    xenbus::request(&[(0, 5)]);
+    served.machine.backends.drain();
+    assert_eq!(xenbus::error(), 0);
     served.end().ends_free();
 }
 

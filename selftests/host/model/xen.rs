@@ -229,7 +229,7 @@ pub mod vpci {
         //! A guest's interrupts of a function.
 
         use kernel::{
-            error::{Result, ENOSPC},
+            error::{Result, EINVAL, ENOSPC},
             pci::Device,
         };
 
@@ -264,7 +264,7 @@ pub mod vpci {
                     if registers.unmappable {
                         return Err(ENOSPC);
                     }
-                    registers.pirqs = registers.pirqs.saturating_sub(1);
+                    registers.pirqs = registers.pirqs.checked_sub(1).ok_or(EINVAL)?;
                     Ok(())
                 })?;
             }
