@@ -110,13 +110,19 @@ begins_anew() {
 	assignable $nic1 && free $nic1
 }
 
-# By xl, if it is used, or earlier by the line that is the last for this guest. What the guest says
-# is no help in dom0.
+# By xl, if it is used. Only a guest's first failing request is logged. What the guest says is no
+# help in dom0.
 is_told() { # WHAT
 	case $1 in
 	moves | ends) ! grep -iE 'error|fail|not ready' $tmp/said || return 0 ;;
+	*)
+		case $failed in
+		*"configuration space" | hypercall)
+			! log | grep "for domain $(xl domid p): .*; later failures are not logged" || return 0
+			;;
+		esac
+		;;
 	esac
-	! log | grep "for domain $(xl domid p): .*; later failures are not logged" || return 0
 	dmesg -r | sed -n "/$marker/,\$p" | tail -n +$((lines + 1)) |
 		grep -E '^<[0-4]>.*pc(iback|idev)' | grep -vE 'fault injected|forcefully removed'
 }
