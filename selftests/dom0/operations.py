@@ -94,7 +94,7 @@ def unbind(function: str) -> None:
 
 def is_unreset(log: Log) -> bool:
     """A function of a card cannot be reset without the other one, and the log says so."""
-    return bool(rest) and log.has(f"{a}: not reset")
+    return bool(rest) and log.has(f"{a}: (not reset|reset postponed)")
 
 
 def is_back(log: Log) -> bool:
