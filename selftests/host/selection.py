@@ -53,6 +53,13 @@ def set_up() -> list[str]:
     return wrong
 
 
+def like() -> list[str]:
+    """Whether the machine of a boot is like that of another, which is itself like a third one."""
+    known = {"first": {"nic": "none", "zoo": "gpu", "part": "soak"}, "second": {"like": "first", "zoo": "disk"}}
+    found = plan.machine({"like": "second", "smp": 2}, known)
+    return [] if found == {"nic": "none", "zoo": "disk", "smp": 2} else [f"{found}"]
+
+
 def unicorn() -> list[str]:
     with tempfile.NamedTemporaryFile() as log:
         try:
@@ -72,6 +79,7 @@ TESTS: dict[str, Callable[[], list[str]]] = {
     "what exists is accepted": lambda: selected(plan.Selection("host/*", False, "")) + selected(
         plan.Selection("pvh/lookup", False, "")) + selected(plan.Selection("*", True, "races")),
     "make sets up what a part needs": set_up,
+    "a machine is like another one, and like what that is like": like,
     "an animal of ZOO= that does not exist is named": unicorn,
 }
 

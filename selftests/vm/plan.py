@@ -65,25 +65,30 @@ def linux() -> list[int]:
     return numbers(found[1]) if found else []
 
 
+def machine(entry: dict, known: dict[str, dict]) -> dict[str, str | int]:
+    """The options of a boot: those of the one that it is like, and its own."""
+    like = machine(known[entry["like"]], known) if "like" in entry else {}
+    return like | {option: value for option, value in entry.items() if option in OPTIONS}
+
+
 def read_plan(path: str) -> Iterator[Boot]:
     """The boots of a plan. One without tests is there for others to be like."""
     known = read("tests.toml")
     for name, entry in read(path).items():
-        # The machine of a boot of tests.toml, or of one further up, with other options.
-        if (like := entry.pop("like", None)) and like not in known:
+        if (like := entry.get("like")) and like not in known:
             sys.exit(f"{path}: boot {name}: like a boot that neither tests.toml has, nor {path} before it: {like}")
-        entry = {option: value for option, value in known.get(like, {}).items() if option in OPTIONS} | entry
+        options = machine(entry, known)
+        known.setdefault(name, entry.copy())
         repeat = entry.pop("repeat", 1)
         fails = entry.pop("fails", [])
         for mended, points in entry.pop("fails_before", {}).items():
             fails += points if linux() < numbers(mended) else []
         boot = Boot(name, entry.pop("tests"), fails, entry.pop("may_skip", []), entry.pop("before", ""),
-                    entry.pop("part", ""), entry)
-        if unknown := set(entry) - set(OPTIONS):
+                    entry.pop("part", ""), options)
+        if unknown := set(entry) - {"like", *OPTIONS}:
             sys.exit(f"{path}: boot {name}: unknown: {', '.join(sorted(unknown))}")
         if stray := [point for point in boot.fails + boot.may_skip if point.partition(":")[0] not in boot.tests]:
             sys.exit(f"{path}: boot {name}: not a test of it: {stray[0]}")
-        known.setdefault(name, entry)
         if not boot.tests:
             continue
         names = [name] if repeat == 1 else [f"{name}-{number}" for number in range(1, repeat + 1)]
