@@ -97,6 +97,8 @@ pub enum Code {
     NoHold,
     /// Its guest may want more interrupts than Xen allows
     ManyInterrupts,
+    /// No other function of dom0 has MSI-X, and each return to dom0 costs Xen a handler
+    OnlyMsix,
     /// It has no reset method
     NoReset,
     /// It is not DMA-isolated from other functions

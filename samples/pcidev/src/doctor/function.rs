@@ -17,7 +17,7 @@ type Rule = fn(&Patient<'_>) -> Option<Finding>;
 /// If one of these applies, no other rule is tried.
 const FATAL: [Rule; 4] = [owner::bridge, owner::gone, owner::refused, owner::xen_uses];
 
-const RULES: [Rule; 23] = [
+const RULES: [Rule; 24] = [
     owner::in_use,
     owner::other_override,
     owner::quarantine,
@@ -29,6 +29,7 @@ const RULES: [Rule; 23] = [
     interrupts::shared_line,
     interrupts::no_hold,
     interrupts::many_interrupts,
+    interrupts::only_msix,
     device::no_reset,
     device::shared_dma,
     device::bar_unset,

@@ -3,6 +3,7 @@
 //! Whether a function can interrupt its guest.
 
 use crate::doctor::{
+    facts::Function,
     finding::{
         Code,
         Finding, //
@@ -102,5 +103,27 @@ pub fn many_interrupts(p: &Patient<'_>) -> Option<Finding> {
             "boot Xen with extra_guest_irqs={}, or limit the queues of the guest's driver",
             entries.saturating_add(most)
         ))
+    })
+}
+
+/// Xen keeps one of its 32 I/O handlers for dom0 each time that the list of the functions with
+/// MSI-X in its vPCI, empty until then, gets one.
+pub fn only_msix(p: &Patient<'_>) -> Option<Finding> {
+    let has_table = |function: &Function| {
+        let config = function.config.as_ref();
+        config.is_some_and(|config| config.msix_entries > 0)
+    };
+    let stays =
+        |other: &Function| has_table(other) && !other.seized() && p.guest_of(other.sbdf).is_none();
+    (p.xen.is_pvh() && has_table(p.function) && p.others(stays).is_empty()).then(|| {
+        Finding::note(
+            Code::OnlyMsix,
+            "no other function that stays in dom0 has MSI-X: Xen crashes dom0 when this one has \
+             been made assignable and returned some ten times since the boot",
+        )
+        .remedy(
+            "let it stay assignable when a guest ends (no managed=\"yes\" of libvirt, no seize=1 \
+             of xl), or keep another function with MSI-X in dom0",
+        )
     })
 }

@@ -74,6 +74,7 @@ fn a_function_with_a_guest_is_well() {
     facts.functions[1].driver = Some("pciback".to_owned());
     facts.functions[1].msix = Some("held".to_owned());
     no_messages(&mut facts);
+    no_tables(&mut facts);
     let guests = xen(&mut facts).guests.as_mut().unwrap();
     guests.insert(at(OTHER), 3);
     assert_eq!(found(&Report::new(&facts, &[], &[])), []);

@@ -43,6 +43,12 @@ pub const CASES: &[Case] = &[
     case(Code::ManyInterrupts, Level::Note, |f| {
         config(f).msix_entries = 33
     }),
+    case(Code::OnlyMsix, Level::Note, |f| {
+        f.functions[1].config = None
+    }),
+    case(Code::OnlyMsix, Level::Note, |f| {
+        f.functions[1].driver = Some("pciback".to_owned())
+    }),
     case(Code::NoHold, Level::Fails, |f| {
         f.pciback = Some(Pciback::Stock);
         f.functions[0].msix = Some("refused".to_owned());

@@ -140,6 +140,12 @@ pub fn intel_graphics(facts: &mut Facts) -> &mut Function {
     gpu
 }
 
+pub fn no_tables(facts: &mut Facts) {
+    for config in facts.functions.iter_mut().flat_map(|f| &mut f.config) {
+        config.msix_entries = 0;
+    }
+}
+
 pub fn no_messages(facts: &mut Facts) {
     config(facts).msi = false;
     config(facts).msix_entries = 0;
