@@ -116,7 +116,7 @@ pub fn only_msix(p: &Patient<'_>) -> Option<Finding> {
     let stays =
         |other: &Function| has_table(other) && !other.seized() && p.guest_of(other.sbdf).is_none();
     (p.xen.is_pvh() && has_table(p.function) && p.others(stays).is_empty()).then(|| {
-        Finding::note(
+        Finding::warning(
             Code::OnlyMsix,
             "no other function that stays in dom0 has MSI-X: Xen crashes dom0 when this one has \
              been made assignable and returned some ten times since the boot",

@@ -43,10 +43,10 @@ pub const CASES: &[Case] = &[
     case(Code::ManyInterrupts, Level::Note, |f| {
         config(f).msix_entries = 33
     }),
-    case(Code::OnlyMsix, Level::Note, |f| {
+    case(Code::OnlyMsix, Level::Warning, |f| {
         f.functions[1].config = None
     }),
-    case(Code::OnlyMsix, Level::Note, |f| {
+    case(Code::OnlyMsix, Level::Warning, |f| {
         f.functions[1].driver = Some("pciback".to_owned())
     }),
     case(Code::NoHold, Level::Fails, |f| {
