@@ -5,6 +5,7 @@
 import asyncio
 import io
 import os
+import socket
 import sys
 import threading
 import time
@@ -173,6 +174,22 @@ def processor_time() -> list[str]:
     return [] if abs(wanted - found) < 0.1 and found > 0.6 else [f"wanted {wanted:.2f} s, found {found:.2f}"]
 
 
+def killed() -> list[str]:
+    """What is answered for a QEMU that ends before it has read a command, and in the middle of its answer."""
+    async def ask(said: bytes) -> dict:
+        ours, its = socket.socketpair()
+        qemu = machine.Machine(machine.Options(), io.BytesIO())
+        qemu.streams["qmp"] = await asyncio.open_connection(sock=ours)
+        answer = asyncio.ensure_future(qemu.qmp("{}"))
+        await asyncio.sleep(0)
+        its.send(said)
+        its.close()
+        return await answer
+
+    answers = [asyncio.run(ask(said)) for said in (b"", b'{"event": 1}\n{"ret')]
+    return [f"{answer}" for answer in answers if "QEMU has gone" not in str(answer.get("error"))]
+
+
 TESTS: dict[str, Callable[[], list[str]]] = {
     "what the emulator does wrong is known": known,
     "no other end is taken for it": others,
@@ -180,6 +197,7 @@ TESTS: dict[str, Callable[[], list[str]]] = {
     "a busy host is not taken for one": busy,
     "a machine has its time on a busy host, too": limits,
     "the processor time of a process is that of all its threads": processor_time,
+    "an emulator that is killed is told": killed,
 }
 
 

@@ -5,6 +5,7 @@ Every unusual option is there because the stack does not come up without it.
 """
 
 import asyncio
+import contextlib
 import ctypes
 import json
 import os
@@ -172,12 +173,14 @@ class Machine:
     async def qmp(self, request: str) -> dict:
         """Give QEMU one command; the answer has "return" or "error"."""
         reader, writer = self.streams["qmp"]
+        # It may be killed before it reads the command, and in an answer.
         async with self.asking:
-            writer.write(request.encode() + b"\n")
-            while line := await reader.readline():
-                answer = json.loads(line)
-                if "event" not in answer:
-                    return answer
+            with contextlib.suppress(ConnectionError):
+                writer.write(request.encode() + b"\n")
+                while (line := await reader.readline()).endswith(b"\n"):
+                    answer = json.loads(line)
+                    if "event" not in answer:
+                        return answer
         return {"error": {"class": "GenericError", "desc": "QEMU has gone"}}
 
     async def watch_console(self) -> None:
